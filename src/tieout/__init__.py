@@ -1,0 +1,1 @@
+"""Keep a billing system and an accounting ledger in agreement."""

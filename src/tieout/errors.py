@@ -1,0 +1,471 @@
+"""What can go wrong, as a catalogue: every code with its meaning and its remedy.
+
+Nothing here decides what happens next; it only names things.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad it is, as a light."""
+
+    RED = "red"
+    """A person has to act, or money is not shown as it is."""
+    YELLOW = "yellow"
+    """Worth knowing; nothing is wrong with the books."""
+    GREEN = "green"
+    """Fine."""
+
+
+class Scope(Enum):
+    """How far it reaches."""
+
+    RECORD = "record"
+    """One record; the run goes on."""
+    CONNECTION = "connection"
+    """Everything on this connection; the run ends, once, with one message."""
+
+
+class Fate(Enum):
+    """What is known of a request that brought no good answer."""
+
+    NOT_SENT = "not sent"
+    """It certainly had no effect: not connected, throttled, not signed in."""
+    REFUSED = "refused"
+    """It certainly had no effect, and repeating it unchanged is pointless."""
+    UNCLEAR = "unclear"
+    """It may have had its effect."""
+
+
+_RED, _YELLOW = Severity.RED, Severity.YELLOW
+_RECORD, _CONNECTION = Scope.RECORD, Scope.CONNECTION
+
+
+class Code(Enum):
+    """One kind of trouble: ``Code.X.meaning``, ``.severity``, ``.scope``, ``.retryable``
+    (trying again later, unchanged, may help) and ``.remedy``.
+    """
+
+    meaning: str
+    severity: Severity
+    scope: Scope
+    retryable: bool
+    remedy: str
+
+    # Records that cannot be read ------------------------------------------------
+    BAD_FIELD = (
+        "A field of the record is missing or is not what it should be.",
+        _RED,
+        _RECORD,
+        False,
+        "Correct the named field in the system the record comes from; it is read again when it changes.",
+    )
+    BAD_AMOUNT = (
+        "An amount is not a plain decimal number of its currency.",
+        _RED,
+        _RECORD,
+        False,
+        "Correct the amount in the system the record comes from: digits, a point, no more decimals than the currency has.",
+    )
+    BAD_CURRENCY = (
+        "The currency is missing or is not an ISO 4217 code.",
+        _RED,
+        _RECORD,
+        False,
+        "Set the currency of the record to a three-letter ISO 4217 code.",
+    )
+    BAD_DATE = (
+        "A date is missing its zone, does not exist, or lies outside 1900 to 2200.",
+        _RED,
+        _RECORD,
+        False,
+        "Correct the date in the system the record comes from.",
+    )
+    UNKNOWN_STATUS = (
+        "The record has a status that this version does not know.",
+        _RED,
+        _RECORD,
+        False,
+        "Nothing was guessed. Update tieout, or report the status so that it can be added.",
+    )
+    TOTALS_DISAGREE = (
+        "Total, parts and balance of the record do not add up.",
+        _RED,
+        _RECORD,
+        False,
+        "Look at the invoice in the ledger: what was applied and what is left must make its total.",
+    )
+
+    # Who is who -----------------------------------------------------------------
+    NOT_IN_BILLING = (
+        "The ledger has this invoice, the billing system does not.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Normal for invoices made by hand in the ledger. If billing should have it, compare the invoice numbers.",
+    )
+    NUMBER_MEANS_ANOTHER_DOCUMENT = (
+        "Both systems have this invoice number, but for different documents.",
+        _RED,
+        _RECORD,
+        False,
+        "Compare currency, total and customer of the two documents. If they are the same, correct the one that is wrong; otherwise renumber one.",
+    )
+    AMBIGUOUS_NUMBER = (
+        "More than one live document has this invoice number.",
+        _RED,
+        _RECORD,
+        False,
+        "Give each document a number of its own, or void the one that is not meant.",
+    )
+    REFERENCE_AND_NUMBER_DISAGREE = (
+        "The ledger's reference names one billing invoice and its number another.",
+        _RED,
+        _RECORD,
+        False,
+        "Correct the reference or the number in the ledger so that both mean the same invoice.",
+    )
+    ALREADY_LINKED = (
+        "The billing invoice is already tied to another ledger document.",
+        _RED,
+        _RECORD,
+        False,
+        "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
+    )
+    VANISHED = (
+        "The document that this record was tied to is gone.",
+        _RED,
+        _RECORD,
+        False,
+        "It was deleted on the other side. Restore it, or remove the link; nothing is made anew unasked.",
+    )
+
+    # Money ----------------------------------------------------------------------
+    CURRENCY_DIFFERS = (
+        "The two documents are in different currencies.",
+        _RED,
+        _RECORD,
+        False,
+        "Correct the currency on one side. Amounts of two currencies are never compared or converted.",
+    )
+    TOTAL_DIFFERS = (
+        "The two documents have different totals.",
+        _RED,
+        _RECORD,
+        False,
+        "Make the totals equal, or set a tolerance for the currency in the settings.",
+    )
+    PARTS_UNKNOWN = (
+        "The ledger does not tell how much of the settled amount was cash.",
+        _RED,
+        _RECORD,
+        False,
+        "Use the setting paid_amount='settled', or a connector that reads the parts.",
+    )
+    PAID_ON_BOTH_SIDES = (
+        "Billing holds a payment that was entered by hand and differs from the ledger.",
+        _RED,
+        _RECORD,
+        False,
+        "Delete the payment in billing, or make it equal to the ledger, or set take_over=True to let it be replaced.",
+    )
+    OVERPAID = (
+        "More was paid than the invoice's total; the excess is not shown in billing.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Refund the excess or apply it to another invoice in the ledger.",
+    )
+    WRITTEN_OFF = (
+        "A part was written off in the ledger; it is not counted as paid.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Write it off in billing too, or set write_off='settle' to count it as paid.",
+    )
+    VOIDED_AFTER_PAYMENT = (
+        "The ledger invoice was voided after a payment had been shown in billing.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Billing now shows nothing paid. Void the invoice there too if it is not owed.",
+    )
+    PAID_BEFORE_INVOICE = (
+        "A payment is dated before its invoice; it counts as a prepayment.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Nothing to do if it was a prepayment; otherwise correct the date in the ledger.",
+    )
+    WITHIN_TOLERANCE = (
+        "A small residue within the configured tolerance was treated as nothing.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Nothing to do. The residue is named so that it can be booked away.",
+    )
+    PARTIAL_NOT_HELD = (
+        "The billing system cannot hold a partial payment; only the day of full payment is written.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Nothing to do: billing shows the invoice as paid once nothing is owed.",
+    )
+    UNAPPLIED_CREDIT = (
+        "The payment was taken, but not applied to the invoice.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Apply the named amount to the invoice in the billing system.",
+    )
+
+    # Plans and writes -------------------------------------------------------------
+    NOT_ALLOWED = (
+        "The other system cannot do what this record needs.",
+        _RED,
+        _RECORD,
+        False,
+        "The table of systems says what each one can do. Make this change by hand.",
+    )
+    STALE_PLAN = (
+        "The record changed after the plan was made; it was left alone.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "Make a new plan.",
+    )
+    STALE_VERSION = (
+        "Somebody changed the record while it was being written.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "Nothing was overwritten. It is read and compared again in the next run.",
+    )
+    OUTCOME_UNKNOWN = (
+        "The answer to a write was lost; it may or may not have been carried out.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
+    )
+    REFUSED = (
+        "The other system refused the write.",
+        _RED,
+        _RECORD,
+        False,
+        "Its own words are given. Correct the record; it is tried again when it changes.",
+    )
+    DUPLICATE_NUMBER = (
+        "The other system already has a document of this number.",
+        _RED,
+        _RECORD,
+        False,
+        "Look at the existing document. If it is the same one, link it; otherwise choose another number.",
+    )
+    LOCKED_PERIOD = (
+        "The date lies in a period that is closed for changes.",
+        _RED,
+        _RECORD,
+        False,
+        "Reopen the period, or date the document into an open one. Nothing is re-dated unasked.",
+    )
+    IN_USE = (
+        "The record is open or being processed on the other side.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "Close it there; it is tried again in the next run.",
+    )
+    UNKNOWN_ERROR = (
+        "The other system gave an error that is not in the catalogue.",
+        _RED,
+        _RECORD,
+        False,
+        "Its own words are kept. Report them so that a remedy can be added.",
+    )
+
+    # Connections ------------------------------------------------------------------
+    NOT_REACHED = (
+        "The other system could not be reached; nothing was sent.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Check the address, the network and whether the service is up; then run again.",
+    )
+    ANSWER_LOST = (
+        "The connection broke or ran out of time before the answer was complete.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Run again. Writes whose answer was lost are looked at before they are repeated.",
+    )
+    SERVER_ERROR = (
+        "The other system failed while answering.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Run again later; if it lasts, tell the vendor's support and quote the request id.",
+    )
+    TOO_MANY_REQUESTS = (
+        "The other system asks for fewer requests.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: the run waited, and goes on next time.",
+    )
+    DAY_LIMIT_REACHED = (
+        "The day's number of requests is used up.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: run again after the time that is named.",
+    )
+    SIGN_IN_REFUSED = (
+        "The credentials were refused.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Check user, password or keys of the connection.",
+    )
+    RECONNECT_NEEDED = (
+        "The grant has been revoked or has expired.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Connect the system again; only a person can.",
+    )
+    LOCKED_OUT = (
+        "Too many failed sign-ins; the login is locked for a while.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Correct the password and wait until the lock ends; trying again makes it longer.",
+    )
+    PERMISSION_MISSING = (
+        "The user of the connection lacks a permission.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Give the user the permission that is named.",
+    )
+    ACCESS_NEEDED = (
+        "The fast way of reading needs third-party access to be allowed in the ledger.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Allow third-party access in the ledger program, restart it if it asks for that, and try again.",
+    )
+    WRONG_COMPANY = (
+        "The connection leads to another company than the one remembered.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Use the credentials of the company that this store belongs to, or another store.",
+    )
+    NO_SUCH_RESOURCE = (
+        "The address asked for does not exist.",
+        _RED,
+        _RECORD,
+        False,
+        "The record is gone, or the connection's address or module is wrong.",
+    )
+    BAD_PAYLOAD = (
+        "The answer could not be read.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Run again; if it lasts, check that the address leads to the system itself and not to a sign-in page.",
+    )
+    TOO_LARGE = (
+        "The answer is larger than the limit.",
+        _RED,
+        _CONNECTION,
+        False,
+        "Use a smaller page size, or raise the limit of the transport.",
+    )
+    FOREIGN_LINK = (
+        "An answer pointed to an address outside the connection; it was not followed.",
+        _RED,
+        _CONNECTION,
+        False,
+        "No credential was sent there. Check that the base address is the vendor's own; a proxy may be rewriting links.",
+    )
+    LOOPING_PAGES = (
+        "The pages of a listing never end or repeat.",
+        _RED,
+        _CONNECTION,
+        True,
+        "Run again; if it lasts, report it to the vendor.",
+    )
+    RUN_IN_PROGRESS = (
+        "Another run of this pair is under way.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Wait until it has ended; a run that died is taken over after its lease.",
+    )
+    LEASE_LOST = (
+        "Another run took over this pair; this one stopped writing.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: the other run carries on.",
+    )
+
+    def __init__(
+        self,
+        meaning: str,
+        severity: Severity,
+        scope: Scope,
+        retryable: bool,
+        remedy: str,
+    ) -> None:
+        self.meaning = meaning
+        self.severity = severity
+        self.scope = scope
+        self.retryable = retryable
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TieoutError(Exception):
+    """The root of everything that tieout raises."""
+
+
+class ConfigError(TieoutError):
+    """Something the caller set up is wrong; nothing was sent."""
+
+
+class StoreError(TieoutError):
+    """The store cannot be read or written; no write goes out without it."""
+
+
+class Fault(TieoutError):
+    """Something went wrong with a code of the catalogue.
+
+    ``text`` says it in particular (the vendor's own words are kept), ``field`` names the
+    field at fault, ``remedy`` overrides the catalogue's, ``fate`` tells what is known of
+    the request, and ``wait`` is a number of seconds where the other side asked for a pause.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        text: str = "",
+        *,
+        field: str = "",
+        remedy: str = "",
+        fate: Fate = Fate.REFUSED,
+        wait: float | None = None,
+    ) -> None:
+        self.code = code
+        self.text = text or code.meaning
+        self.field = field
+        self.remedy = remedy or code.remedy
+        self.fate = fate
+        self.wait = wait
+        super().__init__(f"{code.name}: {self.text}")

@@ -1,0 +1,1 @@
+"""What ships for testing: stateful fakes of the vendors' servers."""
