@@ -1,4 +1,5 @@
-"""Now, elapsed time and waiting: the only clock of the library.
+"""
+Now, elapsed time and waiting: the only clock of the library.
 
 Nothing else may ask the machine for the time, so that every test can set it.
 """

@@ -1,4 +1,5 @@
-"""What can go wrong, as a catalogue: every code with its meaning and its remedy.
+"""
+What can go wrong, as a catalogue: every code with its meaning and its remedy.
 
 Nothing here decides what happens next; it only names things.
 """
@@ -44,7 +45,8 @@ _RECORD, _CONNECTION = Scope.RECORD, Scope.CONNECTION
 
 
 class Code(Enum):
-    """One kind of trouble: ``Code.X.meaning``, ``.severity``, ``.scope``, ``.retryable``
+    """
+    One kind of trouble: ``Code.X.meaning``, ``.severity``, ``.scope``, ``.retryable``
     (trying again later, unchanged, may help) and ``.remedy``.
     """
 
@@ -445,7 +447,8 @@ class StoreError(TieoutError):
 
 
 class Fault(TieoutError):
-    """Something went wrong with a code of the catalogue.
+    """
+    Something went wrong with a code of the catalogue.
 
     ``text`` says it in particular (the vendor's own words are kept), ``field`` names the
     field at fault, ``remedy`` overrides the catalogue's, ``fate`` tells what is known of

@@ -1,4 +1,5 @@
-"""What goes over the wire, as values: requests, answers and the flows that exchange them.
+"""
+What goes over the wire, as values: requests, answers and the flows that exchange them.
 
 Every verb of a connector is a *flow*: a generator that yields a `Request` (or a `Call`
 into the host's own code), is sent the `Response`, and returns its result. A flow does no
@@ -22,7 +23,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from tieout.errors import Code, Fault, Fate
+from tieout.errors import Code, Fate, Fault
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ def _bytes(value: bytes | str) -> bytes:
 
 @frozen
 class Request:
-    """One HTTP request.
+    """
+    One HTTP request.
 
     ``url`` is relative to the connection's base, or the absolute address of a next page,
     which the session checks against the connection's origin. ``json`` and ``content``
@@ -55,7 +57,9 @@ class Request:
     url: str
     params: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs)
     headers: tuple[tuple[str, str], ...] = field(
-        default=(), converter=_pairs, repr=lambda pairs: str([name for name, _ in pairs])
+        default=(),
+        converter=_pairs,
+        repr=lambda pairs: str([name for name, _ in pairs]),
     )
     json: Any = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
@@ -78,7 +82,9 @@ class Response:
 
     status: int
     headers: tuple[tuple[str, str], ...] = field(
-        default=(), converter=_pairs, repr=lambda pairs: str([name for name, _ in pairs])
+        default=(),
+        converter=_pairs,
+        repr=lambda pairs: str([name for name, _ in pairs]),
     )
     body: bytes = field(default=b"", converter=_bytes, repr=False)
     value: Any = field(default=None, repr=False)
@@ -88,7 +94,8 @@ class Response:
         return _find(self.headers, name)
 
     def json(self) -> Any:
-        """The body as JSON, numbers with a point as exact `Decimal`.
+        """
+        The body as JSON, numbers with a point as exact `Decimal`.
 
         Raises `Fault` BAD_PAYLOAD for anything that is not well-formed JSON.
         """
@@ -106,7 +113,8 @@ def _find(pairs: tuple[tuple[str, str], ...], name: str) -> str | None:
 
 @frozen
 class Call:
-    """A call into the host's own code, made on the thread that called the engine.
+    """
+    A call into the host's own code, made on the thread that called the engine.
 
     ``run`` takes nothing; what it returns comes back as ``Response.value``. ``effect`` as
     in `Request`.
@@ -193,13 +201,17 @@ REPEATS: Mapping[tuple[Fate | Answer, bool], Repeat] = {
     (Fate.REFUSED, False): Repeat.NEVER,
     (Fate.REFUSED, True): Repeat.NEVER,
     (Fate.UNCLEAR, False): Repeat.AFTER_WAIT,
-    (Fate.UNCLEAR, True): Repeat.NEVER,  # the answer was lost: it may have been carried out
+    (
+        Fate.UNCLEAR,
+        True,
+    ): Repeat.NEVER,  # the answer was lost: it may have been carried out
 }
 """What may be repeated. The one place that says so; `tieout.session` obeys it."""
 
 
 class Transport(Protocol):
-    """What carries a request whose ``url`` is absolute by now.
+    """
+    What carries a request whose ``url`` is absolute by now.
 
     ``timeout`` is the total number of seconds allowed, headers and body together. Raises
     `Fault` with fate NOT_SENT where certainly nothing left, else with fate UNCLEAR. May
@@ -246,7 +258,8 @@ def _constant(text: str) -> Any:
 
 
 def read_json(body: bytes) -> Any:
-    """JSON from bytes, with exact decimals; `Fault` BAD_PAYLOAD where it is not JSON.
+    """
+    JSON from bytes, with exact decimals; `Fault` BAD_PAYLOAD where it is not JSON.
 
     A key given twice with different values becomes `Twice`, so that the record that it
     stands in is refused and its neighbours are not.
@@ -269,7 +282,8 @@ def read_json(body: bytes) -> Any:
 
 
 def write_json(value: Any) -> bytes:
-    """JSON as bytes; a `Decimal` is written digit by digit, never through a float.
+    """
+    JSON as bytes; a `Decimal` is written digit by digit, never through a float.
 
     Raises `TypeError` for a float: amounts are never floats.
     """

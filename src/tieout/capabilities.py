@@ -1,0 +1,224 @@
+"""
+What a system can do, declared as data, and what a page can be asked for.
+
+Planners read this; nothing is found out at run time. The documentation's table of systems
+is made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from tieout.models import Basis, Part, Record
+
+
+@frozen
+class Changed:
+    """What changed at or after an instant (inclusive), or since a change token."""
+
+    since: datetime
+    token: str | None = None
+
+
+@frozen
+class Dated:
+    """Documents dated from one day through another, both included."""
+
+    first: date
+    last: date
+
+
+@frozen
+class Open:
+    """Documents on which something is owed, dated through a day (included)."""
+
+    through: date | None = None
+
+
+@frozen
+class Unposted:
+    """Documents not yet handed over to the ledger, dated through a day (included)."""
+
+    through: date
+
+
+@frozen
+class Everything:
+    """All there is."""
+
+
+Select: TypeAlias = Changed | Dated | Open | Unposted | Everything
+
+
+class Verb(Enum):
+    """What can be done with a kind of record."""
+
+    READ = "read"
+    CREATE = "create"
+    UPDATE = "update"
+    VOID = "void"
+
+
+class Creates(Enum):
+    """What a create leaves behind."""
+
+    FINAL = "a final document"
+    DRAFT_THEN_POST = "a draft, posted by a second write"
+    POSTED_BY_A_PERSON = "a draft that a person posts"
+
+
+class Updates(Enum):
+    """What an update may send."""
+
+    SPARSE = "only the fields that change"
+    FULL = "the whole record"
+    DRAFTS_ONLY = "drafts only"
+    NONE = "nothing"
+
+
+class Cost(Enum):
+    """What reading a detail costs."""
+
+    IN_THE_LIST = "nothing more: it is in the list"
+    CALL_EACH = "one call for each record"
+
+
+class Feed(Enum):
+    """By what a system tells that an invoice's money may have moved."""
+
+    STAMP = "the invoice's change time"
+    PAYMENTS = "its payments' change times"
+    CREDITS = "its credit notes' change times"
+    ENTRIES = "ledger entries"
+    TOKEN = "a change token"
+    OPEN_ITEMS = "a sweep of open items"
+
+
+class Blind(Enum):
+    """What a system's feeds do not show."""
+
+    PARTIALS = "partial payments"
+    CREDITS = "credits applied or taken back"
+    REVERSALS = "payments taken back"
+    DELETIONS = "deleted documents"
+
+
+class LimitScope(Enum):
+    """What shares a limit."""
+
+    CONNECTION = "the connection"
+    CREDENTIAL = "all users of the credential"
+    COMPANY = "everybody in the company"
+
+
+@frozen
+class Limit:
+    """At most ``calls`` in any ``seconds``."""
+
+    calls: int
+    seconds: float
+    scope: LimitScope = LimitScope.CONNECTION
+
+
+@frozen
+class Mark:
+    """
+    Where our mark on a document goes: a ``field``, whether it can be ``searched``, and
+    whether it is the document's number itself.
+    """
+
+    field: str
+    searchable: bool = True
+    is_number: bool = False
+    length: int = 255
+
+
+@frozen
+class Kind:
+    """What can be done with one kind of record."""
+
+    verbs: frozenset[Verb] = frozenset({Verb.READ})
+    selects: frozenset[type] = frozenset()
+    writable: frozenset[str] = frozenset()
+    creates: Creates | None = None
+    updates: Updates = Updates.NONE
+    void_when: str = ""
+    mark: Mark | None = None
+    number_length: int | None = None
+    number_unique: bool = False
+    page_size: int = 100
+    fetch_size: int = 50
+    batch_size: int = 1
+    stable_order: bool = False
+
+    def can(self, verb: Verb) -> bool:
+        """Whether the verb is allowed."""
+        return verb in self.verbs
+
+
+@frozen
+class Payments:
+    """How a system tells and holds the money of an invoice (`tieout.models.Settlement`)."""
+
+    feeds: tuple[Feed, ...] = ()
+    blind: frozenset[Blind] = frozenset()
+    sweep_every: timedelta | None = None
+    """How often linked invoices, open or lately closed, are read again by id, to close
+    the blind spots; the lag that this causes. None where the feeds show everything."""
+    sweep_reach: timedelta = timedelta(days=60)
+    """How long after it was closed an invoice still takes part in the sweep."""
+    parts: frozenset[Part] = frozenset()
+    paid_on: Basis = Basis.LEDGER_FIELD
+    detail: Cost = Cost.IN_THE_LIST
+    partial: bool = True
+    """Whether a partial amount can be held; otherwise only the day of full payment."""
+    holds_date_alone: bool = True
+    """Whether a paid date can be held where nothing was paid (a zero invoice)."""
+    holds_open_date: bool = False
+    """Whether a receipt's date is kept while something is owed."""
+    owned_payment: bool = False
+    """Whether the level is kept as one payment record of ours on each invoice."""
+
+
+@frozen
+class Capabilities:
+    """What one system can do: a pure function of a connector's arguments."""
+
+    system: str
+    kinds: Mapping[type[Record], Kind]
+    payments: Payments = field(factory=Payments)
+    deletions_visible: bool = False
+    idempotency_key: bool = False
+    idempotency_lifetime: timedelta = timedelta(0)
+    version_token: bool = False
+    limits: tuple[Limit, ...] = ()
+    concurrency: int = 1
+    overlap: timedelta = timedelta(minutes=5)
+    """How far before the marker a read begins: records that were committed late, with an
+    earlier time, are found there."""
+    late_commit: timedelta = timedelta(minutes=4)
+    """The latest that a request may still be carried out after its caller gave up."""
+    search_lag: timedelta = timedelta(minutes=1)
+    """The longest until a committed document is found by search."""
+    clock_resolution: timedelta = timedelta(seconds=1)
+    credits_applicable: bool = False
+    invoices_per_payment: int | None = None
+    free_reads: bool = False
+    """Whether reading costs next to nothing, so that a comparison is always made."""
+
+    def kind(self, kind: type[Record]) -> Kind:
+        """What can be done with a kind; nothing where it is not declared."""
+        return self.kinds.get(kind, NOTHING)
+
+    @property
+    def settle(self) -> timedelta:
+        """How long to wait before "not found" proves that a write did not happen."""
+        return self.late_commit + self.search_lag
+
+
+NOTHING = Kind(verbs=frozenset())

@@ -1,0 +1,190 @@
+"""
+One change: the value that goes all the way from planner to wire, and what came of it.
+
+Nothing here decides or sends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import Enum
+
+from attrs import frozen
+
+from tieout.errors import Code, Fate, Fault, Severity
+from tieout.models import Record, Ref, instant
+
+
+class Action(Enum):
+    """
+    What is to happen; its value is how a plan prints it.
+
+    ======  ============  ===========
+    action  ``before``    ``after``
+    ======  ============  ===========
+    KEEP    as it is      the same
+    CREATE  None          as wanted
+    UPDATE  as it is      as wanted
+    VOID    as it is      None
+    ======  ============  ===========
+    """
+
+    KEEP = "="
+    CREATE = "+"
+    UPDATE = "~"
+    VOID = "-"
+
+
+def change_name(
+    connection: str,
+    kind: str,
+    source_id: str,
+    generation: int,
+    action: Action,
+    version: int,
+) -> str:
+    """
+    The deterministic name of a change: of what it is about, never of its content.
+
+    An edit while the first write is unknown must not open a second intent, hence no
+    content; a legitimate 50, 100, 50 must not be swallowed, hence the link's version.
+    """
+    parts = (connection, kind, source_id, str(generation), action.name, str(version))
+    joined = "\x1f".join(parts)
+    return hashlib.sha256(joined.encode()).hexdigest()[:26]
+
+
+@frozen
+class Change:
+    """
+    What should happen to one record of one system.
+
+    ``source`` is the record on the other side that asks for it, ``target`` the one that
+    changes (None for a create). ``agreed`` is the fingerprint of the source that will be
+    agreed once this is applied. ``owned`` are payment records of ours behind ``before``.
+    ``reason`` is for people and is never read by what applies the change.
+    """
+
+    name: str
+    action: Action
+    kind: type[Record]
+    connection: str
+    source: Ref
+    target: Ref | None = None
+    before: Record | None = None
+    after: Record | None = None
+    role: str = ""
+    generation: int = 0
+    link_version: int = 0
+    number: str = ""
+    agreed: str = ""
+    mark: str = ""
+    owned: tuple[str, ...] = ()
+    take_over: bool = False
+    depends_on: tuple[str, ...] = ()
+    evidence: str = ""
+    reason: str = ""
+
+
+class State(Enum):
+    """What is known of a change that was tried."""
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    """Refused: certainly without effect; pointless to repeat unchanged."""
+    NOT_SENT = "not sent"
+    """Certainly without effect; may be tried again."""
+    UNKNOWN = "unknown"
+    """It may have had its effect. Never the same as failed."""
+
+
+STATES = {
+    Fate.NOT_SENT: State.NOT_SENT,
+    Fate.REFUSED: State.REJECTED,
+    Fate.UNCLEAR: State.UNKNOWN,
+}
+
+
+@frozen
+class Outcome:
+    """What came of one change, by its name."""
+
+    name: str
+    state: State
+    ref: Ref | None = None
+    version: str = ""
+    owned: tuple[str, ...] = ()
+    code: Code | None = None
+    text: str = ""
+    remedy: str = ""
+    notes: tuple[Code, ...] = ()
+
+    @classmethod
+    def applied(
+        cls,
+        change: Change,
+        *,
+        ref: Ref | None = None,
+        version: str = "",
+        owned: tuple[str, ...] = (),
+        notes: tuple[Code, ...] = (),
+    ) -> Outcome:
+        """The change was carried out; ``ref`` is the document it made or changed."""
+        return cls(
+            change.name,
+            State.APPLIED,
+            ref=ref or change.target,
+            version=version,
+            owned=owned,
+            notes=notes,
+        )
+
+    @classmethod
+    def failed(
+        cls, change: Change, fault: Fault, *, effect_sent: bool = False
+    ) -> Outcome:
+        """
+        What a fault means for a change.
+
+        Once an effect has gone out and was not definitely refused, any later failure
+        leaves the outcome unknown, whatever was raised.
+        """
+        state = State.UNKNOWN if effect_sent else STATES[fault.fate]
+        if state is State.REJECTED and fault.code.retryable:
+            state = State.NOT_SENT
+        return cls(
+            change.name, state, code=fault.code, text=fault.text, remedy=fault.remedy
+        )
+
+
+@frozen
+class Issue:
+    """
+    A record that could not be carried over, or a thing worth knowing about one that was.
+
+    ``blocking`` tells the two apart. ``numbers`` are the invoice numbers by which a person
+    will look for it; ``field`` names the field at fault, ``remedy`` what to do.
+    """
+
+    code: Code
+    source: Ref | None = None
+    numbers: tuple[str, ...] = ()
+    field: str = ""
+    text: str = ""
+    remedy: str = ""
+    blocking: bool = True
+    basis: str = ""
+    """The fingerprint of the source that led to it; empty where it could not be read."""
+    at: datetime | None = instant()
+
+    @property
+    def severity(self) -> Severity:
+        """Its light: red, yellow, green."""
+        return self.code.severity
+
+    def __str__(self) -> str:
+        who = ", ".join(self.numbers) or (self.source.id if self.source else "?")
+        what = self.text or self.code.meaning
+        at = f" [{self.field}]" if self.field else ""
+        return f"{who}{at}: {what} {self.remedy or self.code.remedy}".strip()

@@ -1,0 +1,115 @@
+"""
+From when to read: last successful run, past week, two weeks, month, a date, an instant.
+
+Pure: the time, the zone and the marker are handed in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import Enum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attrs import frozen
+from dateutil.relativedelta import relativedelta
+
+from tieout.errors import ConfigError
+
+
+class Since(Enum):
+    """The named starts of a run."""
+
+    LAST_RUN = "last successful run"
+    PAST_WEEK = "past week"
+    PAST_TWO_WEEKS = "past two weeks"
+    PAST_MONTH = "past month"
+
+
+UNKNOWN_ZONE_MARGIN = timedelta(hours=14)
+"""No place on earth is farther than this from UTC: a start widened by it misses no day."""
+
+_BACK = {
+    Since.PAST_WEEK: relativedelta(days=7),
+    Since.PAST_TWO_WEEKS: relativedelta(days=14),
+    # The same day of the month before; the last one where there is no such day.
+    Since.PAST_MONTH: relativedelta(months=1),
+}
+
+
+@frozen
+class Window:
+    """
+    From when a run reads, in UTC. ``trusting``: whether agreed fingerprints save the
+    comparison with billing as it is now.
+    """
+
+    start: datetime
+    trusting: bool
+    label: str
+
+
+def zone(name: str | None) -> tzinfo | None:
+    """The zone of that IANA name, or None where it is unknown."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def window(
+    since: Since | date | datetime,
+    *,
+    now: datetime,
+    books_zone: str | None = None,
+    marker: datetime | None = None,
+    overlap: timedelta = timedelta(0),
+) -> Window:
+    """
+    The window of a run.
+
+    A day begins at midnight in the books' own zone; where that is unknown, in UTC and 14
+    hours earlier. Raises `ConfigError` for LAST_RUN without a marker, a start in the
+    future, a naive datetime, and anything that is no start at all.
+    """
+    if since is Since.LAST_RUN:
+        return _last_run(marker, overlap)
+    if isinstance(since, datetime):
+        return _instant(since, now)
+    known = zone(books_zone)
+    today = now.astimezone(known or UTC).date()
+    if isinstance(since, date):
+        # Somewhere it is already tomorrow: with no zone known, that is no mistake yet.
+        latest = today if known else (now + UNKNOWN_ZONE_MARGIN).date()
+        if since > latest:
+            raise ConfigError(f"since={since} lies in the future; today is {today}")
+        return Window(midnight(since, known), trusting=False, label=f"from {since}")
+    if not isinstance(since, Since):
+        raise ConfigError(
+            f"since={since!r} is neither a Since, a date nor an aware datetime"
+        )
+    first = today - _BACK[since]
+    return Window(midnight(first, known), trusting=False, label=since.value)
+
+
+def midnight(day: date, known: tzinfo | None) -> datetime:
+    """The first instant of a day, in UTC; earlier by 14 hours where no zone is known."""
+    if known is None:
+        return datetime.combine(day, time(0), UTC) - UNKNOWN_ZONE_MARGIN
+    return datetime.combine(day, time(0), known).astimezone(UTC)
+
+
+def _last_run(marker: datetime | None, overlap: timedelta) -> Window:
+    if marker is None:
+        choices = "Since.PAST_WEEK, Since.PAST_TWO_WEEKS, Since.PAST_MONTH or a date"
+        raise ConfigError(
+            f"there has been no successful run yet: choose {choices} for the first one"
+        )
+    return Window(marker - overlap, trusting=True, label=Since.LAST_RUN.value)
+
+
+def _instant(since: datetime, now: datetime) -> Window:
+    if since.tzinfo is None:
+        raise ConfigError(f"since={since} has no time zone: give it one, or use a date")
+    if since > now:
+        raise ConfigError(f"since={since} lies in the future; it is {now} now")
+    return Window(since.astimezone(UTC), trusting=False, label=f"from {since}")
