@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
-from tieout.models import Basis, Part, Record
+from tieout.models import Basis, Part, RecordType
 
 
 @frozen
@@ -190,7 +190,7 @@ class Capabilities:
     """What one system can do: a pure function of a connector's arguments."""
 
     system: str
-    kinds: Mapping[type[Record], Kind]
+    kinds: Mapping[RecordType, Kind]
     payments: Payments = field(factory=Payments)
     deletions_visible: bool = False
     idempotency_key: bool = False
@@ -211,7 +211,7 @@ class Capabilities:
     free_reads: bool = False
     """Whether reading costs next to nothing, so that a comparison is always made."""
 
-    def kind(self, kind: type[Record]) -> Kind:
+    def kind(self, kind: RecordType) -> Kind:
         """What can be done with a kind; nothing where it is not declared."""
         return self.kinds.get(kind, NOTHING)
 

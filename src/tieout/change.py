@@ -13,7 +13,7 @@ from enum import Enum
 from attrs import frozen
 
 from tieout.errors import Code, Fate, Fault, Severity
-from tieout.models import Record, Ref, instant
+from tieout.models import Record, RecordType, Ref, instant
 
 
 class Action(Enum):
@@ -68,7 +68,7 @@ class Change:
 
     name: str
     action: Action
-    kind: type[Record]
+    kind: RecordType
     connection: str
     source: Ref
     target: Ref | None = None

@@ -289,7 +289,10 @@ class Posting:
 Record: TypeAlias = (
     Customer | Invoice | CreditNote | Payment | Application | Settlement | Posting
 )
-KINDS: Mapping[str, type[Record]] = {
+RecordType: TypeAlias = type[Any]
+"""One of the seven kinds. (mypy does not take a ``type[R]`` for a type of the union.)"""
+
+KINDS: Mapping[str, RecordType] = {
     kind.__name__: kind
     for kind in (
         Customer,
@@ -303,9 +306,7 @@ KINDS: Mapping[str, type[Record]] = {
 }
 """The record kinds by name."""
 
-R = TypeVar(
-    "R", Customer, Invoice, CreditNote, Payment, Application, Settlement, Posting
-)
+R = TypeVar("R", bound=Record)
 
 
 @frozen
@@ -344,10 +345,10 @@ def fingerprint(record: Record) -> str:
     return hashlib.blake2b(canon.encode(), digest_size=8).hexdigest()
 
 
-_LASTING: dict[type[Record], tuple[str, ...]] = {}
+_LASTING: dict[RecordType, tuple[str, ...]] = {}
 
 
-def _lasting(kind: type[Record]) -> tuple[str, ...]:
+def _lasting(kind: RecordType) -> tuple[str, ...]:
     names = _LASTING.get(kind)
     if names is None:
         names = _LASTING[kind] = tuple(

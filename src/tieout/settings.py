@@ -15,7 +15,7 @@ from typing import Any, Literal
 from attrs import asdict, field, frozen
 
 from tieout.errors import ConfigError, Fault
-from tieout.models import KINDS, Payment, Record, Settlement
+from tieout.models import KINDS, Payment, RecordType, Settlement
 from tieout.money import amount
 
 
@@ -89,7 +89,7 @@ class Settings:
     payment entered by hand in billing may be replaced. Raises `ConfigError`.
     """
 
-    directions: Mapping[type[Record], Direction] = field(factory=dict)
+    directions: Mapping[RecordType, Direction] = field(factory=dict)
     paid_amount: Literal["settled", "cash"] = "settled"
     write_off: Literal["open", "settle"] = "open"
     tolerance: Mapping[str, Decimal] = field(factory=dict)
@@ -123,7 +123,7 @@ class Settings:
                 "leave Payment out"
             )
 
-    def direction(self, kind: type[Record]) -> Direction:
+    def direction(self, kind: RecordType) -> Direction:
         """Which way a kind goes. Levels go to billing unless payments do as documents."""
         given = self.directions.get(kind)
         if given is not None:
