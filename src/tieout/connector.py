@@ -21,7 +21,7 @@ from tieout.auth import Auth
 from tieout.capabilities import Capabilities, Select
 from tieout.change import Action, Change, Issue, Outcome
 from tieout.errors import Code, Fate, Fault
-from tieout.models import R, Record, RecordType, Ref
+from tieout.models import R, Record, RecordType, Ref, clean_number
 from tieout.money import amount, exponent
 from tieout.wire import Answer, Flow, Request, Response, Verdict
 
@@ -174,11 +174,6 @@ def iso_instant(text: str, *, naive_is_utc: bool = False) -> datetime:
         found = found.replace(tzinfo=UTC)
     sound_day(found.date())
     return found.astimezone(UTC)
-
-
-def clean_number(text: str) -> str:
-    """A document number as it is compared: NFC, without outer white space."""
-    return unicodedata.normalize("NFC", text).strip()
 
 
 class Fields:

@@ -9,6 +9,7 @@ instants are aware and in UTC.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -399,3 +400,8 @@ def settled_day(
         owed -= by_day[day]
         since = None if owed > 0 else (since or day)
     return since
+
+
+def clean_number(text: str) -> str:
+    """A document number as it is compared: NFC, without outer white space."""
+    return unicodedata.normalize("NFC", text).strip()

@@ -1,0 +1,295 @@
+"""
+A plan: what should happen, as a value that can be looked at, saved and loaded.
+
+A saved plan is JSON lines: a header, one line for each change and issue, a trailer with
+their number and a digest. Nothing here talks to a system or decides what is to happen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from tieout import codec
+from tieout.change import Action, Change, Issue
+from tieout.errors import Code, ConfigError
+from tieout.models import Settlement
+from tieout.money import Money, add_up
+
+FORMAT = 1
+"""The version of the file; a newer one is refused, never half understood."""
+
+
+@frozen
+class Header:
+    """For whom and under which rules a plan was made."""
+
+    pair: str
+    billing: str
+    ledger: str
+    verb: str
+    settings: str
+    window: str
+    made_at: datetime
+    format: int = FORMAT
+
+
+@frozen
+class Plan:
+    """
+    The changes and issues of one page, or of a whole run.
+
+    ``kept`` counts records that need nothing, ``skipped`` those that are of no concern
+    (drafts, voided and never tied). ``complete`` is false where the reading ended early.
+    """
+
+    changes: tuple[Change, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    kept: int = 0
+    skipped: int = 0
+    header: Header | None = None
+    complete: bool = True
+    claims: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Which billing record each ledger record claims, for conflicts between pages."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of all changes and issues: equal for equal plans, whatever the paging."""
+        return _digest(_lines(self))
+
+    @property
+    def counts(self) -> dict[Action, int]:
+        """How many records each action concerns."""
+        found = dict.fromkeys(Action, 0)
+        for change in self.changes:
+            found[change.action] += 1
+        return {**found, Action.KEEP: self.kept}
+
+    @property
+    def totals(self) -> dict[str, Money]:
+        """By currency, by how much the shown paid amounts rise (or fall) in all."""
+        return add_up(_effect(change) for change in self.changes if _is_level(change))
+
+    def __str__(self) -> str:
+        return "\n".join(table(self))
+
+
+def _is_level(change: Change) -> bool:
+    return isinstance(change.before, Settlement) and isinstance(
+        change.after, Settlement
+    )
+
+
+def _effect(change: Change) -> Money:
+    before, after = change.before, change.after
+    assert isinstance(before, Settlement)
+    assert isinstance(after, Settlement)
+    return after.money(after.paid - before.paid)
+
+
+def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
+    """
+    One plan of many, in one order, whatever order they came in.
+
+    Records that need nothing are only counted. Where two ledger records claim the same
+    billing record, neither is carried: both become an issue.
+    """
+    changes: dict[str, Change] = {}
+    issues: dict[tuple[str, str], Issue] = {}
+    claims: dict[str, set[str]] = {}
+    kept = skipped = 0
+    for plan in plans:
+        changes.update(
+            (c.source.id, c) for c in plan.changes if c.action is not Action.KEEP
+        )
+        issues.update((issue_key(issue), issue) for issue in plan.issues)
+        for billing_id, ledger_id in plan.claims:
+            claims.setdefault(billing_id, set()).add(ledger_id)
+        kept += plan.kept
+        skipped += plan.skipped
+    for rivals in claims.values():
+        if len(rivals) > 1:
+            for rival in rivals:
+                lost = changes.pop(rival, None)
+                if lost is not None:
+                    issue = already_linked(lost, rivals - {rival})
+                    issues[issue_key(issue)] = issue
+    return Plan(
+        tuple(changes[key] for key in sorted(changes)),
+        tuple(issues[key] for key in sorted(issues)),
+        kept,
+        skipped,
+        header,
+    )
+
+
+def already_linked(change: Change, rivals: Iterable[str]) -> Issue:
+    """The issue of a record whose counterpart is claimed by others too."""
+    others = ", ".join(sorted(rivals))
+    return Issue(
+        Code.ALREADY_LINKED,
+        change.source,
+        (change.number,),
+        text=f"the billing invoice is claimed by other ledger documents too: {others}.",
+        basis=change.agreed,
+    )
+
+
+def issue_key(issue: Issue) -> tuple[str, str]:
+    """By what two issues are about the same record."""
+    about = (
+        issue.source.id if issue.source else "\x1f".join((*issue.numbers, issue.text))
+    )
+    return (about, issue.code.name if not issue.blocking else "")
+
+
+# Showing ------------------------------------------------------------------------------
+
+
+def table(plan: Plan) -> Iterator[str]:
+    """The plan as lines of text: what changes, from what to what, and why."""
+    counts = plan.counts
+    yield (
+        f"{counts[Action.CREATE]} to create, {counts[Action.UPDATE]} to update, "
+        f"{counts[Action.VOID]} to void, {plan.kept} unchanged, {len(plan.issues)} issues"
+    )
+    rows = [cells(change) for change in plan.changes]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cell = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        yield "  ".join(cell).rstrip()
+    for issue in plan.issues:
+        yield f"! {issue}"
+    for money in plan.totals.values():
+        yield f"Paid amounts change by {money}."
+
+
+def cells(change: Change) -> tuple[str, str, str, str, str]:
+    """One change as the cells of a row: action, number, paid, date paid, why."""
+    return (
+        change.action.value,
+        change.number,
+        _from_to(change, _paid),
+        _from_to(change, _paid_on),
+        change.reason,
+    )
+
+
+def _from_to(change: Change, show: Any) -> str:
+    before, after = show(change.before), show(change.after)
+    return str(after) if before == after else f"{before or '-'} → {after or '-'}"
+
+
+def _paid(record: Any) -> str:
+    if not isinstance(record, Settlement):
+        return ""
+    return str(record.money(record.paid)) if record.currency else str(record.paid)
+
+
+def _paid_on(record: Any) -> str:
+    day = getattr(record, "paid_on", None)
+    return day.isoformat() if day else ""
+
+
+# Saving -------------------------------------------------------------------------------
+
+
+def header_line(header: Header) -> str:
+    """The first line of a saved plan."""
+    return _line("plan", {**codec.dump(header), "format": header.format})
+
+
+def item_line(item: Change | Issue) -> str:
+    """The line of one change or issue."""
+    return _line("change" if isinstance(item, Change) else "issue", codec.dump(item))
+
+
+def trailer_line(count: int, digest: str, *, complete: bool = True) -> str:
+    """The last line: a file without it was cut off."""
+    return _line("end", {"count": count, "digest": digest, "complete": complete})
+
+
+class Digest:
+    """The running digest of a saved plan's lines, in the order in which they are written."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def add(self, line: str) -> None:
+        self._hash.update(line.encode())
+        self._hash.update(b"\n")
+        self.count += 1
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def save(plan: Plan, path: str | Path) -> None:
+    """Write a plan to a file, line by line. Raises `ConfigError` for one without header."""
+    if plan.header is None:
+        raise ConfigError("only a plan made by an engine can be saved")
+    lines = _lines(plan)
+    end = trailer_line(len(lines), _digest(lines), complete=plan.complete)
+    text = "\n".join((header_line(plan.header), *lines, end, ""))
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def load(path: str | Path) -> Plan:
+    """A plan from a file. Raises `ConfigError` where it is cut off, altered or newer."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in text.splitlines() if line]
+        return _loaded(path, text, rows)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(
+            f"{path} is no saved plan ({type(error).__name__})"
+        ) from error
+    except ExceptionGroup as error:  # what cattrs raises
+        raise ConfigError(f"{path} is no saved plan of this version") from error
+
+
+def _loaded(path: str | Path, text: str, rows: Sequence[dict[str, Any]]) -> Plan:
+    first, *items, last = rows
+    if first.get("is") != "plan":
+        raise ConfigError(f"{path} is no saved plan: it does not begin with a header")
+    if first["format"] > FORMAT:
+        raise ConfigError(
+            f"{path} was saved by a newer version (format {first['format']}, this one "
+            f"reads {FORMAT}): update tieout"
+        )
+    if last.get("is") != "end":
+        raise ConfigError(f"{path} was cut off: make the plan again")
+    if last["count"] != len(items) or last["digest"] != _digest(
+        text.splitlines()[1:-1]
+    ):
+        raise ConfigError(f"{path} was altered after it was saved: make the plan again")
+    changes = [codec.load(row, Change) for row in items if row["is"] == "change"]
+    issues = [codec.load(row, Issue) for row in items if row["is"] == "issue"]
+    return Plan(
+        tuple(changes),
+        tuple(issues),
+        header=codec.load(first, Header),
+        complete=last["complete"],
+    )
+
+
+def _lines(plan: Plan) -> list[str]:
+    return [*map(item_line, plan.changes), *map(item_line, plan.issues)]
+
+
+def _digest(lines: Iterable[str]) -> str:
+    running = Digest()
+    for line in lines:
+        running.add(line)
+    return running.hexdigest()
+
+
+def _line(kind: str, data: dict[str, Any]) -> str:
+    return json.dumps({"is": kind, **data}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,377 @@
+"""
+What billing should show as paid: the level in the ledger, carried over as it is.
+
+Pure. A level is an absolute value, so repeating it is harmless. Nothing here reads,
+writes or remembers; who is who is decided in `tieout.planners.matching`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+
+from attrs import evolve, frozen
+
+from tieout.capabilities import Capabilities, Verb
+from tieout.change import Action, Change, Issue, change_name
+from tieout.errors import Code
+from tieout.models import Link, Part, Settlement, Status, fingerprint
+from tieout.money import ZERO
+from tieout.plan import Plan, already_linked
+from tieout.planners.matching import Candidates, Found, Known, issue, match
+from tieout.settings import Settings
+
+KIND = Settlement.__name__
+
+
+def basis(ledger: Settlement, settings: Settings) -> str:
+    """What is agreed once a level is carried: the level, and the rules it was read by."""
+    return f"{fingerprint(ledger)}.{settings.digest()}"
+
+
+def unchanged(ledger: Settlement, link: Link | None, agreed: str) -> bool:
+    """Whether this very level was agreed before."""
+    return link is not None and link.agreed.get(KIND) == agreed
+
+
+@frozen
+class Wanted:
+    """What billing should show of one invoice."""
+
+    paid: Decimal
+    paid_on: date | None
+    last_on: date | None
+    settled: bool
+    notes: tuple[tuple[Code, str], ...] = ()
+
+
+def plan(
+    page: Sequence[Settlement],
+    billing: Iterable[Settlement],
+    known: Known,
+    capabilities: Capabilities,
+    settings: Settings,
+    *,
+    observed_on: date | None = None,
+) -> Plan:
+    """
+    The plan of one page of ledger levels against what billing shows now.
+
+    ``capabilities`` are billing's. ``observed_on`` is the paid date of last resort.
+    """
+    candidates = Candidates(billing, settings.number_rule)
+    changes: list[Change] = []
+    issues: list[Issue] = []
+    claims: dict[str, list[str]] = {}
+    kept = skipped = 0
+    for ledger in _latest(page):
+        if _of_no_concern(ledger, known):
+            skipped += 1
+            continue
+        found = match(ledger, known, candidates, settings)
+        if isinstance(found, Issue):
+            issues.append(evolve(found, basis=basis(ledger, settings)))
+            continue
+        if found.link is None:
+            claims.setdefault(found.billing.ref.id, []).append(ledger.ref.id)
+        change, noted = _compare(ledger, found, capabilities, settings, observed_on)
+        issues.extend(noted)
+        if change is not None:
+            changes.append(change)
+            kept += change.action is Action.KEEP
+    changes, clashes = _without_rivals(changes, claims)
+    return Plan(
+        tuple(sorted(changes, key=lambda change: change.source.id)),
+        (*issues, *clashes),
+        kept,
+        skipped,
+        claims=tuple(
+            (there, here) for there, group in claims.items() for here in group
+        ),
+    )
+
+
+def _latest(page: Sequence[Settlement]) -> list[Settlement]:
+    """Each record once: the youngest, where a page names one twice."""
+    found: dict[str, Settlement] = {}
+    for each in page:
+        held = found.get(each.ref.id)
+        if held is None or _younger(each, held):
+            found[each.ref.id] = each
+    return list(found.values())
+
+
+def _younger(one: Settlement, other: Settlement) -> bool:
+    if one.changed_at is None or other.changed_at is None:
+        return other.changed_at is None
+    return one.changed_at >= other.changed_at
+
+
+def _of_no_concern(ledger: Settlement, known: Known) -> bool:
+    """Drafts have no effect yet; a void document that was never tied had none here."""
+    if ledger.status is Status.DRAFT:
+        return True
+    return ledger.status is Status.VOID and ledger.ref.id not in known.links
+
+
+def _without_rivals(
+    changes: list[Change], claims: dict[str, list[str]]
+) -> tuple[list[Change], list[Issue]]:
+    """Where several ledger records of a page claim one billing record, none is carried."""
+    rivals = {
+        here: group for group in claims.values() if len(group) > 1 for here in group
+    }
+    if not rivals:
+        return changes, []
+    kept = [change for change in changes if change.source.id not in rivals]
+    lost = [change for change in changes if change.source.id in rivals]
+    return kept, [
+        already_linked(change, set(rivals[change.source.id]) - {change.source.id})
+        for change in lost
+    ]
+
+
+def _compare(
+    ledger: Settlement,
+    found: Found,
+    capabilities: Capabilities,
+    settings: Settings,
+    observed_on: date | None,
+) -> tuple[Change | None, list[Issue]]:
+    agreed = basis(ledger, settings)
+    billing = found.billing
+    refusal = _refusal(ledger, billing, settings)
+    if refusal is not None:
+        return None, [evolve(refusal, basis=agreed)]
+    wanted = want(ledger, billing, capabilities, settings, observed_on)
+    if isinstance(wanted, Issue):
+        return None, [evolve(wanted, basis=agreed)]
+    notes = [
+        evolve(issue(code, ledger, text, blocking=False), basis=agreed)
+        for code, text in wanted.notes
+    ]
+    if _shows(billing, wanted, capabilities):
+        owned = billing.receipts if capabilities.payments.owned_payment else ()
+        kept = _change(Action.KEEP, ledger, found, agreed, billing, owned=owned)
+        return kept, notes
+    blocked = _blocked(ledger, found, capabilities, settings)
+    if blocked is not None:
+        return None, [evolve(blocked, basis=agreed)]
+    after = _shown(billing, wanted)
+    take_over = settings.take_over and capabilities.payments.owned_payment
+    change = _change(Action.UPDATE, ledger, found, agreed, after, take_over=take_over)
+    return change, notes
+
+
+def _refusal(
+    ledger: Settlement, billing: Settlement, settings: Settings
+) -> Issue | None:
+    """Why two records that belong together cannot be compared."""
+    if ledger.currency != billing.currency:
+        text = f"the ledger's is in {ledger.currency}, billing's in {billing.currency}."
+        return issue(Code.CURRENCY_DIFFERS, ledger, text)
+    if ledger.status is Status.VOID:
+        return None
+    if billing.status is Status.VOID:
+        if not ledger.settled:
+            return None
+        text = f"the billing invoice is void, the ledger shows {ledger.money(ledger.settled)} settled."
+        return issue(Code.NOT_ALLOWED, ledger, text)
+    limit = settings.tolerance.get(ledger.currency, ZERO)
+    if abs(ledger.total - billing.total) > limit:
+        text = (
+            f"the ledger's total is {ledger.money(ledger.total)}, "
+            f"billing's {billing.money(billing.total)}."
+        )
+        return issue(Code.TOTAL_DIFFERS, ledger, text)
+    return None
+
+
+def _blocked(
+    ledger: Settlement, found: Found, capabilities: Capabilities, settings: Settings
+) -> Issue | None:
+    """Why a wanted change must not be made."""
+    if not capabilities.kind(Settlement).can(Verb.UPDATE):
+        text = f"{capabilities.system} cannot be told what was paid."
+        return issue(Code.NOT_ALLOWED, ledger, text)
+    if capabilities.payments.owned_payment and not settings.take_over:
+        ours = found.link.owned if found.link else ()
+        foreign = sorted(set(found.billing.receipts) - set(ours))
+        if foreign:
+            text = (
+                f"billing payment {', '.join(foreign)} was not made by this sync; billing "
+                f"shows {found.billing.money(found.billing.paid)} paid."
+            )
+            return issue(Code.PAID_ON_BOTH_SIDES, ledger, text)
+    return None
+
+
+# How much, and when ---------------------------------------------------------------------
+
+
+def want(
+    ledger: Settlement,
+    billing: Settlement,
+    capabilities: Capabilities,
+    settings: Settings,
+    observed_on: date | None = None,
+) -> Wanted | Issue:
+    """What billing should show of a ledger level, by the rules of the settings."""
+    if ledger.status is Status.VOID:
+        return _want_void(ledger, billing)
+    notes: list[tuple[Code, str]] = []
+    residue, excess = max(ledger.balance, ZERO), max(-ledger.balance, ZERO)
+    if excess:
+        notes.append(
+            (Code.OVERPAID, f"{ledger.money(excess)} more than the total was paid.")
+        )
+    settled = ledger.total - residue
+    if ZERO < residue <= settings.tolerance.get(ledger.currency, ZERO):
+        notes.append(
+            (Code.WITHIN_TOLERANCE, f"{ledger.money(residue)} is treated as nothing.")
+        )
+        settled, residue = ledger.total, ZERO
+    written_off = ledger.settled_by.get(Part.WRITE_OFF, ZERO)
+    if written_off > 0 and settings.write_off == "open":
+        notes.append(
+            (Code.WRITTEN_OFF, f"{ledger.money(written_off)} was written off.")
+        )
+        settled, residue = settled - written_off, residue + written_off
+    fully = residue <= 0
+    paid = _paid_part(ledger, billing, settings, settled, fully=fully)
+    if paid is None:
+        return issue(Code.PARTS_UNKNOWN, ledger)
+    paid_on = _paid_day(ledger, observed_on) if fully else None
+    if _before_invoice(ledger):
+        notes.append(
+            (Code.PAID_BEFORE_INVOICE, "It counts from the invoice's own date.")
+        )
+    wanted = Wanted(paid, paid_on, ledger.last_on or paid_on, fully, tuple(notes))
+    return _holdable(wanted, ledger, capabilities)
+
+
+def _want_void(ledger: Settlement, billing: Settlement) -> Wanted:
+    notes: tuple[tuple[Code, str], ...] = ()
+    if billing.paid or billing.paid_on:
+        text = f"billing showed {billing.money(billing.paid)} paid."
+        notes = ((Code.VOIDED_AFTER_PAYMENT, text),)
+    return Wanted(ZERO, None, None, settled=False, notes=notes)
+
+
+def _paid_part(
+    ledger: Settlement,
+    billing: Settlement,
+    settings: Settings,
+    settled: Decimal,
+    *,
+    fully: bool,
+) -> Decimal | None:
+    """The Paid Amount, or None where it cannot be told."""
+    if settings.paid_amount == "cash":
+        cash = ledger.settled_by.get(Part.CASH)
+        if cash is None:
+            return None if settled else ZERO
+        return min(cash, settled)
+    if fully and settled == ledger.total:
+        settled = billing.total  # equal, or within the tolerance that was set
+    shown = billing.settled_by.get(Part.CREDIT, ZERO)
+    credit = ledger.settled_by.get(Part.CREDIT)
+    if credit is None:
+        # Unknown here: what exceeds the total together must be the same credit twice.
+        return settled - max(ZERO, min(shown, settled + shown - billing.total))
+    return settled - max(ZERO, min(shown, credit))
+
+
+def _paid_day(ledger: Settlement, observed_on: date | None) -> date | None:
+    """The day of full payment: as told, else the last receipt, else the day it was seen."""
+    day = ledger.paid_on or ledger.last_on
+    if day is None:
+        day = observed_on if ledger.total else ledger.on or observed_on
+    return max(day, ledger.on) if day and ledger.on else day
+
+
+def _before_invoice(ledger: Settlement) -> bool:
+    days = [day for day in (ledger.paid_on, ledger.last_on) if day]
+    return bool(days and ledger.on and min(days) < ledger.on)
+
+
+def _holdable(wanted: Wanted, ledger: Settlement, capabilities: Capabilities) -> Wanted:
+    """As much of it as billing can hold."""
+    holds = capabilities.payments
+    if not holds.partial and not wanted.settled:
+        notes = wanted.notes
+        if wanted.paid:
+            text = f"{ledger.money(wanted.paid)} was paid so far."
+            notes = (*notes, (Code.PARTIAL_NOT_HELD, text))
+        return evolve(wanted, paid=ZERO, notes=notes)
+    if not holds.holds_date_alone and not wanted.paid:
+        return evolve(wanted, paid_on=None, last_on=None)
+    return wanted
+
+
+def _shows(billing: Settlement, wanted: Wanted, capabilities: Capabilities) -> bool:
+    """Whether billing shows it already."""
+    holds = capabilities.payments
+    if billing.paid_on != wanted.paid_on:
+        return False
+    if holds.partial and billing.paid != wanted.paid:
+        return False
+    if holds.holds_open_date and wanted.paid and not wanted.settled and wanted.last_on:
+        return billing.last_on == wanted.last_on
+    return True
+
+
+def _shown(billing: Settlement, wanted: Wanted) -> Settlement:
+    parts = {**billing.settled_by, Part.CASH: wanted.paid}
+    return evolve(
+        billing,
+        settled_by=parts,
+        balance=billing.total - sum(parts.values(), ZERO),
+        paid_on=wanted.paid_on,
+        last_on=wanted.last_on,
+        status=Status.SETTLED if wanted.settled else Status.OPEN,
+    )
+
+
+def _change(
+    action: Action,
+    ledger: Settlement,
+    found: Found,
+    agreed: str,
+    after: Settlement,
+    *,
+    owned: tuple[str, ...] | None = None,
+    take_over: bool = False,
+) -> Change:
+    link = found.link
+    version = link.version if link else 0
+    target = found.billing.ref
+    held = link.owned if link else ()
+    return Change(
+        name=change_name(target.connection, KIND, ledger.ref.id, 0, action, version),
+        action=action,
+        kind=Settlement,
+        connection=target.connection,
+        source=ledger.ref,
+        target=target,
+        before=found.billing,
+        after=after,
+        link_version=version,
+        number=found.billing.number or ledger.number,
+        agreed=agreed,
+        owned=held if owned is None else owned,
+        take_over=take_over,
+        evidence=found.evidence,
+        reason=f"{_basis_text(ledger)}, found by {found.evidence}",
+    )
+
+
+def _basis_text(ledger: Settlement) -> str:
+    if ledger.status is Status.VOID:
+        return "voided in the ledger"
+    return (
+        f"dated by {ledger.basis.value}"
+        if ledger.basis and ledger.paid_on
+        else "as in the ledger"
+    )

@@ -1,0 +1,378 @@
+"""
+What is remembered between runs, and the protocol of what remembers it.
+
+Every fact has a kind, a key and indexes; the table `SHAPES` is their one description. The
+protocol has three verbs, and `commit` is the only primitive that leases, fences, token
+renewal and journal transitions are made of. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from tieout.auth import Grant
+from tieout.change import Action, Issue, State
+from tieout.errors import Code
+from tieout.models import Link, RecordType, Ref
+
+F = TypeVar("F")
+SEPARATOR = "\x1f"
+"""Between the parts of a key: a character that no number or id may hold."""
+
+
+def key_of(*parts: str) -> str:
+    """A key made of parts."""
+    return SEPARATOR.join(parts)
+
+
+class Stage(Enum):
+    """Where an intent is. The transitions are a table in `tieout.journal`."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    PARKED = "parked"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"
+
+
+@frozen
+class Intent:
+    """The journal's row for one change: durable before the first byte leaves."""
+
+    name: str
+    pair: str
+    verb: str
+    kind: RecordType
+    action: Action
+    connection: str
+    source: Ref
+    target: Ref | None
+    role: str
+    generation: int
+    link_version: int
+    number: str
+    agreed: str
+    wanted: str
+    mark: str
+    stage: Stage
+    attempt: int
+    fence: int
+    run: str
+    owned: tuple[str, ...] = ()
+    first_sent_at: datetime | None = None
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    code: Code | None = None
+    text: str = ""
+
+
+class Held(Enum):
+    """How an issue row stands."""
+
+    OPEN = "open"
+    NOTED = "noted"
+    IGNORED = "ignored"
+    CLOSED = "closed"
+
+
+@frozen
+class IssueRow:
+    """The one row of a record that could not be carried, or that is worth a word."""
+
+    pair: str
+    verb: str
+    about: str
+    issue: Issue
+    held: Held
+    run: str
+    first_at: datetime
+    last_at: datetime
+    attempts: int = 1
+    settings: str = ""
+
+
+@frozen
+class Event:
+    """One thing that happened, as it was; never changed afterwards."""
+
+    run: str
+    serial: int
+    pair: str
+    at: datetime
+    what: str
+    kind: RecordType | None = None
+    source: Ref | None = None
+    target: Ref | None = None
+    numbers: tuple[str, ...] = ()
+    change: str = ""
+    state: State | None = None
+    code: Code | None = None
+    text: str = ""
+    before: str = ""
+    after: str = ""
+
+
+class Ending(Enum):
+    """How a run ended."""
+
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@frozen
+class Run:
+    """One run: who, when, with which window, and how it ended."""
+
+    id: str
+    pair: str
+    verb: str
+    profile: str
+    started_at: datetime
+    window: str
+    ending: Ending = Ending.RUNNING
+    ended_at: datetime | None = None
+    counts: Mapping[str, int] = field(factory=dict)
+    code: Code | None = None
+    text: str = ""
+
+
+@frozen
+class Marker:
+    """Where "last successful run" begins, for one pair, verb and profile."""
+
+    pair: str
+    verb: str
+    profile: str
+    at: datetime
+    token: str | None = None
+
+
+@frozen
+class ResumePoint:
+    """Where an interrupted run goes on."""
+
+    pair: str
+    verb: str
+    profile: str
+    start: datetime
+    cursor: str | None
+    as_of: datetime | None
+    label: str
+    run: str
+
+
+@frozen
+class Lease:
+    """Who may write for a pair, and until when. ``fence`` rises with each holder."""
+
+    pair: str
+    holder: str
+    fence: int
+    until: datetime
+
+
+@frozen
+class StoredGrant:
+    """The grant of a connection."""
+
+    connection: str
+    grant: Grant
+
+
+@frozen
+class Identity:
+    """Which company a connection was found to be, and what was found of its books."""
+
+    connection: str
+    identity: str
+    name: str
+    currency: str
+    zone: str | None
+    seen_at: datetime
+
+
+@frozen
+class Sweep:
+    """When the linked records of a pair were last read again to close blind spots."""
+
+    pair: str
+    verb: str
+    at: datetime
+
+
+Fact: TypeAlias = (
+    Link
+    | Intent
+    | IssueRow
+    | Event
+    | Run
+    | Marker
+    | ResumePoint
+    | Lease
+    | StoredGrant
+    | Identity
+    | Sweep
+)
+
+
+@frozen
+class Index:
+    """One value under which a fact is found; ``unique`` where no other may have it."""
+
+    name: str
+    value: str
+    unique: bool = False
+
+
+@frozen
+class Shape:
+    """How one kind of fact is filed."""
+
+    name: str
+    key: Callable[[Any], str]
+    indexes: Callable[[Any], Iterable[Index]] = lambda fact: ()
+
+
+def link_key(pair: str, kind: str, ledger_id: str, role: str = "") -> str:
+    """The key of the link of a ledger record."""
+    return key_of(pair, kind, role, ledger_id)
+
+
+def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
+    """The value of the ``billing`` index of the link of a billing record."""
+    return key_of(pair, kind, role, billing_id)
+
+
+def _link_indexes(link: Link) -> Iterable[Index]:
+    kind = link.ledger.kind
+    yield Index(
+        "billing", link_billing(link.pair, kind, link.billing.id, link.role), True
+    )
+    for alias in link.ledger.aliases:
+        yield Index("alias", link_key(link.pair, kind, alias, link.role))
+    if link.open:
+        yield Index("open", key_of(link.pair, kind))
+    elif link.seen_on:
+        yield Index("seen", key_of(link.pair, kind, link.seen_on.isoformat()))
+
+
+def _intent_indexes(intent: Intent) -> Iterable[Index]:
+    yield Index("about", key_of(intent.pair, intent.source.kind, intent.source.id))
+    if intent.mark:
+        yield Index("mark", key_of(intent.pair, intent.mark))
+    if intent.stage in OPEN_STAGES:
+        yield Index("open", key_of(intent.pair, intent.verb))
+
+
+OPEN_STAGES = frozenset({Stage.PLANNED, Stage.SENDING, Stage.UNKNOWN, Stage.PARKED})
+"""An intent that is not finished: nothing else may be sent about its record."""
+
+
+def _issue_indexes(row: IssueRow) -> Iterable[Index]:
+    yield Index("run", row.run)
+    if row.held is Held.OPEN:
+        yield Index("open", key_of(row.pair, row.verb))
+    for number in row.issue.numbers:
+        yield Index("number", key_of(row.pair, number))
+
+
+def _event_indexes(event: Event) -> Iterable[Index]:
+    yield Index("run", event.run)
+    for number in event.numbers:
+        yield Index("number", key_of(event.pair, number))
+
+
+SHAPES: Mapping[type[Any], Shape] = {
+    Link: Shape(
+        "link",
+        lambda f: link_key(f.pair, f.ledger.kind, f.ledger.id, f.role),
+        _link_indexes,
+    ),
+    Intent: Shape("intent", lambda f: f.name, _intent_indexes),
+    IssueRow: Shape("issue", lambda f: key_of(f.pair, f.verb, f.about), _issue_indexes),
+    Event: Shape("event", lambda f: key_of(f.run, f"{f.serial:09d}"), _event_indexes),
+    Run: Shape(
+        "run", lambda f: f.id, lambda f: [Index("pair", key_of(f.pair, f.verb))]
+    ),
+    Marker: Shape("marker", lambda f: key_of(f.pair, f.verb, f.profile)),
+    ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
+    Lease: Shape("lease", lambda f: f.pair),
+    StoredGrant: Shape("grant", lambda f: f.connection),
+    Identity: Shape("identity", lambda f: f.connection),
+    Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
+}
+"""How each kind of fact is filed: the one description of keys and indexes."""
+
+
+@frozen
+class Gone:
+    """Takes a fact out of the store."""
+
+    kind: type[Any]
+    key: str
+
+
+@frozen
+class Expect:
+    """What must still hold for a commit: the fact has these values, or does not exist."""
+
+    kind: type[Any]
+    key: str
+    values: Mapping[str, Any] | None = None
+
+    def holds(self, fact: Any | None) -> bool:
+        """Whether it does."""
+        if self.values is None or fact is None:
+            return self.values is None and fact is None
+        return all(getattr(fact, name) == value for name, value in self.values.items())
+
+
+class Store(Protocol):
+    """What remembers. Every method may raise `StoreError`."""
+
+    def get(self, kind: type[F], keys: Iterable[str]) -> dict[str, F]:
+        """The facts of these keys, as far as there are any."""
+        ...
+
+    def find(
+        self,
+        kind: type[F],
+        index: str,
+        value: str | Collection[str],
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[F]:
+        """The facts under a value (or several) of an index, by key, from behind ``after``."""
+        ...
+
+    def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
+        """
+        Write all facts or none; durable on return.
+
+        False when an expectation no longer holds, or when a unique value is taken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+def key(fact: Fact) -> str:
+    """The key of a fact."""
+    return SHAPES[type(fact)].key(fact)
+
+
+def indexes(fact: Fact) -> tuple[Index, ...]:
+    """The index entries of a fact."""
+    return tuple(SHAPES[type(fact)].indexes(fact))

@@ -1,0 +1,1 @@
+"""Where facts are kept: in memory for tests, in SQLite by default."""
