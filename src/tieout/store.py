@@ -168,6 +168,7 @@ class ResumePoint:
     cursor: str | None
     as_of: datetime | None
     label: str
+    trusting: bool
     run: str
 
 
@@ -183,10 +184,11 @@ class Lease:
 
 @frozen
 class StoredGrant:
-    """The grant of a connection."""
+    """The grant of a connection, and a fingerprint of the arguments it grew out of."""
 
     connection: str
     grant: Grant
+    arguments: str = ""
 
 
 @frozen

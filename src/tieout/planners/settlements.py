@@ -362,6 +362,7 @@ def _change(
         agreed=agreed,
         owned=held if owned is None else owned,
         take_over=take_over,
+        closes=ledger.status is not Status.OPEN,
         evidence=found.evidence,
         reason=f"{_basis_text(ledger)}, found by {found.evidence}",
     )

@@ -1,0 +1,575 @@
+"""
+The order of things: lease, recovery, reading, planning, applying, the marker.
+
+Everything that happens, happens because a line here says so; each step hands a value on to
+the next. How a step is done stands in its own module.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Self, TypeAlias
+from uuid import uuid4
+
+from attrs import define, evolve
+
+from tieout.adapters import Adapter, Direct, DryAdapter
+from tieout.capabilities import Changed, Verb
+from tieout.change import Issue
+from tieout.clock import Clock, SystemClock
+from tieout.connector import Connector, Health
+from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
+from tieout.journal import Journal
+from tieout.models import Settlement
+from tieout.plan import Header, Plan, join
+from tieout.reading import Reader, Start
+from tieout.report import Progress, Report
+from tieout.run import WAVE_ROUNDS, PaymentRun, Stopped
+from tieout.session import Session, Traffic
+from tieout.settings import Direction, Settings
+from tieout.store import (
+    Ending,
+    Gone,
+    Identity,
+    Marker,
+    ResumePoint,
+    Run,
+    Store,
+    Sweep,
+    key_of,
+)
+from tieout.stores.memory import MemoryStore
+from tieout.transport import HTTPTransport
+from tieout.windows import Since, Window, window
+from tieout.wire import Transport
+
+log = logging.getLogger("tieout.engine")
+
+PAYMENTS = "payments"
+"""The verb of the payment sync: part of the keys of its marker and its issues."""
+
+BOOKS_AGE_MAX = timedelta(days=1)
+"""After this, a connection's books are asked for again: zones move, companies change."""
+
+Begin: TypeAlias = Since | date | datetime | ResumePoint
+Tell: TypeAlias = Callable[[Progress], None]
+Stop: TypeAlias = Callable[[], bool]
+
+
+def this_user() -> str:
+    """``user@host``: a profile for scripts, where each user has a "last run" of its own."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+class _Collect:
+    """The dry adapter behind `Engine.plan_payments`: it keeps the pages' plans."""
+
+    dry = True
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.header: Header | None = None
+
+    def begin(self, header: Header) -> None:
+        self.header = header
+
+    def take(self, plan: Plan) -> None:
+        # What needs nothing is only counted; what it claims still bears on conflicts.
+        self.plans.append(join([plan]) if not plan.claims else plan)
+
+    def end(self, *, complete: bool) -> None:
+        """Nothing to finish."""
+
+
+@define
+class _Under:
+    """A run under way, and how it came to its end."""
+
+    id: str
+    started_at: datetime
+    moment: Window
+    marker: Marker | None
+    traffic: dict[str, Traffic]
+    ending: Ending = Ending.RUNNING
+    fault: Fault | None = None
+    resume: ResumePoint | None = None
+
+
+class Engine:
+    """
+    Keeps one billing system and one ledger in agreement.
+
+    ``transport`` is one for both connections, or one by connection name; by default each
+    has an HTTP client of its own that lives as long as the engine. ``store`` defaults to
+    memory, which forgets: give a `tieout.SQLiteStore` in earnest. ``profile`` names whose
+    "last run" is meant. Raises `ConfigError` where the two sides cannot be tied out by the
+    settings. A context manager; not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        billing: Connector,
+        ledger: Connector,
+        store: Store | None = None,
+        transport: Transport | Mapping[str, Transport] | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        profile: str = "shared",
+    ) -> None:
+        if billing.connection == ledger.connection:
+            raise ConfigError(f"both sides are one connection: {billing.connection}")
+        self.settings = settings or Settings()
+        self.pair = key_of(billing.connection, ledger.connection)
+        _check_sides(billing, ledger, self.settings)
+        self._store: Store = store if store is not None else MemoryStore()
+        self._clock: Clock = clock or SystemClock()
+        self._profile = profile
+        self._opened: list[HTTPTransport] = []
+        self._billing = self._session(billing, transport)
+        self._ledger = self._session(ledger, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that the engine opened; the store stays open."""
+        for session in (self._billing, self._ledger):
+            session.close()
+        for transport in self._opened:
+            transport.close()
+
+    # What a caller asks -----------------------------------------------------------------
+
+    def check(self) -> dict[str, Health]:
+        """Both connections: reachable, signed in, permitted, and whose books they are."""
+        return {
+            session.connector.connection: session.run(session.connector.check())
+            for session in (self._billing, self._ledger)
+        }
+
+    def plan_payments(
+        self,
+        since: Begin,
+        *,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+        recheck: bool | None = None,
+    ) -> Plan:
+        """
+        What `sync_payments` would do; nothing is written anywhere.
+
+        Where the reading ends early, the plan has ``complete`` false and says why among
+        its issues. Raises `ConfigError` for a start that cannot be.
+        """
+        collect = _Collect()
+        report = self.sync_payments(
+            since, adapter=collect, on_progress=on_progress, stop=stop, recheck=recheck
+        )
+        plan = join(collect.plans, collect.header)
+        if report.complete:
+            return plan
+        code = report.code or Code.RUN_IN_PROGRESS
+        why = Issue(
+            code, text=report.text or "The planning was stopped.", remedy=report.remedy
+        )
+        return evolve(plan, complete=False, issues=(*plan.issues, why))
+
+    def sync_payments(
+        self,
+        since: Begin,
+        *,
+        adapter: Adapter | DryAdapter | None = None,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+        recheck: bool | None = None,
+    ) -> Report:
+        """
+        Carry payment levels from the ledger to billing.
+
+        ``since``: a `Since`, a date (a whole day in the books' zone), an aware datetime, or
+        an interrupted run's ``report.resume``. ``recheck``: compare with billing as it is
+        now (True) or trust what was agreed (False); by default LAST_RUN trusts and every
+        other start compares. ``stop`` is asked between steps; a stopped run ends cleanly.
+
+        Raises `ConfigError` for a start that cannot be, `Fault` RUN_IN_PROGRESS while
+        another run holds the pair, and `StoreError`. Everything else is in the report.
+        """
+        if self.settings.direction(Settlement) is Direction.OFF:
+            raise ConfigError("payment levels are switched off in the settings")
+        marker = self._marker()
+        under = self._begin(
+            self._window(since, marker), marker
+        )  # refused before any call
+        run = self._payment_run(adapter, on_progress, stop, under)
+
+        def work() -> None:
+            for session in (self._billing, self._ledger):
+                self._bind(session, dry=run.journal is None)
+            under.moment = self._window(since, marker)  # now in the books' own zone
+            free = self._billing.connector.capabilities.free_reads
+            trusting = under.moment.trusting and not free
+            run.trusting = trusting if recheck is None else not recheck
+            self._read(run, under, since)
+
+        return self._carried(run, under, work)
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        adapter: Adapter | DryAdapter | None = None,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+    ) -> Report:
+        """
+        Carry out a plan that was made before.
+
+        Both sides are read again first: a record that has changed since is left alone and
+        reported as STALE_PLAN. The marker does not move. Raises `ConfigError` for a plan of
+        another pair, of other settings, or without a header.
+        """
+        self._check_header(plan)
+        moment = Window(self._clock.now(), trusting=False, label="a saved plan")
+        under = self._begin(moment, None)
+        run = self._payment_run(adapter, on_progress, stop, under)
+
+        def work() -> None:
+            if isinstance(run.adapter, DryAdapter):
+                assert plan.header is not None
+                run.adapter.begin(plan.header)
+                run.adapter.take(plan)
+                return
+            for session in (self._billing, self._ledger):
+                self._bind(session, dry=False)
+            run.recover()
+            run.apply(plan)
+
+        return self._carried(run, under, work, moves_marker=False)
+
+    # A run --------------------------------------------------------------------------------
+
+    def _begin(self, moment: Window, marker: Marker | None) -> _Under:
+        now = self._clock.now()
+        sides = {"billing": self._billing.traffic, "ledger": self._ledger.traffic}
+        return _Under(
+            f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}", now, moment, marker, sides
+        )
+
+    def _payment_run(
+        self,
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+        under: _Under,
+    ) -> PaymentRun:
+        sessions = {s.connector.connection: s for s in (self._billing, self._ledger)}
+        through = adapter or Direct(sessions)
+        digest = self.settings.digest()
+        billing = self._billing.connector.capabilities
+        journal = None
+        if through.dry and not isinstance(through, DryAdapter):
+            raise ConfigError("a dry adapter has the methods begin, take and end")
+        if not through.dry:
+            journal = Journal(
+                self._store, self._clock, self.pair, PAYMENTS, under.id, digest
+            )
+        return PaymentRun(
+            pair=self.pair,
+            verb=PAYMENTS,
+            reader=Reader(
+                self._billing, self._ledger, self._store, self.settings, self.pair
+            ),
+            settings=self.settings,
+            store=self._store,
+            clock=self._clock,
+            billing=billing,
+            wave=billing.kind(Settlement).batch_size
+            * self._billing.concurrency
+            * WAVE_ROUNDS,
+            adapter=through,
+            journal=journal,
+            on_progress=on_progress,
+            stop=stop,
+        )
+
+    def _read(self, run: PaymentRun, under: _Under, since: Begin) -> None:
+        """Recovery, then batch after batch, the resume point after each page."""
+        again = run.recover()
+        point = since if isinstance(since, ResumePoint) else None
+        marker = under.marker if since is Since.LAST_RUN else None
+        start = Start(
+            under.moment,
+            token=marker.token if marker else None,
+            cursor=point.cursor if point else None,
+            again=again,
+            sweep=self._sweep_due(),
+            as_of=point.as_of if point else None,
+        )
+        if isinstance(run.adapter, DryAdapter):
+            run.adapter.begin(self._header(under.moment))
+        self._point(run, under, start.cursor)
+        for batch in run.reader.levels(start, self._clock.now().date()):
+            run.process(batch)
+            if batch.page:
+                self._point(run, under, batch.cursor)
+
+    def _point(self, run: PaymentRun, under: _Under, cursor: str | None) -> None:
+        """
+        Where an interrupted run goes on: behind the last completed page, where the
+        listing has an order that stays; else at its start, which is harmless.
+        """
+        stable = self._ledger.connector.capabilities.kind(Settlement).stable_order
+        under.resume = ResumePoint(
+            self.pair,
+            PAYMENTS,
+            self._profile,
+            start=under.moment.start,
+            cursor=cursor if stable else None,
+            as_of=run.reader.as_of if stable else None,
+            label=under.moment.label,
+            trusting=under.moment.trusting,
+            run=under.id,
+        )
+        if run.journal is not None:
+            run.journal.note(under.resume)
+
+    def _carried(
+        self,
+        run: PaymentRun,
+        under: _Under,
+        work: Callable[[], None],
+        *,
+        moves_marker: bool = True,
+    ) -> Report:
+        """Do the work under the pair's lease; whatever ends it, the report says so."""
+        if run.journal is not None:
+            run.journal.acquire()
+            run.journal.note(self._record(under, run))
+        try:
+            try:
+                work()
+                under.ending = Ending.DONE
+            except Stopped:
+                under.ending = Ending.STOPPED
+            except Fault as fault:
+                log.warning("run %s ended early: %s", under.id, fault.code)
+                yellow = fault.code.severity is not Severity.RED
+                under.ending = Ending.STOPPED if yellow else Ending.FAILED
+                under.fault = fault
+            if isinstance(run.adapter, DryAdapter) and run.journal is None:
+                run.adapter.end(complete=under.ending is Ending.DONE)
+            return self._finish(run, under, moves_marker=moves_marker)
+        finally:
+            if run.journal is not None:
+                run.journal.release()
+
+    def _finish(self, run: PaymentRun, under: _Under, *, moves_marker: bool) -> Report:
+        """The marker last, and only by its rule; then the report."""
+        facts: list[Marker | Gone | Run | Sweep] = []
+        moved, note = False, ""
+        done = under.ending is Ending.DONE
+        if run.journal is not None and moves_marker:
+            as_of = run.reader.as_of or under.started_at
+            new = Marker(self.pair, PAYMENTS, self._profile, as_of, run.reader.token)
+            moved, note = _marker_rule(under, new)
+            if moved:
+                facts.append(new)
+            if done:
+                facts.append(
+                    Gone(ResumePoint, key_of(self.pair, PAYMENTS, self._profile))
+                )
+                if run.reader.swept:
+                    facts.append(Sweep(self.pair, PAYMENTS, under.started_at))
+        report = self._report(run, under, moved=moved, note=note)
+        if run.journal is not None and not _lost(under):
+            run.journal.note(self._record(under, run), *facts)
+        return report
+
+    def _record(self, under: _Under, run: PaymentRun) -> Run:
+        return Run(
+            under.id,
+            self.pair,
+            PAYMENTS,
+            self._profile,
+            under.started_at,
+            under.moment.label,
+            ending=under.ending,
+            ended_at=None if under.ending is Ending.RUNNING else self._clock.now(),
+            counts=dict(run.tally.counts),
+            code=under.fault.code if under.fault else None,
+            text=under.fault.text if under.fault else "",
+        )
+
+    def _report(
+        self, run: PaymentRun, under: _Under, *, moved: bool, note: str
+    ) -> Report:
+        fault = under.fault
+        before = under.marker.at if under.marker else None
+        traffic = {
+            "billing": self._billing.traffic - under.traffic["billing"],
+            "ledger": self._ledger.traffic - under.traffic["ledger"],
+        }
+        return Report(
+            run=under.id,
+            pair=self.pair,
+            verb=PAYMENTS,
+            window=under.moment.label,
+            start=under.moment.start,
+            started_at=under.started_at,
+            ended_at=self._clock.now(),
+            ending=under.ending,
+            counts=dict(run.tally.counts),
+            red=run.tally.lights[Severity.RED],
+            yellow=run.tally.lights[Severity.YELLOW],
+            totals=dict(sorted(run.tally.totals.items())),
+            traffic=traffic,
+            marker=(run.reader.as_of or under.started_at) if moved else before,
+            marker_moved=moved,
+            marker_note=note,
+            resume=None if under.ending is Ending.DONE else under.resume,
+            code=fault.code if fault else None,
+            text=fault.text if fault else "",
+            remedy=fault.remedy if fault else "",
+            store=self._store,
+        )
+
+    # What a run stands on -----------------------------------------------------------------
+
+    def _session(
+        self,
+        connector: Connector,
+        transport: Transport | Mapping[str, Transport] | None,
+    ) -> Session:
+        given = (
+            transport.get(connector.connection)
+            if isinstance(transport, Mapping)
+            else transport
+        )
+        if given is None:
+            given = HTTPTransport()
+            self._opened.append(given)
+        return Session(connector, given, self._store, self._clock)
+
+    def _bind(self, session: Session, *, dry: bool) -> None:
+        """Know whose books these are before anything is read; refuse another company's."""
+        connection = session.connector.connection
+        held = self._store.get(Identity, [connection]).get(connection)
+        now = self._clock.now()
+        if held is not None and now - held.seen_at < BOOKS_AGE_MAX:
+            return
+        health = session.run(session.connector.check())
+        if not health.signed_in or not health.reachable:
+            raise Fault(
+                Code.SIGN_IN_REFUSED, f"{connection}: {'; '.join(health.notes)}"
+            )
+        if health.missing:
+            text = f"{connection} lacks: {', '.join(health.missing)}"
+            raise Fault(Code.PERMISSION_MISSING, text)
+        books = health.books
+        if books is None:
+            return
+        if held is not None and held.identity != books.identity:
+            text = f"{connection} is {books.name or books.identity} now, it was {held.name}"
+            raise Fault(Code.WRONG_COMPANY, text)
+        if not dry:
+            seen = Identity(
+                connection, books.identity, books.name, books.currency, books.zone, now
+            )
+            if not self._store.commit(seen):
+                raise StoreError(f"the books of {connection} could not be remembered")
+
+    def _window(self, since: Begin, marker: Marker | None) -> Window:
+        if isinstance(since, ResumePoint):
+            mine = (self.pair, PAYMENTS, self._profile)
+            if (since.pair, since.verb, since.profile) != mine:
+                raise ConfigError(
+                    "this resume point belongs to another pair or profile"
+                )
+            return Window(since.start, since.trusting, since.label)
+        connection = self._ledger.connector.connection
+        books = self._store.get(Identity, [connection]).get(connection)
+        return window(
+            since,
+            now=self._clock.now(),
+            books_zone=books.zone if books else None,
+            marker=marker.at if marker else None,
+            overlap=self._ledger.connector.capabilities.overlap,
+        )
+
+    def _marker(self) -> Marker | None:
+        key = key_of(self.pair, PAYMENTS, self._profile)
+        return self._store.get(Marker, [key]).get(key)
+
+    def _sweep_due(self) -> bool:
+        every = self._ledger.connector.capabilities.payments.sweep_every
+        if every is None:
+            return False
+        key = key_of(self.pair, PAYMENTS)
+        last = self._store.get(Sweep, [key]).get(key)
+        return last is None or self._clock.now() - last.at >= every
+
+    def _header(self, moment: Window) -> Header:
+        return Header(
+            pair=self.pair,
+            billing=self._billing.connector.connection,
+            ledger=self._ledger.connector.connection,
+            verb=PAYMENTS,
+            settings=self.settings.digest(),
+            window=moment.label,
+            made_at=self._clock.now(),
+        )
+
+    def _check_header(self, plan: Plan) -> None:
+        header = plan.header
+        if header is None:
+            raise ConfigError("this plan was not made by an engine")
+        if header.pair != self.pair:
+            raise ConfigError(
+                f"this plan is for {header.billing} and {header.ledger}, not for this pair"
+            )
+        if header.settings != self.settings.digest():
+            raise ConfigError("this plan was made under other settings: make a new one")
+
+
+def _check_sides(billing: Connector, ledger: Connector, settings: Settings) -> None:
+    """Whether the settings ask for anything that the two sides cannot do."""
+    for kind, direction in settings.directions.items():
+        if kind is not Settlement and direction is not Direction.OFF:
+            raise ConfigError(
+                f"directions[{kind.__name__}]: this version carries payment levels only"
+            )
+    if settings.direction(Settlement) is Direction.OFF:
+        return
+    reads = ledger.capabilities.kind(Settlement)
+    if not reads.can(Verb.READ) or Changed not in reads.selects:
+        raise ConfigError(f"{ledger.connection} cannot tell whose payments changed")
+    if not billing.capabilities.kind(Settlement).can(Verb.READ):
+        raise ConfigError(f"{billing.connection} cannot tell what it shows as paid")
+
+
+def _marker_rule(under: _Under, new: Marker) -> tuple[bool, str]:
+    """Whether the marker moves: after success only, and never over a gap."""
+    old = under.marker
+    if under.ending is not Ending.DONE:
+        return False, "the marker stays where it was: the run did not end well"
+    if old is not None and under.moment.start > old.at:
+        return False, (
+            f"the marker stays at {old.at:%Y-%m-%d %H:%M} UTC: this run began later than "
+            "that, and what changed in between is still to be read"
+        )
+    if old is not None and new.at <= old.at:
+        return False, ""
+    return True, ""
+
+
+def _lost(under: _Under) -> bool:
+    """Whether another run has taken over, so that nothing more may be written."""
+    return under.fault is not None and under.fault.code is Code.LEASE_LOST

@@ -1,0 +1,295 @@
+"""
+What a payment sync reads: ledger levels page by page, and their counterparts in billing.
+
+A `Reader` hands on one `Batch` after another, in bounded memory. It writes nothing and
+decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from tieout.capabilities import Changed
+from tieout.change import Issue
+from tieout.connector import Page, batches
+from tieout.errors import Code, Fault
+from tieout.models import Customer, Invoice, Link, Ref, Settlement, Status, clean_number
+from tieout.planners.matching import Candidates, Known
+from tieout.session import Session
+from tieout.settings import Settings
+from tieout.store import Intent, Store, key_of, link_billing, link_key
+from tieout.windows import Window
+
+T = TypeVar("T")
+
+INVOICE = Invoice.__name__
+"""Levels are filed under the invoice whose money they are."""
+
+PAGES_MAX = 100_000
+"""More pages than any company has; a listing that goes on is looping."""
+
+SEEN_MAX = 200_000
+"""How many ids are remembered as read in this run. Beyond it, a touched invoice may be
+read twice, which costs a call and nothing else."""
+
+SWEEP_PAGE = 1000
+"""Links taken from the store at a time."""
+
+
+@frozen
+class Batch:
+    """
+    Levels read together. ``cursor`` is where reading goes on after them, if they are a
+    completed page of the listing (``page``).
+    """
+
+    records: tuple[Settlement, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    gone: tuple[Ref, ...] = ()
+    page: bool = False
+    cursor: str | None = None
+
+
+@frozen
+class Start:
+    """From where a listing is read."""
+
+    window: Window
+    token: str | None = None
+    cursor: str | None = None
+    again: tuple[str, ...] = field(default=())
+    """Ids of ledger records that are read whether they changed or not."""
+    sweep: bool = False
+    as_of: datetime | None = None
+    """The other side's clock when an interrupted run began; None for a new one."""
+
+
+class Reader:
+    """Reads both sides of one pair."""
+
+    def __init__(
+        self,
+        billing: Session,
+        ledger: Session,
+        store: Store,
+        settings: Settings,
+        pair: str,
+    ) -> None:
+        self._billing = billing
+        self._ledger = ledger
+        self._store = store
+        self._settings = settings
+        self._pair = pair
+        self._seen: dict[str, None] = {}
+        self.as_of: datetime | None = None
+        self.token: str | None = None
+        self.swept = False
+
+    # The ledger -------------------------------------------------------------------------
+
+    def levels(self, start: Start, today: date) -> Iterator[Batch]:
+        """All that has to be looked at, in batches."""
+        self.as_of = start.as_of
+        yield from self._by_ids(start.again)
+        yield from self._pages(start)
+        if start.sweep:
+            yield from self._sweep(today)
+            self.swept = True
+
+    def _pages(self, start: Start) -> Iterator[Batch]:
+        """The changed ones, the next page being read ahead, and those they touched."""
+        connector = self._ledger.connector
+        select = Changed(start.window.start, start.token)
+        cursor, asked = start.cursor, {start.cursor}
+        coming = self._ledger.start(connector.page(Settlement, select, cursor))
+        try:
+            for _ in range(PAGES_MAX):
+                page, coming_next = coming.result(), None
+                self._note(page)
+                if page.next is not None:
+                    if page.next in asked:
+                        raise Fault(
+                            Code.LOOPING_PAGES, f"page {page.next[:60]} came twice"
+                        )
+                    asked.add(page.next)
+                    flow = connector.page(Settlement, select, page.next)
+                    coming = coming_next = self._ledger.start(flow)
+                yield from self._by_ids(ref.id for ref in page.touched)
+                self._remember(page.records)
+                yield Batch(page.records, page.issues, page.gone, True, page.next)
+                if coming_next is None:
+                    return
+            raise Fault(Code.LOOPING_PAGES, f"more than {PAGES_MAX} pages")
+        finally:
+            coming.drop()
+
+    def _note(self, page: Page[Settlement]) -> None:
+        if self.as_of is None:
+            self.as_of = page.as_of
+        self.token = page.token or self.token
+
+    def _by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
+        """Records by id, those left out that this run has read already."""
+        wanted = [each for each in dict.fromkeys(ids) if each not in self._seen]
+        for page in self.fetch_ledger(ids=wanted):
+            self._remember(page.records)
+            yield Batch(page.records, page.issues, page.gone)
+
+    def _remember(self, records: Iterable[Settlement]) -> None:
+        for record in records:
+            self._seen[record.ref.id] = None
+        while len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+
+    def _sweep(self, today: date) -> Iterator[Batch]:
+        """Linked records that are open, or were closed lately: blind spots end here."""
+        reach = self._ledger.connector.capabilities.payments.sweep_reach
+        kind = INVOICE
+        days = [
+            key_of(self._pair, kind, (today - timedelta(days=back)).isoformat())
+            for back in range(reach.days + 1)
+        ]
+        for index, value in (("open", [key_of(self._pair, kind)]), ("seen", days)):
+            after = ""
+            while links := self._store.find(Link, index, value, after, SWEEP_PAGE):
+                yield from self._by_ids(link.ledger.id for link in links)
+                last = links[-1]
+                after = link_key(self._pair, kind, last.ledger.id, last.role)
+
+    def fetch_ledger(
+        self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Iterator[Page[Settlement]]:
+        """Ledger levels by id or number, in pages."""
+        return _fetched(self._ledger, ids, numbers)
+
+    # Billing ----------------------------------------------------------------------------
+
+    def fetch_billing(
+        self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Iterator[Page[Settlement]]:
+        """Billing's own records by id or number, in pages."""
+        return _fetched(self._billing, ids, numbers)
+
+    def counterparts(
+        self, records: Sequence[Settlement], links: Mapping[str, Link]
+    ) -> tuple[list[Settlement], Known, list[Issue]]:
+        """What billing has for these levels, what is known of them, and what was unreadable."""
+        marks = self._marks(records, links)
+        ids = [links[r.ref.id].billing.id for r in records if r.ref.id in links]
+        ids += [ref.id for ref in marks.values()]
+        strangers = [each for each in records if _to_match(each, links, marks)]
+        numbers = [
+            spelling
+            for each in strangers
+            for text in (each.number, each.reference)
+            if clean_number(text)
+            for spelling in self._settings.number_rule.spellings(clean_number(text))
+        ]
+        found: dict[str, Settlement] = {}
+        issues: list[Issue] = []
+        for page in self.fetch_billing(ids=ids, numbers=numbers):
+            found.update((record.ref.id, record) for record in page.records)
+            issues.extend(page.issues)
+        billing = list(found.values())
+        known = Known(
+            links=links,
+            claimed=self._claimed(billing, strangers),
+            marks=marks,
+            customers=self._customers(records),
+            rivals=self._rivals(strangers, billing),
+        )
+        return billing, known, issues
+
+    def links(self, ids: Iterable[str]) -> dict[str, Link]:
+        """The links of these ledger invoices, by id, in one look-up."""
+        keys = [link_key(self._pair, INVOICE, each) for each in ids]
+        found = self._store.get(Link, keys)
+        return {link.ledger.id: link for link in found.values()}
+
+    def _marks(
+        self, records: Sequence[Settlement], links: Mapping[str, Link]
+    ) -> dict[str, Ref]:
+        values = [
+            key_of(self._pair, each.reference)
+            for each in records
+            if each.reference and each.ref.id not in links
+        ]
+        intents = self._store.find(Intent, "mark", values, limit=len(values) + 1)
+        return {intent.mark: intent.source for intent in intents}
+
+    def _claimed(
+        self, billing: Sequence[Settlement], strangers: Sequence[Settlement]
+    ) -> dict[str, Link]:
+        if not strangers:
+            return {}
+        values = [link_billing(self._pair, b.ref.kind, b.ref.id) for b in billing]
+        found = self._store.find(Link, "billing", values, limit=len(values) + 1)
+        return {link.billing.id: link for link in found}
+
+    def _customers(self, records: Sequence[Settlement]) -> dict[str, str]:
+        kind = Customer.__name__
+        ids = {record.customer.id for record in records if record.customer}
+        found = self._store.get(
+            Link, [link_key(self._pair, kind, each) for each in ids]
+        )
+        return {link.ledger.id: link.billing.id for link in found.values()}
+
+    def _rivals(
+        self, strangers: Sequence[Settlement], billing: Sequence[Settlement]
+    ) -> dict[str, tuple[str, ...]]:
+        """Other live ledger documents of the same number, where numbers may repeat."""
+        if self._ledger.connector.capabilities.kind(Settlement).number_unique:
+            return {}
+        rule = self._settings.number_rule
+        candidates = Candidates(billing, rule)
+        found = [each for each in strangers if candidates.live(each.number)]
+        numbers = [
+            s for each in found for s in rule.spellings(clean_number(each.number))
+        ]
+        by_key: dict[str, set[str]] = {}
+        for page in self.fetch_ledger(numbers=numbers):
+            for record in page.records:
+                if record.status not in (Status.VOID, Status.DRAFT):
+                    key = rule.key(clean_number(record.number))
+                    by_key.setdefault(key, set()).add(record.ref.id)
+        rivals: dict[str, tuple[str, ...]] = {}
+        for each in found:
+            others = by_key.get(rule.key(clean_number(each.number)), set()) - {
+                each.ref.id
+            }
+            if others:
+                rivals[each.ref.id] = tuple(sorted(others))
+        return rivals
+
+
+def _to_match(
+    record: Settlement, links: Mapping[str, Link], marks: Mapping[str, Ref]
+) -> bool:
+    """Whether a level is looked up by its number: not tied yet, and of concern."""
+    if record.ref.id in links or record.reference in marks:
+        return False
+    return record.status not in (Status.DRAFT, Status.VOID)
+
+
+def _fetched(
+    session: Session, ids: Sequence[str], numbers: Sequence[str]
+) -> Iterator[Page[Settlement]]:
+    connector = session.connector
+    size = connector.capabilities.kind(Settlement).fetch_size
+    flows = [
+        *(connector.fetch(Settlement, ids=some) for some in batches(_once(ids), size)),
+        *(
+            connector.fetch(Settlement, numbers=some)
+            for some in batches(_once(numbers), size)
+        ),
+    ]
+    for attempt in session.map(flows):
+        yield attempt.result()
+
+
+def _once(values: Sequence[T]) -> Iterable[T]:
+    return dict.fromkeys(values)

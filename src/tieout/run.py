@@ -1,0 +1,415 @@
+"""
+One payment sync under way: batch after batch, from reading to remembering.
+
+A run knows the order of the steps and counts what came of them; how each is done stands in
+its own module. It opens nothing and decides nothing about money.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from tieout.adapters import Adapter, DryAdapter
+from tieout.capabilities import Capabilities
+from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.clock import Clock
+from tieout.connector import batches
+from tieout.errors import Code, Fate, Fault, Scope, Severity
+from tieout.journal import Journal, about
+from tieout.models import Link, Ref, Settlement, fingerprint
+from tieout.money import Money
+from tieout.plan import Plan
+from tieout.planners import settlements
+from tieout.planners.matching import issue
+from tieout.reading import Batch, Reader
+from tieout.report import Progress
+from tieout.settings import Settings
+from tieout.store import Held, Intent, IssueRow, Stage, Store, key_of
+
+log = logging.getLogger("tieout.run")
+
+WAVE_ROUNDS = 8
+"""How many rounds of (batch size x concurrency) share one durable transaction before they
+are sent. More saves disk; fewer leaves less to be looked at after a crash."""
+
+CHECK_SIZE = 200
+"""Changes of a saved plan whose records are read again together."""
+
+WORDS: Mapping[Code, str] = {
+    Code.NOT_IN_BILLING: "not found",
+    Code.OUTCOME_UNKNOWN: "unknown",
+}
+"""How an issue is counted where it is not a failure."""
+
+
+@define
+class Tally:
+    """What a run has come to so far."""
+
+    counts: dict[str, int] = field(
+        factory=lambda: dict.fromkeys(
+            (
+                "updated",
+                "unchanged",
+                "not found",
+                "failed",
+                "unknown",
+                "skipped",
+                "warning",
+            ),
+            0,
+        )
+    )
+    lights: dict[Severity, int] = field(factory=lambda: dict.fromkeys(Severity, 0))
+    totals: dict[str, Money] = field(factory=dict)
+    done: int = 0
+
+    def count(self, word: str, number: int = 1) -> None:
+        """So many more records came to this."""
+        self.counts[word] = self.counts.get(word, 0) + number
+        self.done += number
+
+    def note(self, found: Issue) -> str:
+        """One more issue; the word it is counted under."""
+        word = "warning"
+        if found.blocking:
+            word = WORDS.get(found.code, "failed")
+            self.count(word)
+        else:
+            self.counts[word] += 1
+        self.lights[found.severity] += 1
+        return word
+
+    def moved(self, change: Change) -> None:
+        """A level was written: by how much the shown paid amount rose."""
+        if isinstance(change.before, Settlement) and isinstance(
+            change.after, Settlement
+        ):
+            by = change.after.money(change.after.paid - change.before.paid)
+            held = self.totals.get(by.currency)
+            self.totals[by.currency] = by if held is None else held + by
+
+
+class Stopped(Exception):
+    """The caller's ``stop`` said so."""
+
+
+@define
+class PaymentRun:
+    """A run over one pair. ``journal`` is None for a dry one, which writes nothing."""
+
+    pair: str
+    verb: str
+    reader: Reader
+    settings: Settings
+    store: Store
+    clock: Clock
+    billing: Capabilities
+    wave: int
+    adapter: Adapter | DryAdapter
+    journal: Journal | None
+    on_progress: Callable[[Progress], None] | None
+    stop: Callable[[], bool] | None
+    trusting: bool = False
+    tally: Tally = field(factory=Tally)
+    unfinished: dict[str, Intent] = field(factory=dict)
+
+    def recover(self) -> tuple[str, ...]:
+        """Settle what earlier runs left; the ids of ledger records to look at again."""
+        open_intents: Sequence[Intent]
+        if self.journal is not None:
+            self.journal.recover(lambda changes: self.live.find(changes).records)
+            open_intents = self.journal.unfinished()
+        else:
+            value = key_of(self.pair, self.verb)
+            open_intents = self.store.find(Intent, "open", value, limit=100_000)
+        self.unfinished = {
+            each.source.id: each
+            for each in open_intents
+            if each.stage is not Stage.PLANNED
+        }
+        again = [each.source.id for each in open_intents]
+        return (*again, *self._open_issues())
+
+    def _open_issues(self) -> Iterable[str]:
+        """Held records that may go through now: the trouble was passing, or rules changed."""
+        digest, after = self.settings.digest(), ""
+        while rows := self.store.find(
+            IssueRow, "open", key_of(self.pair, self.verb), after
+        ):
+            for row in rows:
+                source = row.issue.source
+                if source and (row.issue.code.retryable or row.settings != digest):
+                    yield source.id
+            after = key_of(self.pair, self.verb, rows[-1].about)
+
+    @property
+    def live(self) -> Adapter:
+        """The adapter of a run that writes."""
+        assert not isinstance(self.adapter, DryAdapter)
+        return self.adapter
+
+    # A batch ------------------------------------------------------------------------------
+
+    def process(self, batch: Batch) -> None:
+        """From a batch of levels to what is remembered of it."""
+        self.check_stop()
+        links = self.reader.links(
+            [*(each.ref.id for each in batch.records), *(ref.id for ref in batch.gone)]
+        )
+        told = [*batch.issues, *_gone(batch.gone, links)]
+        rest, held = self._split(batch.records, links)
+        billing, known, unreadable = self.reader.counterparts(rest, links)
+        today = self.clock.now().date()
+        plan = settlements.plan(
+            rest, billing, known, self.billing, self.settings, observed_on=today
+        )
+        plan = evolve(plan, issues=(*told, *_explained(plan.issues, unreadable)))
+        for each in held:
+            self._tell(each)
+        self.tally.count("skipped", plan.skipped)
+        self.tally.count("unchanged", plan.kept)
+        if isinstance(self.adapter, DryAdapter):
+            self.adapter.take(plan)
+            for each in plan.issues:
+                self._tell(each)
+            for change in plan.changes:
+                if change.action is not Action.KEEP:
+                    self.tally.count("updated")
+        else:
+            self.carry(plan)
+
+    def _split(
+        self, records: Sequence[Settlement], links: Mapping[str, Link]
+    ) -> tuple[list[Settlement], list[Issue]]:
+        """The levels that need comparing, and the issues of those that stay held."""
+        rows = self._rows(records) if self.trusting else {}
+        rest: list[Settlement] = []
+        held: list[Issue] = []
+        for record in records:
+            if record.ref.id in self.unfinished:
+                held.append(_waiting(record, self.unfinished[record.ref.id]))
+                continue
+            agreed = settlements.basis(record, self.settings) if self.trusting else ""
+            row = rows.get(record.ref.id)
+            if self.trusting and settlements.unchanged(
+                record, links.get(record.ref.id), agreed
+            ):
+                self.tally.count("unchanged")
+            elif row and row.issue.basis == agreed and not row.issue.code.retryable:
+                held.append(row.issue)
+            else:
+                rest.append(record)
+        return rest, held
+
+    def _rows(self, records: Sequence[Settlement]) -> dict[str, IssueRow]:
+        """The open issues of these records, by id."""
+        keys = [key_of(self.pair, self.verb, about(record.ref)) for record in records]
+        found = self.store.get(IssueRow, keys).values()
+        return {
+            row.issue.source.id: row
+            for row in found
+            if row.issue.source and row.held in (Held.OPEN, Held.IGNORED)
+        }
+
+    # Carrying out -------------------------------------------------------------------------
+
+    def carry(self, plan: Plan) -> None:
+        """Remember what agrees and what cannot be carried; write the rest, in waves."""
+        assert self.journal is not None
+        notes: dict[str, list[Issue]] = {}
+        for each in plan.issues:
+            if not each.blocking and each.source:
+                notes.setdefault(each.source.id, []).append(each)
+        blocking = [each for each in plan.issues if each.blocking]
+        keeps = [each for each in plan.changes if each.action is Action.KEEP]
+        new = self.journal.keep(keeps, blocking, notes)
+        for each in (*blocking, *new):
+            self._tell(each)
+        writes = [each for each in plan.changes if each.action is not Action.KEEP]
+        for some in batches(writes, self.wave):
+            self.check_stop()
+            self._wave(some, notes)
+
+    def _wave(
+        self, changes: Sequence[Change], notes: Mapping[str, Sequence[Issue]]
+    ) -> None:
+        """One wave: durable, sent, settled; then told."""
+        assert self.journal is not None
+        deadline = self.journal.deadline()
+        self.journal.send(changes, deadline, self.billing.settle)
+        outcomes = self._applied(changes, deadline)
+        results = [(change, outcomes[change.name]) for change in changes]
+        issues = {
+            each.source: each
+            for each in self.journal.settle(results, notes)
+            if each.source
+        }
+        for change, outcome in results:
+            if outcome.state is State.APPLIED:
+                self.tally.count("updated")
+                self.tally.moved(change)
+                self._progress(
+                    change.number,
+                    "updated",
+                    Severity.GREEN,
+                    change.reason,
+                    change.source,
+                )
+                for note in notes.get(change.source.id, ()):
+                    self._tell(note)
+            else:
+                self._tell(issues[change.source])
+        for outcome in outcomes.values():
+            if (
+                outcome.code
+                and outcome.code.scope is Scope.CONNECTION
+                and outcome.state in (State.NOT_SENT, State.REJECTED)
+            ):
+                raise Fault(outcome.code, outcome.text, remedy=outcome.remedy)
+
+    def _applied(
+        self, changes: Sequence[Change], deadline: datetime
+    ) -> dict[str, Outcome]:
+        """The outcome of each change; one that was not told is unknown."""
+        found: dict[str, Outcome] = {}
+        fault = Fault(Code.OUTCOME_UNKNOWN, "no outcome was told.", fate=Fate.UNCLEAR)
+        try:
+            for outcome in self.live.apply(changes, deadline):
+                found[outcome.name] = outcome
+        except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
+            log.warning("the adapter raised %s", type(error).__name__)
+            text = f"the adapter raised {type(error).__name__}."
+            fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
+        return {
+            each.name: found.get(each.name)
+            or Outcome.failed(each, fault, effect_sent=True)
+            for each in changes
+        }
+
+    # A saved plan -------------------------------------------------------------------------
+
+    def apply(self, plan: Plan) -> None:
+        """Carry out a saved plan, as far as its records are still as they were."""
+        assert self.journal is not None
+        for some in batches(plan.changes, CHECK_SIZE):
+            self.check_stop()
+            fresh, stale = self._fresh(some)
+            self.carry(Plan(tuple(fresh), tuple(stale)))
+        self.carry(Plan(issues=plan.issues))
+
+    def _fresh(self, changes: Sequence[Change]) -> tuple[list[Change], list[Issue]]:
+        """The changes whose records on both sides are as they were, and issues for the rest."""
+        ledger = {
+            record.ref.id: record
+            for page in self.reader.fetch_ledger(ids=[c.source.id for c in changes])
+            for record in page.records
+        }
+        billing = {
+            record.ref.id: record
+            for page in self.reader.fetch_billing(
+                ids=[c.target.id for c in changes if c.target]
+            )
+            for record in page.records
+        }
+        links = self.reader.links(ledger)
+        fresh: list[Change] = []
+        stale: list[Issue] = []
+        for change in changes:
+            here = ledger.get(change.source.id)
+            there = billing.get(change.target.id) if change.target else None
+            link = links.get(change.source.id)
+            reason = self._stale(change, here, there, link)
+            if reason:
+                text = f"{reason}."
+                stale.append(
+                    Issue(Code.STALE_PLAN, change.source, (change.number,), text=text)
+                )
+            else:
+                fresh.append(_refreshed(change, there))
+        return fresh, stale
+
+    def _stale(
+        self,
+        change: Change,
+        here: Settlement | None,
+        there: Settlement | None,
+        link: Link | None,
+    ) -> str:
+        """Why a change of a saved plan no longer fits, or nothing."""
+        if change.source.id in self.unfinished:
+            return "an earlier write of it is not settled yet"
+        if here is None or settlements.basis(here, self.settings) != change.agreed:
+            return "it changed in the ledger"
+        if there is None or change.before is None:
+            return "it is gone from billing"
+        if fingerprint(there) != fingerprint(change.before):
+            return "it changed in billing"
+        version = link.version if link else 0
+        return "" if version == change.link_version else "it was synced in the meantime"
+
+    # Telling ------------------------------------------------------------------------------
+
+    def check_stop(self) -> None:
+        """Raise `Stopped` if the caller wants the run to end."""
+        if self.stop is not None and self.stop():
+            raise Stopped
+
+    def _tell(self, found: Issue) -> None:
+        word = self.tally.note(found)
+        number = ", ".join(found.numbers)
+        self._progress(number, word, found.severity, str(found), found.source)
+
+    def _progress(
+        self, number: str, what: str, light: Severity, text: str, ref: Ref | None
+    ) -> None:
+        if self.on_progress is not None:
+            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+
+
+def _refreshed(change: Change, there: Settlement | None) -> Change:
+    """A saved change with what does not live in a file: versions and luggage."""
+    assert there is not None
+    assert change.after is not None
+    after = evolve(change.after, version=there.version, carry=there.carry)
+    return evolve(change, before=there, after=after)
+
+
+def _gone(gone: Iterable[Ref], links: Mapping[str, Link]) -> list[Issue]:
+    """Issues for tied ledger documents that were deleted. Others are of no concern."""
+    return [
+        Issue(
+            Code.VANISHED,
+            ref,
+            text=f"ledger document {ref.id} was deleted; billing invoice "
+            f"{links[ref.id].billing.id} was left as it is.",
+        )
+        for ref in gone
+        if ref.id in links
+    ]
+
+
+def _explained(issues: Iterable[Issue], unreadable: Sequence[Issue]) -> list[Issue]:
+    """Where billing has the record but it could not be read, that is the reason."""
+    by_number = {number: each for each in unreadable for number in each.numbers}
+    found: list[Issue] = []
+    for each in issues:
+        missing = each.code in (Code.NOT_IN_BILLING, Code.VANISHED)
+        reason = next((by_number[n] for n in each.numbers if n in by_number), None)
+        if missing and reason is not None:
+            text = f"in billing: {reason.text}"
+            found.append(evolve(each, code=reason.code, field=reason.field, text=text))
+        else:
+            found.append(each)
+    return found
+
+
+def _waiting(record: Settlement, intent: Intent) -> Issue:
+    until = (
+        f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC" if intent.not_before else "later"
+    )
+    return issue(Code.OUTCOME_UNKNOWN, record, f"It is looked at after {until}.")

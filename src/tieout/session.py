@@ -1,0 +1,620 @@
+"""
+Drives the flows of one connection: signs, paces, repeats, pins the origin, counts.
+
+The rules are a generator of their own (`Session._driven`), which yields what to send and
+how long to wait; `run`, `start` and `map` carry that out. Flows run on the caller's
+thread; worker threads do nothing but `Transport.send`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from attrs import evolve, frozen
+
+from tieout.auth import Grant
+from tieout.capabilities import Limit
+from tieout.clock import Clock
+from tieout.connector import Connector
+from tieout.errors import Code, Fate, Fault
+from tieout.store import Expect, Store, StoredGrant
+from tieout.wire import (
+    REPEATS,
+    Answer,
+    Call,
+    Flow,
+    Repeat,
+    Request,
+    Response,
+    Transport,
+)
+
+T = TypeVar("T")
+log = logging.getLogger("tieout.session")
+
+ATTEMPTS_MAX = 5
+"""How often one request is sent in all; with doubling waits that is half a minute."""
+
+WAIT_FIRST, WAIT_MAX = 1.0, 120.0
+"""Seconds. The first wait, doubled each time; and the longest that a run sits out. A
+longer pause that the other side asks for ends the run cleanly instead."""
+
+TIMEOUT = 60.0
+"""Seconds for one request in all. Vendors cut their own work off at 30 to 60."""
+
+DEADLINE_MARGIN = timedelta(seconds=5)
+"""No effect leaves later than this before its deadline."""
+
+
+@frozen
+class Send:
+    """Carry this signed request, whose address is absolute."""
+
+    request: Request
+
+
+@frozen
+class Pause:
+    """Wait for so many seconds."""
+
+    seconds: float
+
+
+Step: TypeAlias = Send | Pause
+Driven: TypeAlias = Generator[Step, Response | Fault | None, T]
+
+
+class Attempt(Generic[T]):
+    """
+    A ``flow`` that was driven to its end: its ``value`` or its ``fault``, and whether an
+    effect was ``sent`` that was not definitely refused.
+    """
+
+    def __init__(self, flow: Flow[T]) -> None:
+        self.flow = flow
+        self.value: T | None = None
+        self.fault: Fault | None = None
+        self.sent = False
+
+    def result(self) -> T:
+        """The value; raises the fault where there is one."""
+        if self.fault is not None:
+            raise self.fault
+        return cast(T, self.value)
+
+
+@frozen
+class Traffic:
+    """What went over the wire: calls, writes among them, bytes up and down."""
+
+    calls: int = 0
+    writes: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+    def __sub__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.calls - other.calls,
+            self.writes - other.writes,
+            self.bytes_up - other.bytes_up,
+            self.bytes_down - other.bytes_down,
+        )
+
+
+class Pace:
+    """Keeps calls within the limits of a connection."""
+
+    def __init__(self, limits: Iterable[Limit], clock: Clock) -> None:
+        self._clock = clock
+        self._calls = [(limit, deque[float]()) for limit in limits]
+
+    def wait(self) -> float:
+        """How long to wait, in seconds, before the next call may leave; 0 counts it."""
+        now, pause = self._clock.monotonic(), 0.0
+        for limit, calls in self._calls:
+            while calls and calls[0] <= now - limit.seconds:
+                calls.popleft()
+            if len(calls) >= limit.calls:
+                pause = max(pause, calls[0] + limit.seconds - now)
+        if pause <= 0:
+            for _, calls in self._calls:
+                calls.append(now)
+        return pause
+
+
+class Session:
+    """The flows of one connection on their way to its transport and back."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.connector = connector
+        self.clock = clock
+        self.traffic = Traffic()
+        self._transport = transport
+        self._store = store
+        self._timeout = timeout
+        self._pace = Pace(connector.capabilities.limits, clock)
+        self._concurrency = max(1, connector.capabilities.concurrency)
+        self._pool: ThreadPoolExecutor | None = None
+        self._grant: Grant | None = None
+        self._arguments = ""
+
+    # Carrying out ---------------------------------------------------------------------
+
+    def run(self, flow: Flow[T], deadline: datetime | None = None) -> T:
+        """Drive a flow to its end on this thread; its result, or the fault it ended with."""
+        return self.attempt(flow, deadline).result()
+
+    def attempt(self, flow: Flow[T], deadline: datetime | None = None) -> Attempt[T]:
+        """Drive a flow to its end on this thread; never raises a `Fault`."""
+        attempt = Attempt(flow)
+        driven = self._driven(flow, attempt, deadline)
+        for step in (stepping := _Stepping(driven)):
+            if isinstance(step, Pause):
+                self.clock.sleep(step.seconds)
+                stepping.answer = None
+            else:
+                stepping.answer = self._send(step.request)
+        return attempt
+
+    def start(self, flow: Flow[T]) -> Started[T]:
+        """Begin a flow whose first request travels while the caller goes on."""
+        return Started(self, flow)
+
+    def map(
+        self, flows: Iterable[Flow[T]], deadline: datetime | None = None
+    ) -> Iterator[Attempt[T]]:
+        """Drive flows, at most ``concurrency`` open at once; each as it ends."""
+        waiting = iter(flows)
+        if self._concurrency == 1:
+            for flow in waiting:
+                yield self.attempt(flow, deadline)
+            return
+        yield from _Crew(self, waiting, deadline).work()
+
+    def close(self) -> None:
+        """End the worker threads; the transport belongs to whoever made it."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    @property
+    def concurrency(self) -> int:
+        """How many flows may be open at once."""
+        return self._concurrency
+
+    def pool(self) -> ThreadPoolExecutor:
+        """The worker threads, made when they are first needed."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(
+                max_workers=self._concurrency + 1, thread_name_prefix="tieout"
+            )
+        return self._pool
+
+    def _send(self, request: Request) -> Response | Fault:
+        try:
+            return self._transport.send(request, self._timeout)
+        except Fault as fault:
+            return fault
+        except Exception as error:  # noqa: BLE001 - a transport of the caller's own
+            text = f"the transport raised {type(error).__name__}"
+            return Fault(Code.ANSWER_LOST, text, fate=Fate.UNCLEAR)
+
+    # The rules --------------------------------------------------------------------------
+
+    def _driven(
+        self, flow: Flow[T], attempt: Attempt[T], deadline: datetime | None
+    ) -> Driven[None]:
+        """Drive one flow: every request through `_exchange`, every call answered here."""
+        answer: Response | None = None
+        thrown: Exception | None = None
+        try:
+            while True:
+                try:
+                    asked = (
+                        flow.throw(thrown) if thrown else flow.send(cast(Any, answer))
+                    )
+                except StopIteration as stop:
+                    attempt.value = stop.value
+                    return
+                answer = thrown = None
+                try:
+                    if isinstance(asked, Call):
+                        answer = self._called(asked, attempt, deadline)
+                    else:
+                        answer = yield from self._exchange(asked, attempt, deadline)
+                except Fault as fault:
+                    thrown = fault
+                except Exception as error:  # noqa: BLE001 - of the host's own code
+                    thrown = error
+        except Fault as fault:
+            attempt.fault = fault
+        finally:
+            flow.close()
+
+    def _called(
+        self, call: Call, attempt: Attempt[Any], deadline: datetime | None
+    ) -> Response:
+        if call.effect:
+            self._in_time(deadline)
+        try:
+            response = call.answer()
+        except Fault as fault:
+            attempt.sent = attempt.sent or (call.effect and fault.fate is Fate.UNCLEAR)
+            raise
+        except Exception:
+            attempt.sent = attempt.sent or call.effect
+            raise
+        attempt.sent = attempt.sent or call.effect
+        return response
+
+    def _exchange(
+        self, request: Request, attempt: Attempt[Any], deadline: datetime | None
+    ) -> Driven[Response]:
+        """Send one request until it is answered for good, as `REPEATS` allows."""
+        signed_in = False
+        for number in range(1, ATTEMPTS_MAX + 1):
+            grant = self._granted()
+            ready = self._ready(request, grant)
+            yield from self._paced()
+            if request.effect:
+                self._in_time(deadline)
+            answer = yield Send(ready)
+            assert answer is not None
+            self._count(ready, answer)
+            kind, repeat, fault, pause = self._judged(request, answer)
+            if request.effect and kind in (Answer.OK, Answer.UNCLEAR, Fate.UNCLEAR):
+                attempt.sent = True
+            last = number == ATTEMPTS_MAX or (
+                repeat is Repeat.AFTER_SIGN_IN and (signed_in or not self._can_renew())
+            )
+            if repeat is Repeat.NEVER or last:
+                if fault is not None:
+                    raise fault
+                assert isinstance(answer, Response)
+                return answer
+            if repeat is Repeat.AFTER_SIGN_IN:
+                signed_in = True
+                self._renewed(grant)
+            else:
+                yield from self._waited(
+                    answer, pause, number, deadline if request.effect else None
+                )
+        raise AssertionError("the last attempt ends the loop")
+
+    def _judged(
+        self, request: Request, answer: Response | Fault
+    ) -> tuple[Answer | Fate, Repeat, Fault | None, float | None]:
+        if isinstance(answer, Fault):
+            repeat = REPEATS[answer.fate, request.effect]
+            return answer.fate, repeat, answer, answer.wait
+        verdict = self.connector.judge(answer)
+        repeat = REPEATS.get((verdict.answer, request.effect), Repeat.NEVER)
+        return verdict.answer, repeat, None, verdict.wait
+
+    def _waited(
+        self,
+        answer: Response | Fault,
+        asked: float | None,
+        number: int,
+        deadline: datetime | None,
+    ) -> Driven[None]:
+        """The pause before a repetition; one that is too long ends the run instead."""
+        own = min(WAIT_FIRST * 2 ** (number - 1), WAIT_MAX)
+        pause = own if asked is None else max(WAIT_FIRST, asked)
+        now = self.clock.now()
+        late = deadline is not None and now + timedelta(seconds=pause) > deadline
+        if pause > WAIT_MAX or late:
+            resume = now + timedelta(seconds=min(pause, _PAUSE_LIMIT))
+            code, text = Code.TOO_MANY_REQUESTS, "the other side asked for a pause"
+            if isinstance(answer, Fault):
+                code, text = answer.code, answer.text
+            elif (judged := self.connector.judge(answer)).code is not None:
+                code, text = judged.code, judged.text
+            raise Fault(
+                code,
+                f"{text} (it may go on after {resume:%Y-%m-%d %H:%M:%S} UTC)",
+                fate=Fate.NOT_SENT,
+                wait=pause,
+            )
+        log.info("%s: waiting %.0f s", self.connector.connection, pause)
+        yield Pause(pause)
+
+    def _paced(self) -> Driven[None]:
+        while (pause := self._pace.wait()) > 0:
+            if pause > WAIT_MAX:
+                resume = self.clock.now() + timedelta(seconds=pause)
+                raise Fault(
+                    Code.DAY_LIMIT_REACHED,
+                    f"the limit is used up until {resume:%Y-%m-%d %H:%M:%S} UTC",
+                    fate=Fate.NOT_SENT,
+                    wait=pause,
+                )
+            yield Pause(pause)
+
+    def _in_time(self, deadline: datetime | None) -> None:
+        if deadline is not None and self.clock.now() + DEADLINE_MARGIN > deadline:
+            raise Fault(
+                Code.LEASE_LOST,
+                "there was no time left for a write",
+                fate=Fate.NOT_SENT,
+            )
+
+    # Grants -----------------------------------------------------------------------------
+
+    def _granted(self) -> Grant:
+        """The grant to sign with; signs in first where that is needed."""
+        if self._grant is None:
+            first = self.connector.auth.first()
+            self._arguments = _arguments(first)
+            stored = self._stored()
+            self._grant = stored.grant if stored else first
+        grant = self._grant
+        expired = grant.expires_at is not None and grant.expires_at <= self.clock.now()
+        return self._renewed(grant) if expired or not grant.signed_in else grant
+
+    def _can_renew(self) -> bool:
+        return not self.connector.auth.first().signed_in
+
+    def _stored(self) -> StoredGrant | None:
+        """What is stored, if it grew out of the connector's present arguments."""
+        connection = self.connector.connection
+        held = self._store.get(StoredGrant, [connection]).get(connection)
+        return held if held and held.arguments == self._arguments else None
+
+    def _renewed(self, old: Grant) -> Grant:
+        """
+        Renew the grant once, however many flows ask; durable before it is used.
+
+        It happens in one go on the caller's thread: a flow that was started and is not
+        being driven must not hold up the others.
+        """
+        if self._grant is not None and self._grant.serial != old.serial:
+            return self._grant  # another flow was faster
+        stored = self._stored()
+        if stored and stored.grant.serial > old.serial:
+            self._grant = stored.grant  # another process was
+            return self._grant
+        connection = self.connector.connection
+        before = self._store.get(StoredGrant, [connection]).get(connection)
+        fresh = StoredGrant(connection, self._renewal(old), self._arguments)
+        expect = Expect(
+            StoredGrant, connection, {"grant": before.grant} if before else None
+        )
+        if not self._store.commit(fresh, expect=[expect]):
+            latest = self._stored()
+            fresh = latest or fresh
+        self._grant = fresh.grant
+        return self._grant
+
+    def _renewal(self, old: Grant) -> Grant:
+        flow = self.connector.auth.renew(old, self.clock.now())
+        answer: Response | None = None
+        thrown: Fault | None = None
+        while True:
+            try:
+                asked = flow.throw(thrown) if thrown else flow.send(cast(Any, answer))
+            except StopIteration as stop:
+                return cast(Grant, stop.value)
+            answer, thrown = None, None
+            if isinstance(asked, Call):
+                answer = asked.answer()
+                continue
+            ready = self._pinned(asked, old)
+            while (pause := self._pace.wait()) > 0:
+                self.clock.sleep(pause)
+            got = self._send(ready)
+            self._count(ready, got)
+            if isinstance(got, Fault):
+                thrown = got
+            else:
+                answer = got
+
+    # The origin -------------------------------------------------------------------------
+
+    def _ready(self, request: Request, grant: Grant) -> Request:
+        """The request at its absolute address, signed; refused if it leads elsewhere."""
+        return self.connector.auth.sign(self._pinned(request, grant), grant)
+
+    def _pinned(self, request: Request, grant: Grant) -> Request:
+        base = grant.base_url if grant.base_url.endswith("/") else grant.base_url + "/"
+        address = urljoin(base, request.url) if request.url else grant.base_url
+        target, home = urlsplit(address), urlsplit(base)
+        if _origin(target) == _origin(home):
+            # Below the base path, and not out of it again by way of "..".
+            inside = (unquote(target.path) + "/").startswith(unquote(home.path))
+            if inside and ".." not in unquote(target.path).split("/"):
+                return evolve(request, url=address)
+        elif any(_origin(target) == _origin(urlsplit(host)) for host in grant.hosts):
+            return evolve(request, url=address)
+        where = target.hostname or target.path[:60]
+        raise Fault(
+            Code.FOREIGN_LINK,
+            f"{where} is outside of {home.scheme}://{home.netloc}{home.path}",
+            fate=Fate.NOT_SENT,
+        )
+
+    def _count(self, request: Request, answer: Response | Fault) -> None:
+        was = self.traffic
+        down = len(answer.body) if isinstance(answer, Response) else 0
+        self.traffic = Traffic(
+            was.calls + 1,
+            was.writes + request.effect,
+            was.bytes_up + len(request.body()),
+            was.bytes_down + down,
+        )
+
+
+_LOOK_AGAIN = 0.05
+"""Seconds. While some flows pause, the answers of others are not kept waiting longer."""
+
+_PAUSE_LIMIT = 366 * 86400.0
+"""Seconds. A longer pause is nonsense; it is named as a year."""
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def _origin(address: SplitResult) -> tuple[str, str, int | None]:
+    try:
+        port = address.port
+    except ValueError:
+        port = -1
+    if address.username or address.password:
+        return ("", "", -2)  # user@host in a link is a disguise
+    scheme = address.scheme.lower()
+    return (scheme, (address.hostname or "").lower(), port or _PORTS.get(scheme))
+
+
+def _arguments(first: Grant) -> str:
+    """
+    A fingerprint of the connector's own arguments: with others, what was stored is void.
+
+    Slow on purpose: a password must not be guessed from it.
+    """
+    told = repr((first.base_url, first.hosts, sorted(first.values.items())))
+    return hashlib.scrypt(
+        told.encode(), salt=b"tieout", n=2**12, r=8, p=1, dklen=16
+    ).hex()
+
+
+class _Stepping:
+    """Iterates over the steps of a driven flow; ``answer`` is sent back for each."""
+
+    def __init__(self, driven: Driven[None]) -> None:
+        self._driven = driven
+        self.answer: Response | Fault | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        try:
+            step = next(self._driven)
+            while True:
+                yield step
+                answer, self.answer = self.answer, None
+                step = self._driven.send(answer)
+        except StopIteration:
+            return
+
+
+class Started(Generic[T]):
+    """A flow under way; `result` carries it to its end on the caller's thread."""
+
+    def __init__(self, session: Session, flow: Flow[T]) -> None:
+        self._session = session
+        self._attempt = Attempt(flow)
+        self._driven = session._driven(flow, self._attempt, None)  # noqa: SLF001 - one module
+        self._future: Future[Response | Fault] | None = None
+        self._step: Step | None = next(self._driven, None)
+        if isinstance(self._step, Send):
+            send = session._send  # noqa: SLF001 - one module
+            self._future = session.pool().submit(send, self._step.request)
+
+    def result(self) -> T:
+        """The flow's result; raises the fault it ended with."""
+        step = self._step
+        while step is not None:
+            answer: Response | Fault | None = None
+            if isinstance(step, Pause):
+                self._session.clock.sleep(step.seconds)
+            elif self._future is not None:
+                answer, self._future = self._future.result(), None
+            else:
+                answer = self._session._send(step.request)  # noqa: SLF001 - one module
+            try:
+                step = self._driven.send(answer)
+            except StopIteration:
+                step = None
+        self._step = None
+        return self._attempt.result()
+
+    def drop(self) -> None:
+        """Give the flow up; what was sent is waited for and forgotten."""
+        if self._future is not None:
+            self._future.result()
+            self._future = None
+        self._step = None
+        self._driven.close()
+
+
+class _Crew(Generic[T]):
+    """Several flows open at once; worker threads carry requests and nothing else."""
+
+    def __init__(
+        self, session: Session, flows: Iterator[Flow[T]], deadline: datetime | None
+    ) -> None:
+        self._session = session
+        self._flows = flows
+        self._deadline = deadline
+        self._sent: dict[Future[Response | Fault], tuple[Driven[None], Attempt[T]]] = {}
+        self._paused: list[tuple[float, Driven[None], Attempt[T]]] = []
+
+    def work(self) -> Iterator[Attempt[T]]:
+        """Each flow's attempt, as it ends."""
+        try:
+            while True:
+                yield from self._take_on()
+                if not self._sent and not self._paused:
+                    return
+                yield from self._go_on()
+        finally:
+            wait(self._sent)
+
+    def _take_on(self) -> Iterator[Attempt[T]]:
+        while len(self._sent) + len(self._paused) < self._session.concurrency:
+            flow = next(self._flows, None)
+            if flow is None:
+                return
+            attempt = Attempt(flow)
+            driven = self._session._driven(flow, attempt, self._deadline)  # noqa: SLF001
+            yield from self._advance(driven, attempt, None)
+
+    def _go_on(self) -> Iterator[Attempt[T]]:
+        clock = self._session.clock
+        now = clock.monotonic()
+        due = [entry for entry in self._paused if entry[0] <= now]
+        if due:
+            self._paused = [entry for entry in self._paused if entry[0] > now]
+            for _, driven, attempt in due:
+                yield from self._advance(driven, attempt, None)
+            return
+        nearest = min((entry[0] for entry in self._paused), default=None)
+        if not self._sent:
+            assert nearest is not None
+            clock.sleep(nearest - now)
+            return
+        if nearest is not None:
+            # Do not sleep past an answer; look again soon.
+            nearest = min(nearest - now, _LOOK_AGAIN)
+        done, _ = wait(self._sent, timeout=nearest, return_when=FIRST_COMPLETED)
+        for future in done:
+            driven, attempt = self._sent.pop(future)
+            yield from self._advance(driven, attempt, future.result())
+
+    def _advance(
+        self, driven: Driven[None], attempt: Attempt[T], answer: Response | Fault | None
+    ) -> Iterator[Attempt[T]]:
+        try:
+            step = driven.send(answer)
+        except StopIteration:
+            yield attempt
+            return
+        if isinstance(step, Pause):
+            due = self._session.clock.monotonic() + step.seconds
+            self._paused.append((due, driven, attempt))
+            return
+        send = self._session._send  # noqa: SLF001 - one module
+        future = self._session.pool().submit(send, step.request)
+        self._sent[future] = (driven, attempt)
