@@ -1,0 +1,247 @@
+"""
+The shape of the house: who may import whom, who may open sockets and files.
+
+The table *is* the architecture: an import that is not in it fails here.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import tieout
+
+ROOT = Path(tieout.__file__).parent
+
+ALLOWED: Mapping[str, set[str]] = {
+    # A row allows what it names, and what those may import.
+    "errors": set(),
+    "clock": set(),
+    "money": {"errors"},
+    "windows": {"errors"},
+    "wire": {"errors"},
+    "models": {"money"},
+    "capabilities": {"models"},
+    "change": {"capabilities"},
+    "settings": {"capabilities"},
+    "codec": {"change"},
+    "plan": {"codec", "settings"},
+    "planners": set(),
+    "planners.matching": {"plan"},
+    "planners.settlements": {"plan", "planners.matching"},
+    "auth": {"wire"},
+    "transport": {"wire"},
+    "connector": {"auth", "change"},
+    "local": {"connector"},
+    "connectors": set(),
+    "connectors.*": {"connector"},
+    "store": {"change", "auth", "codec"},
+    "stores": set(),
+    "stores.*": {"store"},
+    "session": {"connector", "store", "clock"},
+    "journal": {"store", "clock"},
+    "adapters": {"session", "plan"},
+    "reading": {"session", "planners.matching", "windows"},
+    "report": {"session"},
+    "run": {
+        "adapters",
+        "journal",
+        "planners",
+        "planners.settlements",
+        "reading",
+        "report",
+    },
+    "engine": {"run", "transport", "stores.memory"},
+}
+"""By module, what of tieout it may import."""
+
+EVERYTHING = ("cli", "testing", "")
+"""What may import all of it: the command line, what ships for testing, the front door."""
+
+THIRD_PARTIES: Mapping[str, set[str]] = {
+    "httpx": {"transport"},
+    "sqlite3": {"stores.sqlite"},
+    "socket": {"engine"},  # for the host's name alone
+    "threading": {"stores.memory", "stores.sqlite"},
+    "concurrent": {"session"},
+    "time": {"clock", "transport"},
+    "random": set(),
+    "dateutil": {"windows"},
+    "cattrs": {"codec"},
+    "rich": {"cli"},
+}
+"""Outside modules that few may import: who may open sockets, files, and look at a clock."""
+
+FAKES_NEED = {"tieout", *sys.stdlib_module_names}
+"""A fake runs with the standard library alone, besides the wire."""
+
+
+def name_of(path: Path) -> str:
+    """The name of a module within tieout: ``planners.matching``, ``""`` for the front door."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports(source: str) -> Iterator[str]:
+    """The full names of the modules that a source imports, wherever it does."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide who imports whom"
+            assert node.module is not None
+            yield node.module
+            yield from (
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if f"{node.module}.{alias.name}".removeprefix("tieout.") in MODULES
+            )
+
+
+def row(module: str) -> str | None:
+    """The row of the table that a module falls under."""
+    if module in ALLOWED:
+        return module
+    parent = module.rpartition(".")[0] + ".*"
+    return parent if parent in ALLOWED else None
+
+
+@cache
+def reach(module: str) -> frozenset[str]:
+    """All that a module may import, by its row and the rows of those."""
+    own = ALLOWED[row(module) or module]
+    return frozenset(own.union(*(reach(each) for each in own)) if own else own)
+
+
+def violations(module: str, source: str) -> list[str]:
+    """The imports of a module that the table does not allow."""
+    if module.partition(".")[0] in EVERYTHING:
+        return []
+    if row(module) is None:
+        return [f"{module} has no row in the table"]
+    found = []
+    for name in imports(source):
+        if name == "tieout" or not name.startswith("tieout."):
+            continue
+        wanted = name.removeprefix("tieout.")
+        if wanted not in reach(module) and wanted in MODULES and wanted != module:
+            found.append(f"{module} imports {wanted}")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_follow_the_table(module: str) -> None:
+    """No module imports what its row does not allow."""
+    assert violations(module, MODULES[module].read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("planners.settlements", "from tieout.session import Session"),
+        ("connectors.xero", "from tieout.connectors.connectwise import ConnectWise"),
+        ("models", "import tieout.store"),
+        ("errors", "from tieout import models"),
+        ("transport", "def late():\n    from tieout.engine import Engine"),
+        ("brand_new", "import json"),
+    ],
+)
+def test_a_forbidden_import_is_seen(module: str, line: str) -> None:
+    """The test itself can fail: an import outside the table is reported."""
+    assert violations(module, line)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("testing")])
+def test_few_open_sockets_files_and_clocks(module: str) -> None:
+    """Sockets, databases, threads and the time are behind one door each."""
+    for name in imports(MODULES[module].read_text()):
+        holders = THIRD_PARTIES.get(name.partition(".")[0])
+        assert holders is None or module in holders, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if m.startswith("testing.fakes")]
+)
+def test_fakes_need_the_standard_library_alone(module: str) -> None:
+    """A fake shares no code with a connector and runs wherever Python runs."""
+    for name in imports(MODULES[module].read_text()):
+        assert name.partition(".")[0] in FAKES_NEED, f"{module} imports {name}"
+        assert not name.startswith(("tieout.connector", "tieout.local")), name
+
+
+ASKS = {"now", "today", "utcnow"}
+
+
+def test_nobody_asks_the_machine_for_the_time() -> None:
+    """B156: now and today come from the injected clock."""
+    for module, path in MODULES.items():
+        if module == "clock" or module.startswith("testing"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ASKS:
+                of = getattr(node.value, "id", "")
+                assert of not in ("datetime", "date"), f"{module}:{node.lineno}"
+
+
+FLOWS = {
+    "check",
+    "page",
+    "fetch",
+    "find",
+    "write",
+    "ask",
+    "renew",
+    "write_one",
+    "guarded",
+}
+NO_FLOWS = {
+    ("adapters", "self._file.write"),
+    ("journal", "self.renew"),
+    ("testing.fakes.serving", "self.wfile.write"),
+}
+"""Calls that only have a flow's name."""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_flow_is_dropped(module: str) -> None:
+    """A flow called as a bare statement does nothing: every result is used."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = ast.unparse(node.value.func)
+            name = called.rpartition(".")[2]
+            dropped = name in FLOWS and (module, called) not in NO_FLOWS
+            assert not dropped, f"{module}:{node.lineno} drops the flow {called}"
+
+
+NOT_A_NOUN = {
+    "utils",
+    "util",
+    "helpers",
+    "common",
+    "base",
+    "manager",
+    "misc",
+    "core",
+    "types",
+}
+
+
+def test_rooms_have_names() -> None:
+    """One noun a file; none of the names that mean nothing."""
+    assert not {part for name in MODULES for part in name.split(".")} & NOT_A_NOUN
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_opens_with_its_definition(module: str) -> None:
+    """A module says in its first sentence what it is."""
+    docstring = ast.get_docstring(ast.parse(MODULES[module].read_text()))
+    assert docstring is not None
+    assert docstring.split("\n\n")[0].rstrip().endswith((".", ":")), docstring
