@@ -227,8 +227,7 @@ class Preview(_Dry):
 
     def take(self, plan: Plan) -> None:
         for change in plan.changes:
-            if change.action is not Action.KEEP:
-                self._print("  ".join(cell for cell in cells(change) if cell))
+            self._print("  ".join(cell for cell in cells(change) if cell))
         for issue in plan.issues:
             self._print(f"! {issue}")
 
@@ -262,8 +261,7 @@ class PlanFile(_Dry):
     def take(self, plan: Plan) -> None:
         assert self._file is not None
         for change in plan.changes:
-            if change.action is not Action.KEEP:
-                self._write(item_line(change))
+            self._write(item_line(change))
         for issue in plan.issues:
             self._write(item_line(issue))
 

@@ -243,7 +243,10 @@ class Fields:
         return self.read(name, _number) if self.has(name) else ""
 
     def currency(self, name: str) -> str:
-        """An ISO 4217 code, as it is: no case is folded."""
+        """An ISO 4217 code, as it is: no case is folded. None is ever assumed."""
+        if not self.has(name):
+            at = self.path(name)
+            raise Fault(Code.BAD_CURRENCY, f"{at} is missing", field=at)
         return self.read(name, _currency)
 
     def amount(self, name: str, currency: str) -> Decimal:
@@ -389,7 +392,7 @@ class Rule:
     A vendor's error and what it means. All that is given must hold.
 
     ``text`` is a pattern searched for, whatever the case; ``status`` and ``vendor_code``
-    are compared. ``answer`` says what is certain about the request.
+    are compared. A rule without a status says nothing about 5xx, which prove nothing. ``answer`` says what is certain about the request.
     """
 
     code: Code
@@ -402,7 +405,7 @@ class Rule:
     def holds(self, status: int, vendor_code: str, text: str) -> bool:
         """Whether this is the error of the rule."""
         return (
-            (self.status is None or self.status == status)
+            (status < 500 if self.status is None else self.status == status)  # noqa: PLR2004
             and (not self.vendor_code or self.vendor_code == vendor_code)
             and (not self.text or re.search(self.text, text, re.IGNORECASE) is not None)
         )

@@ -38,6 +38,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
@@ -46,7 +47,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
-from attrs import Factory, asdict, evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from tieout import capabilities as can
 from tieout.auth import Auth, NoAuth
@@ -90,24 +91,31 @@ NO_FLOATS = (
 # What both ways have in common --------------------------------------------------------
 
 
+@frozen(eq=False)
 class _Here:
     """The flows. A subclass does the blocking work, in the calls that they yield."""
 
-    connection: str
-    capabilities: Capabilities
-    auth: Auth = NoAuth()
+    connection: str = field(kw_only=True)
+    base_currency: str = field(default="", kw_only=True)
+    zone: str | None = field(default=None, kw_only=True)
+    auth: Auth = field(factory=NoAuth, init=False, repr=False)
 
-    def _health(self) -> Health:
-        raise NotImplementedError
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities: ...
+    @abstractmethod
+    def _health(self) -> Health: ...
+    @abstractmethod
+    def _select(
+        self, select: Any, cursor: str | None
+    ) -> tuple[list[Any], str | None]: ...
+    @abstractmethod
+    def _named(self, ids: list[str], numbers: list[str]) -> list[Any]: ...
+    @abstractmethod
+    def _load(self, bill: Fields) -> Settlement: ...
 
-    def _select(self, select: Any, cursor: str | None) -> tuple[list[Any], str | None]:
-        raise NotImplementedError
-
-    def _named(self, ids: list[str], numbers: list[str]) -> list[Any]:
-        raise NotImplementedError
-
-    def _load(self, bill: Fields) -> Settlement:
-        raise NotImplementedError
+    def _books(self) -> Books:
+        return Books(self.connection, currency=self.base_currency, zone=self.zone)
 
     def check(self) -> Flow[Health]:
         health: Health = yield from _ask(self._health, "check")
@@ -381,22 +389,17 @@ class Local(_Here):
     """
 
     app: LocalApp
-    connection: str = field(kw_only=True)
-    base_currency: str = field(default="", kw_only=True)
-    zone: str | None = field(default=None, kw_only=True)
     late_commit: timedelta = field(default=AT_ONCE, kw_only=True)
-    capabilities: Capabilities = field(
-        init=False,
-        repr=False,
-        default=Factory(lambda self: self._capable(), takes_self=True),
-    )
 
-    def _capable(self) -> Capabilities:
+    def __attrs_post_init__(self) -> None:
+        if not self._has("invoices"):
+            raise ConfigError(f"{type(self.app).__name__} has to override invoices()")
+
+    @property
+    def capabilities(self) -> Capabilities:
         selects: set[type] = {Changed} if self._has("changed") else set()
         if self._has("everything"):
             selects |= {Everything, Dated, Open}
-        if not self._has("invoices"):
-            raise ConfigError(f"{type(self.app).__name__} has to override invoices()")
         return _capabilities(
             "local",
             selects,
@@ -427,8 +430,8 @@ class Local(_Here):
         return Outcome.applied(change)
 
     def _health(self) -> Health:
-        given = Books(self.connection, currency=self.base_currency, zone=self.zone)
-        return Health(reachable=True, signed_in=True, books=self.app.books() or given)
+        books = self.app.books() or self._books()
+        return Health(reachable=True, signed_in=True, books=books)
 
     # A host's generator is used up inside the call: its code runs on its own thread.
 
@@ -579,25 +582,18 @@ class Table(_Here):
     connect: Callable[[], Database] = field(repr=False)
     table: str
     columns: Columns
-    connection: str
     dialect: Dialect = SQLITE
     currency: str | None = None
     only: Mapping[str, str | int | None] = field(factory=dict, repr=False)
     minor_units: bool = False
     integer_ids: bool = False
     integer_numbers: bool = False
-    base_currency: str = ""
-    zone: str | None = None
     page_size: int = 500
     fetch_size: int = 500
     batch_size: int = 500
-    capabilities: Capabilities = field(
-        init=False,
-        repr=False,
-        default=Factory(lambda self: self._capable(), takes_self=True),
-    )
 
-    def _capable(self) -> Capabilities:
+    @property
+    def capabilities(self) -> Capabilities:
         selects: set[type] = {Everything}
         selects |= {Changed} if self.columns.changed_at else set()
         selects |= {Dated, Open} if self.columns.on else set()
@@ -688,7 +684,8 @@ class Table(_Here):
         if limit is not None:
             sql += f" ORDER BY r.{quoted['id']} {self.dialect.limit(limit)}"
         with self._executed(database, sql, [*values, *more]) as cursor:
-            rows = [tuple(r.values() if isinstance(r, Mapping) else r) for r in cursor.fetchall()]
+            found = cursor.fetchall()
+        rows = [row.values() if isinstance(row, Mapping) else row for row in found]
         fixed = {"currency": self.currency} if self.currency else {}
         return [{**dict(zip(quoted, row, strict=True)), **fixed} for row in rows]
 
@@ -742,9 +739,8 @@ class Table(_Here):
                 missing=tuple(lacking),
                 notes=(fault.text,),
             )
-        books = Books(self.connection, currency=self.base_currency, zone=self.zone)
         notes = tuple(str(issue) for issue in self._read(sample).issues)
-        return Health(reachable=True, signed_in=True, books=books, notes=notes)
+        return Health(reachable=True, signed_in=True, books=self._books(), notes=notes)
 
     def _lacking(self) -> list[str]:
         """The table, or those of its columns, that cannot be read."""
@@ -827,9 +823,8 @@ class Table(_Here):
             return 0
         moved = [n for n in _GUARDED if getattr(now, n) != getattr(before, n)]
         if moved or (before.version and before.version != now.version):
-            raise Fault(
-                Code.STALE_VERSION, f"changed: {', '.join(moved or ['version'])}"
-            )
+            text = f"changed: {', '.join(moved or ['version'])}"
+            raise Fault(Code.STALE_VERSION, text)
         name = {key: self.dialect.name(col) for key, col in self._mapped().items()}
         # Compared with what the columns hold themselves: 50.0 and 50.00 are two texts.
         guarding = {"id", "paid_amount", "date_paid", "version"} & name.keys()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -342,8 +342,8 @@ def fingerprint(record: Record) -> str:
     equal. 16 hexadecimal digits: among a million records two meet by chance once in
     thirty million.
     """
-    canon = repr([_canon(getattr(record, name)) for name in _lasting(type(record))])
-    return hashlib.blake2b(canon.encode(), digest_size=8).hexdigest()
+    values = [_canon(getattr(record, name)) for name in _lasting(type(record))]
+    return hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
 _LASTING: dict[RecordType, tuple[str, ...]] = {}
@@ -358,24 +358,36 @@ def _lasting(kind: RecordType) -> tuple[str, ...]:
     return names
 
 
+def _canon_mapping(value: Mapping[Any, Any]) -> Any:
+    if len(value) < 2:  # noqa: PLR2004 - nothing to put in order
+        return [[_canon(key), _canon(item)] for key, item in value.items()]
+    return sorted([_canon(key), _canon(item)] for key, item in value.items())
+
+
+_CANON: dict[type, Callable[[Any], Any]] = {
+    str: lambda value: value,
+    bool: lambda value: value,
+    int: lambda value: value,
+    type(None): lambda value: value,
+    Decimal: lambda value: str(value.normalize()),
+    date: date.isoformat,
+    datetime: datetime.isoformat,
+    Ref: lambda value: [value.connection, value.kind, value.id],
+    dict: _canon_mapping,
+    tuple: lambda value: [_canon(item) for item in value],
+    Status: lambda value: value.name,
+    Part: lambda value: value.name,
+    Basis: lambda value: value.name,
+}
+
+
 def _canon(value: Any) -> Any:
-    match value:
-        case None | str() | bool() | int():
-            return value
-        case Decimal():
-            return f"{value.normalize():f}"
-        case Enum():
-            return value.name
-        case datetime() | date():
-            return value.isoformat()
-        case Ref():
-            return [value.connection, value.kind, value.id]
-        case Mapping():
-            return sorted([_canon(key), _canon(item)] for key, item in value.items())
-        case tuple() | list():
-            return [_canon(item) for item in value]
-        case _:
-            return [_canon(getattr(value, each.name)) for each in fields(type(value))]
+    known = _CANON.get(type(value))
+    if known is not None:
+        return known(value)
+    if isinstance(value, Mapping):
+        return _canon_mapping(value)
+    return [_canon(getattr(value, each.name)) for each in fields(type(value))]
 
 
 def settled_day(

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from tieout import codec
 from tieout.change import Action, Change, Issue
 from tieout.errors import Code, ConfigError
-from tieout.models import Settlement
+from tieout.models import Link, Settlement
 from tieout.money import Money, add_up
 
 FORMAT = 1
@@ -55,6 +55,11 @@ class Plan:
     skipped: int = 0
     header: Header | None = None
     complete: bool = True
+    same: tuple[tuple[Settlement, Settlement, Link | None, str], ...] = field(
+        default=(), repr=False
+    )
+    """The records behind ``kept``, in the plan of a page: ledger's, billing's, their link
+    and by what evidence they were found."""
     claims: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Which billing record each ledger record claims, for conflicts between pages."""
 
@@ -105,9 +110,7 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     claims: dict[str, set[str]] = {}
     kept = skipped = 0
     for plan in plans:
-        changes.update(
-            (c.source.id, c) for c in plan.changes if c.action is not Action.KEEP
-        )
+        changes.update((change.source.id, change) for change in plan.changes)
         issues.update((issue_key(issue), issue) for issue in plan.issues)
         for billing_id, ledger_id in plan.claims:
             claims.setdefault(billing_id, set()).add(ledger_id)

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Capabilities
-from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.change import Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.connector import batches
 from tieout.errors import Code, Fate, Fault, Scope, Severity
@@ -177,9 +177,7 @@ class PaymentRun:
             self.adapter.take(plan)
             for each in plan.issues:
                 self._tell(each)
-            for change in plan.changes:
-                if change.action is not Action.KEEP:
-                    self.tally.count("updated")
+            self.tally.count("updated", len(plan.changes))
         else:
             self.carry(plan)
 
@@ -188,16 +186,17 @@ class PaymentRun:
     ) -> tuple[list[Settlement], list[Issue]]:
         """The levels that need comparing, and the issues of those that stay held."""
         rows = self._rows(records) if self.trusting else {}
+        rules = self.settings.digest()
         rest: list[Settlement] = []
         held: list[Issue] = []
         for record in records:
             if record.ref.id in self.unfinished:
                 held.append(_waiting(record, self.unfinished[record.ref.id]))
                 continue
-            agreed = settlements.basis(record, self.settings) if self.trusting else ""
+            agreed = settlements.basis(record, rules) if self.trusting else ""
             row = rows.get(record.ref.id)
             if self.trusting and settlements.unchanged(
-                record, links.get(record.ref.id), agreed
+                links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
             elif row and row.issue.basis == agreed and not row.issue.code.retryable:
@@ -226,12 +225,11 @@ class PaymentRun:
             if not each.blocking and each.source:
                 notes.setdefault(each.source.id, []).append(each)
         blocking = [each for each in plan.issues if each.blocking]
-        keeps = [each for each in plan.changes if each.action is Action.KEEP]
+        keeps = settlements.keeping(plan, self.billing, self.settings)
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self._tell(each)
-        writes = [each for each in plan.changes if each.action is not Action.KEEP]
-        for some in batches(writes, self.wave):
+        for some in batches(plan.changes, self.wave):
             self.check_stop()
             self._wave(some, notes)
 
@@ -343,7 +341,10 @@ class PaymentRun:
         """Why a change of a saved plan no longer fits, or nothing."""
         if change.source.id in self.unfinished:
             return "an earlier write of it is not settled yet"
-        if here is None or settlements.basis(here, self.settings) != change.agreed:
+        if (
+            here is None
+            or settlements.basis(here, self.settings.digest()) != change.agreed
+        ):
             return "it changed in the ledger"
         if there is None or change.before is None:
             return "it is gone from billing"

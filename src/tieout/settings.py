@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from typing import Any, Literal
 
 from attrs import asdict, field, frozen
@@ -132,6 +133,10 @@ class Settings:
 
     def digest(self) -> str:
         """A short hash: the same for the same rules. A plan made under others is refused."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         canon = repr(sorted(_plain(asdict(self, recurse=True)).items()))
         return hashlib.blake2b(canon.encode(), digest_size=8).hexdigest()
 

@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -99,6 +100,10 @@ class Response:
 
         Raises `Fault` BAD_PAYLOAD for anything that is not well-formed JSON.
         """
+        return self._json
+
+    @cached_property
+    def _json(self) -> Any:
         return read_json(self.body)
 
     def text(self) -> str:

@@ -8,6 +8,7 @@ looks at how much was paid.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -49,24 +50,26 @@ class Candidates:
 
     def __init__(self, records: Iterable[Settlement], rule: NumberRule) -> None:
         self._rule = rule
-        self.by_id: dict[str, Settlement] = {}
-        self._by_key: dict[str, dict[str, Settlement]] = {}
-        for record in records:
-            self.by_id[record.ref.id] = record
-            if record.number:
-                key = rule.key(clean_number(record.number))
-                self._by_key.setdefault(key, {})[record.ref.id] = record
+        self.by_id = {record.ref.id: record for record in records}
 
     def live(self, number: str) -> list[Settlement]:
         """The live records of a number; void and draft ones are dropped first."""
         if not number:
             return []
         held = self._by_key.get(self._rule.key(clean_number(number)), {})
-        return [
-            held[each]
-            for each in sorted(held)
-            if held[each].status not in (Status.VOID, Status.DRAFT)
-        ]
+        return [held[each] for each in sorted(held) if held[each].status not in _DEAD]
+
+    @cached_property
+    def _by_key(self) -> dict[str, dict[str, Settlement]]:
+        found: dict[str, dict[str, Settlement]] = {}
+        for record in self.by_id.values():
+            if record.number:
+                key = self._rule.key(clean_number(record.number))
+                found.setdefault(key, {})[record.ref.id] = record
+        return found
+
+
+_DEAD = (Status.VOID, Status.DRAFT)
 
 
 def match(

@@ -7,9 +7,10 @@ writes or remembers; who is who is decided in `tieout.planners.matching`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import TypeAlias
 
 from attrs import evolve, frozen
 
@@ -24,13 +25,20 @@ from tieout.settings import Settings
 
 KIND = Settlement.__name__
 
-
-def basis(ledger: Settlement, settings: Settings) -> str:
-    """What is agreed once a level is carried: the level, and the rules it was read by."""
-    return f"{fingerprint(ledger)}.{settings.digest()}"
+Same: TypeAlias = tuple[Settlement, Settlement, Link | None, str]
+"""A level that billing shows already, its counterpart, their link, and the evidence."""
 
 
-def unchanged(ledger: Settlement, link: Link | None, agreed: str) -> bool:
+def basis(ledger: Settlement, rules: str) -> str:
+    """
+    What is agreed once a level is carried: the level, and the rules it was read by.
+
+    ``rules`` is the digest of the settings.
+    """
+    return f"{fingerprint(ledger)}.{rules}"
+
+
+def unchanged(link: Link | None, agreed: str) -> bool:
     """Whether this very level was agreed before."""
     return link is not None and link.agreed.get(KIND) == agreed
 
@@ -61,34 +69,106 @@ def plan(
     ``capabilities`` are billing's. ``observed_on`` is the paid date of last resort.
     """
     candidates = Candidates(billing, settings.number_rule)
+    rules = settings.digest()
+    plain = _is_plain(capabilities, settings)
     changes: list[Change] = []
     issues: list[Issue] = []
+    same: list[Same] = []
     claims: dict[str, list[str]] = {}
-    kept = skipped = 0
+    skipped = 0
     for ledger in _latest(page):
+        link = known.links.get(ledger.ref.id)
+        if plain and link is not None:
+            counterpart = candidates.by_id.get(link.billing.id)
+            if counterpart is not None and _plainly_shown(ledger, counterpart, link):
+                same.append((ledger, counterpart, link, "link"))
+                continue
         if _of_no_concern(ledger, known):
             skipped += 1
             continue
         found = match(ledger, known, candidates, settings)
         if isinstance(found, Issue):
-            issues.append(evolve(found, basis=basis(ledger, settings)))
+            issues.append(evolve(found, basis=basis(ledger, rules)))
             continue
         if found.link is None:
             claims.setdefault(found.billing.ref.id, []).append(ledger.ref.id)
-        change, noted = _compare(ledger, found, capabilities, settings, observed_on)
-        issues.extend(noted)
-        if change is not None:
+        change, shows, told = _compare(
+            ledger, found, capabilities, settings, observed_on
+        )
+        issues.extend(told)
+        if shows:
+            same.append((ledger, found.billing, found.link, found.evidence))
+        elif change is not None:
             changes.append(change)
-            kept += change.action is Action.KEEP
-    changes, clashes = _without_rivals(changes, claims)
+    rivals = {
+        here: group for group in claims.values() if len(group) > 1 for here in group
+    }
+    if rivals:
+        changes, same, clashes = _without_rivals(changes, same, rivals)
+        issues.extend(clashes)
     return Plan(
         tuple(sorted(changes, key=lambda change: change.source.id)),
-        (*issues, *clashes),
-        kept,
+        tuple(issues),
+        len(same),
         skipped,
+        same=tuple(same),
         claims=tuple(
             (there, here) for there, group in claims.items() for here in group
         ),
+    )
+
+
+def keeping(plan: Plan, capabilities: Capabilities, settings: Settings) -> list[Change]:
+    """What must be remembered of the records that need nothing: new and changed links."""
+    rules = settings.digest()
+    found: list[Change] = []
+    for ledger, billing, link, evidence in plan.same:
+        agreed = basis(ledger, rules)
+        owned = billing.receipts if capabilities.payments.owned_payment else ()
+        known = link is not None and link.agreed.get(KIND) == agreed
+        if known and link and link.owned == owned and link.open is _open(ledger):
+            continue
+        counterpart = Found(billing, evidence, link)
+        kept = _change(Action.KEEP, ledger, counterpart, agreed, billing)
+        found.append(evolve(kept, owned=owned))
+    return found
+
+
+def _open(ledger: Settlement) -> bool:
+    return ledger.status is Status.OPEN
+
+
+def _is_plain(capabilities: Capabilities, settings: Settings) -> bool:
+    """Whether no rule stands between a ledger's level and what billing shows."""
+    holds = capabilities.payments
+    usual = settings.paid_amount == "settled" and not settings.tolerance
+    return usual and holds.partial and not holds.holds_open_date
+
+
+def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
+    """
+    Whether billing shows a usual level already: most records, most of the time.
+
+    It is the short way to what `match` and `want` come to, for levels without credits,
+    write-offs, excess or prepayments; a property test holds the two together.
+    """
+    total, balance, paid_on = ledger.total, ledger.balance, ledger.paid_on
+    if ledger.status is Status.SETTLED:
+        usual = not balance and paid_on is not None and paid_on == billing.paid_on
+    else:
+        usual = ledger.status is Status.OPEN and balance > 0 and billing.paid_on is None
+    if not usual or total != billing.total or ledger.currency != billing.currency:
+        return False
+    last_on, on = ledger.last_on, ledger.on
+    if on is not None and ((paid_on or on) < on or (last_on or on) < on):
+        return False
+    parts = billing.settled_by
+    return (
+        len(parts) == 1
+        and parts.get(Part.CASH) == total - balance
+        and billing.status is not Status.VOID
+        and Part.WRITE_OFF not in ledger.settled_by
+        and billing.receipts == link.owned
     )
 
 
@@ -116,20 +196,18 @@ def _of_no_concern(ledger: Settlement, known: Known) -> bool:
 
 
 def _without_rivals(
-    changes: list[Change], claims: dict[str, list[str]]
-) -> tuple[list[Change], list[Issue]]:
+    changes: list[Change], same: list[Same], rivals: Mapping[str, Sequence[str]]
+) -> tuple[list[Change], list[Same], list[Issue]]:
     """Where several ledger records of a page claim one billing record, none is carried."""
-    rivals = {
-        here: group for group in claims.values() if len(group) > 1 for here in group
-    }
-    if not rivals:
-        return changes, []
-    kept = [change for change in changes if change.source.id not in rivals]
     lost = [change for change in changes if change.source.id in rivals]
-    return kept, [
-        already_linked(change, set(rivals[change.source.id]) - {change.source.id})
-        for change in lost
-    ]
+    return (
+        [change for change in changes if change.source.id not in rivals],
+        [each for each in same if each[0].ref.id not in rivals],
+        [
+            already_linked(change, set(rivals[change.source.id]) - {change.source.id})
+            for change in lost
+        ],
+    )
 
 
 def _compare(
@@ -138,30 +216,29 @@ def _compare(
     capabilities: Capabilities,
     settings: Settings,
     observed_on: date | None,
-) -> tuple[Change | None, list[Issue]]:
-    agreed = basis(ledger, settings)
+) -> tuple[Change | None, bool, list[Issue]]:
+    """The change that a level asks for, or that billing shows it already, and issues."""
+    agreed = basis(ledger, settings.digest())
     billing = found.billing
     refusal = _refusal(ledger, billing, settings)
     if refusal is not None:
-        return None, [evolve(refusal, basis=agreed)]
+        return None, False, [evolve(refusal, basis=agreed)]
     wanted = want(ledger, billing, capabilities, settings, observed_on)
     if isinstance(wanted, Issue):
-        return None, [evolve(wanted, basis=agreed)]
+        return None, False, [evolve(wanted, basis=agreed)]
     notes = [
         evolve(issue(code, ledger, text, blocking=False), basis=agreed)
         for code, text in wanted.notes
     ]
     if _shows(billing, wanted, capabilities):
-        owned = billing.receipts if capabilities.payments.owned_payment else ()
-        kept = _change(Action.KEEP, ledger, found, agreed, billing, owned=owned)
-        return kept, notes
+        return None, True, notes
     blocked = _blocked(ledger, found, capabilities, settings)
     if blocked is not None:
-        return None, [evolve(blocked, basis=agreed)]
+        return None, False, [evolve(blocked, basis=agreed)]
     after = _shown(billing, wanted)
     take_over = settings.take_over and capabilities.payments.owned_payment
     change = _change(Action.UPDATE, ledger, found, agreed, after, take_over=take_over)
-    return change, notes
+    return change, False, notes
 
 
 def _refusal(
@@ -341,13 +418,12 @@ def _change(
     agreed: str,
     after: Settlement,
     *,
-    owned: tuple[str, ...] | None = None,
+    owned: tuple[str, ...] = (),
     take_over: bool = False,
 ) -> Change:
     link = found.link
     version = link.version if link else 0
     target = found.billing.ref
-    held = link.owned if link else ()
     return Change(
         name=change_name(target.connection, KIND, ledger.ref.id, 0, action, version),
         action=action,
@@ -360,7 +436,7 @@ def _change(
         link_version=version,
         number=found.billing.number or ledger.number,
         agreed=agreed,
-        owned=held if owned is None else owned,
+        owned=owned or (link.owned if link else ()),
         take_over=take_over,
         closes=ledger.status is not Status.OPEN,
         evidence=found.evidence,

@@ -1,0 +1,261 @@
+"""
+The command line: ``tieout …``, and the screen that its commands write to.
+
+Prettier where rich is installed, and complete without it. What a command does stands
+elsewhere; here is how it is called and how it looks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import zip_longest
+from typing import TextIO
+
+from attrs import frozen
+
+from tieout.errors import TieoutError
+
+WIDTH_MAX = 80
+"""A line of text that is longer reads badly, however wide the terminal is."""
+
+GAP = 2
+"""Blanks between two columns."""
+
+PLAINER = str.maketrans({"→": ">", "…": "...", "–": "-", "█": "#"})
+"""For a terminal or file whose encoding has no more than ASCII."""
+
+INTERRUPTED = 130
+"""The exit code that shells expect after Ctrl-C: 128 and the signal's number."""
+
+
+# The screen -----------------------------------------------------------------------------
+
+
+@frozen
+class Column:
+    """One column of a table; an ``optional`` one is left out where there is no room."""
+
+    title: str
+    right: bool = False
+    optional: bool = False
+
+
+Tell = Callable[[int], None]
+
+
+class Screen:
+    """
+    What a command writes to: plain text, aligned, without colour.
+
+    ``width`` is the terminal's where it is not given, 80 where there is none.
+    """
+
+    def __init__(self, file: TextIO, *, width: int | None = None) -> None:
+        self._file = file
+        self.width = width or shutil.get_terminal_size((WIDTH_MAX, 24)).columns
+        try:
+            "→…".encode(file.encoding or "ascii")
+            self._plainer = False
+        except (UnicodeEncodeError, LookupError):
+            self._plainer = True
+
+    def heading(self, text: str) -> None:
+        """The beginning of a part."""
+        self._write(f"\n{text}\n")
+
+    def say(self, text: str, *, style: str = "", hang: int = 0) -> None:
+        """A paragraph, indented by 2; further lines by ``hang`` more."""
+        width = max(20, min(self.width, WIDTH_MAX))
+        indent = " " * GAP
+        self._styled(
+            textwrap.fill(
+                text,
+                width,
+                initial_indent=indent,
+                subsequent_indent=indent + " " * hang,
+                break_on_hyphens=False,
+            ),
+            style,
+        )
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+        """Rows under their titles; optional columns go first where there is no room."""
+        columns, kept = self._fitting(columns, list(rows))
+        widths = _widths(columns, kept)
+        titles = [column.title for column in columns]
+        for row in (titles, ["-" * width for width in widths], *kept):
+            cells = [
+                cell.rjust(width) if column.right else cell.ljust(width)
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            ]
+            self._write(f"{' ' * GAP}{(' ' * GAP).join(cells).rstrip()}\n")
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Tell]:
+        """Call what it gives with how many of ``total`` are done, as often as you like."""
+        live, shown = self._file.isatty(), 0
+        self._write(f"{' ' * GAP}{label} ")
+
+        def tell(done: int) -> None:
+            nonlocal shown
+            # A file and a pipe keep every line: a mark for each quarter is enough there.
+            if live:
+                self._write(f"\r{' ' * GAP}{label} {done} of {total}")
+            elif done * 4 // max(total, 1) > shown * 4 // max(total, 1) < 3:  # noqa: PLR2004
+                self._write(f"{done} … " if done < total else "")
+                shown = done
+
+        try:
+            yield tell
+            self._write("" if live else f"{total} of {total}")
+        finally:
+            self._write("\n")
+
+    def _fitting(
+        self, columns: Sequence[Column], rows: Sequence[Sequence[str]]
+    ) -> tuple[list[Column], list[list[str]]]:
+        """As many columns as there is room for, the last optional ones given up first."""
+        kept = list(range(len(columns)))
+        spare = [at for at in kept if columns[at].optional]
+        whole = _widths(columns, rows)
+        while spare and sum(whole[at] + GAP for at in kept) > self.width:
+            kept.remove(spare.pop())
+        return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+    def _styled(self, text: str, style: str) -> None:
+        self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        self._file.write(text.translate(PLAINER) if self._plainer else text)
+        self._file.flush()
+
+
+class RichScreen(Screen):
+    """The same with rich: colours, rules and a bar, where the terminal can show them."""
+
+    def __init__(self, file: TextIO, *, width: int | None = None) -> None:
+        from rich.console import Console  # noqa: PLC0415 - an extra, and slow to import
+
+        super().__init__(file, width=width)
+        # Rich itself leaves colours out for NO_COLOR and for what is no terminal.
+        self.console = Console(
+            file=file, width=width, highlight=False, markup=False, emoji=False
+        )
+        self.width = self.console.width
+
+    def heading(self, text: str) -> None:
+        self.console.print(f"\n{text}", style="bold")
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+        from rich import box  # noqa: PLC0415
+        from rich.padding import Padding  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+
+        columns, kept = self._fitting(columns, list(rows))
+        shown = Table(
+            box=box.SIMPLE_HEAD, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False
+        )
+        for column in columns:
+            shown.add_column(
+                column.title, justify="right" if column.right else "left", no_wrap=True
+            )
+        for row in kept:
+            shown.add_row(*row)
+        self.console.print(Padding(shown, (0, 0, 0, GAP)))
+
+    @contextmanager
+    def progress(self, label: str, total: int) -> Iterator[Tell]:
+        from rich.progress import BarColumn, MofNCompleteColumn  # noqa: PLC0415
+        from rich.progress import Progress, TextColumn  # noqa: PLC0415
+
+        columns = TextColumn(f"  {label}"), BarColumn(), MofNCompleteColumn()
+        with Progress(*columns, console=self.console) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+    def _styled(self, text: str, style: str) -> None:
+        self.console.print(text, style=style or None, soft_wrap=True)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    titles = [column.title for column in columns]
+    return [
+        max(map(len, cells)) for cells in zip_longest(titles, *rows, fillvalue="")
+    ]
+
+
+def screen_of(file: TextIO) -> Screen:
+    """The best screen that there is for a file."""
+    screen = Screen(file)
+    if screen._plainer:  # noqa: SLF001 - one module; rich would draw lines it cannot show
+        return screen
+    try:
+        return RichScreen(file)
+    except ImportError:
+        return screen
+
+
+# The commands -----------------------------------------------------------------------------
+
+
+class _Version(argparse.Action):
+    """Asked of the installed package only when somebody wants to know."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from tieout import __version__  # noqa: PLC0415
+
+        parser.exit(message=f"tieout {__version__}\n")
+
+
+def _demo(arguments: argparse.Namespace, screen: Screen) -> int:
+    """The demo; it imports the fakes, which no other command needs."""
+    from tieout.testing import demo  # noqa: PLC0415
+
+    try:
+        return demo.run(screen)
+    except KeyboardInterrupt:
+        screen.say("Stopped. Nothing is left of the demo: its books were in memory.")
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tieout",
+        description="Keep a billing system and an accounting ledger in agreement.",
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="two made-up companies' books on this computer, tied out before your eyes",
+        description="Serve a made-up Xero and a made-up ConnectWise Manage on this "
+        "computer, sync what was paid from one to the other, and compare the two.",
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. The exit code: 0 for good, 1 for trouble, 2 for a wrong call."""
+    asked = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace, Screen], int] = asked.run
+    try:
+        return run(asked, screen_of(sys.stdout))
+    except BrokenPipeError:
+        # Who was reading went away (``tieout demo | head``): no one is left to be told,
+        # and the interpreter must not fail at its own last flush.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except TieoutError as error:
+        sys.stderr.write(f"tieout: {error}\n")
+        return 1

@@ -1,0 +1,1291 @@
+"""ConnectWise: flows driven by hand with samples made from the vendor's documentation."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from tieout.capabilities import (
+    Changed,
+    Cost,
+    Dated,
+    Everything,
+    Open,
+    Select,
+    Unposted,
+    Verb,
+)
+from tieout.change import Action, Change, Outcome, State
+from tieout.connector import Health, Page
+from tieout.connectors.connectwise import ConnectWise
+from tieout.errors import Code, ConfigError, Fate, Fault
+from tieout.models import (
+    Basis,
+    CreditNote,
+    Customer,
+    Invoice,
+    Part,
+    Payment,
+    Ref,
+    Settlement,
+    Status,
+)
+from tieout.wire import Answer, Flow, Request, Response
+
+SINCE = datetime(2026, 3, 10, tzinfo=UTC)
+NOW = datetime(2026, 3, 20, tzinfo=UTC)
+NOT_FOUND = {"code": "NotFound", "message": "not found", "errors": None}
+
+
+def connector(**changed: Any) -> ConnectWise:
+    keys = {"public_key": "PUB", "private_key": "SECRET", "client_id": "GUID"}
+    return ConnectWise(**{"company": "Acme", **keys, **changed})
+
+
+def ok(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(status, headers or {}, json.dumps(body, default=str))
+
+
+def driven(flow: Flow[Any], *answers: Response) -> tuple[list[Request], Any]:
+    """What the flow asked for, and its result; every answer must have been wanted."""
+    waiting, asked = list(answers), []
+    try:
+        request = next(flow)
+        while True:
+            assert isinstance(request, Request)
+            asked.append(request)
+            request = flow.send(waiting.pop(0))
+    except StopIteration as stop:
+        assert not waiting, f"{len(waiting)} answers too many"
+        return asked, stop.value
+
+
+def invoice(number: int = 12, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "invoiceNumber": f"INV-{number}",
+        "type": "Standard",
+        "status": {"id": 2, "name": "Closed", "isClosed": True},
+        "company": {"id": 250, "identifier": "acme", "name": "Acme"},
+        "date": "2026-03-01T00:00:00Z",
+        "dueDate": "2026-03-31T00:00:00Z",
+        "currency": {"id": 7, "currencyCode": "USD", "numberOfDecimals": 2},
+        "subtotal": 100,
+        "total": 100.00,
+        "payments": 0,
+        "credits": 0,
+        "balance": 100,
+        "_info": {"lastUpdated": "2026-03-12T10:00:00Z", "updatedBy": "x"},
+        "somethingNew": [1, {"a": None}],
+        **changed,
+    }
+
+
+def payment(
+    number: int, amount: Any, on: str | None = "2026-03-08", **more: Any
+) -> Any:
+    day = f"{on}T00:00:00Z" if on else None
+    return {"id": number, "amount": amount, "paymentDate": day, **more}
+
+
+def page_of(
+    select: Select = Everything(),  # noqa: B008 - frozen
+    *answers: Response,
+    kind: Any = Settlement,
+    **changed: Any,
+) -> tuple[list[Request], Page[Any]]:
+    return driven(connector(**changed).page(kind, select), *answers)
+
+
+def one(*answers: Response) -> Settlement:
+    _, page = page_of(Everything(), *answers)
+    assert page.issues == ()
+    (record,) = page.records
+    assert isinstance(record, Settlement)
+    return record
+
+
+def issue_of(*answers: Response, kind: Any = Settlement) -> Any:
+    _, page = page_of(Everything(), *answers, kind=kind)
+    assert page.records == ()
+    (issue,) = page.issues
+    return issue
+
+
+# Who it is, and signing in ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "na.myconnectwise.net",
+        "https://NA.myconnectwise.net/",
+        "api-na.myconnectwise.net",
+    ],
+)
+def test_one_company_has_one_connection(site: str) -> None:
+    """However the site is written, and whatever the case of the company id."""
+    assert connector(site=site).connection == "connectwise:acme@na.myconnectwise.net"
+
+
+def test_two_companies_never_meet() -> None:
+    assert connector(company="b").connection != connector().connection
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"page_size": 0},
+        {"page_size": 1001},
+        {"fetch_size": 0},
+        {"company": ""},
+        {"private_key": "a\r\nHost: x"},
+        {"site": "a b"},
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        connector(**wrong)
+    assert "Host: x" not in str(caught.value)
+
+
+def discovery(system: ConnectWise) -> Flow[Any]:
+    return system.auth.renew(system.auth.first(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("site", "base"),
+    [
+        ("na.myconnectwise.net", "https://api-na.myconnectwise.net"),
+        ("eu.myconnectwise.net", "https://api-eu.myconnectwise.net"),
+        ("aus.myconnectwise.net", "https://api-aus.myconnectwise.net"),
+        ("staging.connectwisedev.com", "https://api-staging.connectwisedev.com"),
+        ("psa.example.com", "https://psa.example.com"),
+    ],
+)
+def test_the_code_base_is_discovered_without_the_keys(site: str, base: str) -> None:
+    system = connector(site=site)
+    assert not system.auth.first().signed_in
+    asked, grant = driven(discovery(system), ok({"Codebase": "v2025_1/"}))
+    assert [each.url for each in asked] == [f"https://{site}/login/companyinfo/Acme"]
+    assert system.auth.sign(asked[0], grant) == asked[0]
+    assert grant.base_url == f"{base}/v2025_1/apis/3.0"
+    assert grant.signed_in
+    assert grant.serial == 1
+    # The next discovery leaves the API's host for the site: it has to be allowed to.
+    assert grant.hosts == system.auth.first().hosts == (f"https://{site}",)
+
+
+def test_requests_carry_keys_client_and_version_and_nothing_shows_them() -> None:
+    system = connector(version="2026.1")
+    grant = system.auth.first()
+    signed = system.auth.sign(Request("GET", "https://x/system/info"), grant)
+    basic = base64.b64encode(b"Acme+PUB:SECRET").decode()
+    assert signed.header("Authorization") == f"Basic {basic}"
+    assert signed.header("clientid") == "GUID"
+    accept = "application/vnd.connectwise.com+json; version=2026.1"
+    assert signed.header("Accept") == accept
+    shown = repr((signed, grant, system.auth, system))
+    assert not any(secret in shown for secret in ("SECRET", basic, "PUB", "GUID"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (ok(None), Code.SIGN_IN_REFUSED),
+        (Response(404, {}, "<html>"), Code.NOT_REACHED),
+        (Response(503, {}, ""), Code.SERVER_ERROR),
+        (Response(429, {"Retry-After": "7"}, ""), Code.TOO_MANY_REQUESTS),
+        (Response(200, {}, "<html>"), Code.BAD_PAYLOAD),
+        (ok({"Codebase": "../evil"}), Code.BAD_PAYLOAD),
+        (ok({"Codebase": "@evil.example/"}), Code.BAD_PAYLOAD),
+        (ok({"Codebase": None}), Code.BAD_PAYLOAD),
+        (ok([]), Code.BAD_PAYLOAD),
+    ],
+)
+def test_a_discovery_that_fails_says_so_and_nothing_was_sent(
+    answer: Response, code: Code
+) -> None:
+    with pytest.raises(Fault) as caught:
+        driven(discovery(connector()), answer)
+    assert caught.value.code is code
+    assert caught.value.fate is Fate.NOT_SENT
+
+
+def test_an_unknown_company_is_named_as_the_reason() -> None:
+    with pytest.raises(Fault, match="does not know") as caught:
+        driven(discovery(connector()), ok(None))
+    assert "Unknown company id" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        (
+            {"base_url": "http://127.0.0.1:81/v4/apis/3.0/"},
+            "http://127.0.0.1:81/v4/apis/3.0",
+        ),
+        ({"discover": False}, "https://api-na.myconnectwise.net/v4_6_release/apis/3.0"),
+    ],
+)
+def test_a_given_base_address_needs_no_discovery(
+    given: dict[str, Any], base: str
+) -> None:
+    system = connector(**given)
+    grant = system.auth.first()
+    assert grant.signed_in
+    assert grant.base_url == base
+    assert driven(system.auth.renew(grant, NOW)) == ([], grant)
+
+
+# What it can do --------------------------------------------------------------------------
+
+
+def test_capabilities_tell_of_one_owned_payment_and_what_is_blind() -> None:
+    able = connector().capabilities
+    assert able.payments.owned_payment
+    assert able.payments.partial
+    assert able.payments.holds_open_date
+    assert not able.payments.holds_date_alone
+    assert able.payments.detail is Cost.CALL_EACH
+    assert able.payments.paid_on is Basis.LAST_RECEIPT
+    assert able.payments.parts == {Part.CASH, Part.CREDIT}
+    assert able.kind(Settlement).verbs == {Verb.READ, Verb.UPDATE}
+    assert able.kind(Settlement).writable == {"settled_by", "paid_on"}
+    assert not able.kind(Settlement).number_unique
+    for kind in (Customer, Invoice, CreditNote):
+        assert able.kind(kind).verbs == {Verb.READ}
+    assert not able.kind(Payment).verbs
+    assert connector().capabilities == able
+    undated = connector(partial_payment_date=False).capabilities
+    assert not undated.payments.holds_open_date
+
+
+# Pages -----------------------------------------------------------------------------------
+
+
+BILLS = 'type!="CreditMemo"'
+
+
+@pytest.mark.parametrize(
+    ("select", "conditions", "order"),
+    [
+        (
+            Changed(SINCE),
+            f"{BILLS} and lastUpdated>=[2026-03-10T00:00:00Z]",
+            "lastUpdated asc,id asc",
+        ),
+        (
+            Dated(date(2026, 3, 1), date(2026, 3, 31)),
+            f"{BILLS} and date>=[2026-03-01T00:00:00Z] and date<=[2026-03-31T23:59:59Z]",
+            "id asc",
+        ),
+        (Open(), f"{BILLS} and balance>0", "id asc"),
+        (
+            Open(date(2026, 3, 31)),
+            f"{BILLS} and balance>0 and date<=[2026-03-31T23:59:59Z]",
+            "id asc",
+        ),
+        (Everything(), BILLS, "id asc"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Settlement, Invoice])
+def test_selects_become_conditions(
+    kind: Any, select: Select, conditions: str, order: str
+) -> None:
+    (request,), page = page_of(select, ok([]), kind=kind)
+    assert (request.method, request.url) == ("GET", "finance/invoices")
+    assert dict(request.params) == {
+        "conditions": conditions,
+        "orderBy": order,
+        "pageSize": "1000",
+        "page": "1",
+    }
+    assert page.next is None
+    assert not request.effect
+
+
+def test_the_change_time_is_inclusive_and_its_field_configurable() -> None:
+    """B12; the name of the field is unverified."""
+    (request,), _ = page_of(Changed(SINCE), ok([]), changed_field="_info/lastUpdated")
+    params = dict(request.params)
+    assert "_info/lastUpdated>=[2026-03-10T00:00:00Z]" in params["conditions"]
+    assert params["orderBy"] == "_info/lastUpdated asc,id asc"
+
+
+def test_customers_and_credit_memos_are_asked_for_by_their_own_conditions() -> None:
+    (request,), _ = page_of(Everything(), ok([]), kind=Customer)
+    assert request.url == "company/companies"
+    assert "conditions" not in dict(request.params)
+    (request,), _ = page_of(Everything(), ok([]), kind=CreditNote)
+    assert dict(request.params)["conditions"] == 'type="CreditMemo"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "select"),
+    [
+        (Settlement, Unposted(date(2026, 3, 1))),
+        (Customer, Open()),
+        (Payment, Everything()),
+    ],
+)
+def test_what_cannot_be_selected_is_refused_before_any_call(
+    kind: Any, select: Select
+) -> None:
+    with pytest.raises(Fault) as caught:
+        next(connector().page(kind, select))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+def test_the_next_page_is_the_link_as_given() -> None:
+    link = "https://api-na.myconnectwise.net/v2025_1/apis/3.0/finance/invoices?page=2"
+    head = {
+        "Link": f'<{link}>; rel="next", <{link}9>; rel="last"',
+        "Date": "Tue, 10 Mar 2026 08:00:00 GMT",
+    }
+    _, page = page_of(Everything(), ok([invoice()], headers=head))
+    assert page.next == link
+    assert page.as_of == datetime(2026, 3, 10, 8, tzinfo=UTC)
+    flow = connector().page(Settlement, Everything(), page.next)
+    (request,), page = driven(flow, ok([]))
+    assert request == Request("GET", link)
+    assert page.next is None
+
+
+def test_a_full_page_without_any_links_is_no_end() -> None:
+    """A proxy that drops the header must not cut the list off."""
+    system = connector(page_size=2)
+    full = ok([invoice(1), invoice(2)])
+    _, page = driven(system.page(Settlement, Everything()), full)
+    flow = system.page(Settlement, Everything(), page.next)
+    (request,), page = driven(flow, ok([invoice(3)]))
+    assert dict(request.params)["page"] == "2"
+    assert page.next is None
+    last = ok([invoice(1), invoice(2)], headers={"Link": '<https://x/1>; rel="last"'})
+    _, page = driven(system.page(Settlement, Everything()), last)
+    assert page.next is None
+
+
+# A settlement ----------------------------------------------------------------------------
+
+
+def test_an_unpaid_invoice_costs_no_call_more() -> None:
+    record = one(ok([invoice()]))
+    assert record == Settlement(
+        ref=Ref("connectwise:acme@na.myconnectwise.net", "Invoice", "12"),
+        number="INV-12",
+        currency="USD",
+        total=Decimal(100),
+        balance=Decimal(100),
+        status=Status.OPEN,
+        customer=Ref("connectwise:acme@na.myconnectwise.net", "Customer", "250"),
+        on=date(2026, 3, 1),
+        settled_by={Part.CASH: Decimal(0), Part.CREDIT: Decimal(0)},
+        changed_at=datetime(2026, 3, 12, 10, tzinfo=UTC),
+        version="2026-03-12T10:00:00Z",
+    )
+
+
+def test_a_paid_invoice_costs_one_call_for_its_payments() -> None:
+    """B17, B19: all payments count, the date is the last receipt's."""
+    paid = invoice(payments=100, balance=0)
+    rows = [payment(7, 30), payment(8, "70.00", "2026-03-11", invoice={"id": 12})]
+    asked, page = page_of(Everything(), ok([paid]), ok(rows))
+    assert [each.url for each in asked] == [
+        "finance/invoices",
+        "finance/invoices/12/payments",
+    ]
+    (record,) = page.records
+    assert record.status is Status.SETTLED
+    assert record.paid == 100
+    assert record.paid_on == record.last_on == date(2026, 3, 11)
+    assert record.basis is Basis.LAST_RECEIPT
+    assert record.receipts == ("7", "8")
+
+
+def test_a_partial_payment_has_no_paid_date() -> None:
+    """B35."""
+    record = one(ok([invoice(payments=30, balance=70)]), ok([payment(7, 30)]))
+    assert record.status is Status.OPEN
+    assert record.paid == 30
+    assert (record.paid_on, record.basis) == (None, None)
+    assert record.last_on == date(2026, 3, 8)
+
+
+def test_an_applied_credit_memo_is_credit_and_no_receipt_of_cash() -> None:
+    row = invoice(payments=60, credits=40, balance=0)
+    memo = payment(9, 40, "2026-03-19", credit={"id": 77})
+    record = one(ok([row]), ok([payment(7, 60), memo]))
+    assert record.settled_by == {Part.CASH: 60, Part.CREDIT: 40}
+    assert record.receipts == ("7",)
+    assert record.paid_on == date(2026, 3, 8)
+
+
+@pytest.mark.parametrize("none", [None, {}, {"id": None}, {"id": 0}])
+def test_a_payment_that_names_no_credit_memo_is_cash(none: Any) -> None:
+    rows = [payment(7, 60, credit=none)]
+    record = one(ok([invoice(payments=60, balance=40)]), ok(rows))
+    assert record.receipts == ("7",)
+
+
+def test_credits_alone_settle_without_a_paid_date_or_a_call() -> None:
+    record = one(ok([invoice(credits=100, balance=0)]))
+    assert (record.status, record.paid_on) == (Status.SETTLED, None)
+    assert record.paid == 0
+
+
+def test_negative_credits_are_taken_where_they_make_the_total() -> None:
+    record = one(ok([invoice(credits=-40, balance=60)]))
+    assert record.settled_by[Part.CREDIT] == 40
+    assert (
+        issue_of(ok([invoice(credits=-40, balance=100)])).code is Code.TOTALS_DISAGREE
+    )
+
+
+def test_a_roll_up_that_counts_credits_as_payments_is_read_from_the_records() -> None:
+    row = invoice(payments=100, credits=0, balance=0)
+    memo = payment(9, 40, credit={"id": 77})
+    record = one(ok([row]), ok([payment(7, 60), memo]))
+    assert record.settled_by == {Part.CASH: 60, Part.CREDIT: 40}
+
+
+def test_payment_records_that_do_not_make_the_total_are_an_issue() -> None:
+    row = invoice(payments=50, balance=50)
+    issue = issue_of(ok([row]), ok([payment(7, 30)]))
+    assert issue.code is Code.TOTALS_DISAGREE
+    assert issue.numbers == ("INV-12",)
+
+
+def test_roll_ups_that_are_not_told_are_read_from_the_records() -> None:
+    row = invoice(payments=None, credits=None, balance=40)
+    record = one(ok([row]), ok([payment(7, 60)]))
+    assert record.settled_by[Part.CASH] == 60
+
+
+def test_payments_over_several_pages_are_all_read() -> None:
+    row = invoice(payments=50, balance=50)
+    first = ok([payment(7, 30)], headers={"Link": '<https://api/p?page=2>; rel="next"'})
+    record = one(ok([row]), first, ok([payment(8, 20)]))
+    assert record.receipts == ("7", "8")
+
+
+def test_the_decimals_of_the_currency_are_its_own() -> None:
+    """B153: never assume two."""
+    krona = {"currencyCode": "ISK", "numberOfDecimals": 2}
+    record = one(ok([invoice(currency=krona)]))
+    assert record.currency == "ISK"
+    row = invoice(currency=krona, total=Decimal("100.5"), balance=Decimal("100.5"))
+    assert issue_of(ok([row])).code is Code.BAD_AMOUNT
+
+
+def test_a_currency_is_never_assumed_unless_it_is_set() -> None:
+    row = invoice(currency=None)
+    assert issue_of(ok([row])).code is Code.BAD_CURRENCY
+    _, page = page_of(Everything(), ok([row]), currency="EUR")
+    assert page.records[0].currency == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"type": "Novel"}, Code.UNKNOWN_STATUS),
+        ({"total": None}, Code.BAD_FIELD),
+        ({"total": "1,00"}, Code.BAD_AMOUNT),
+        ({"id": None}, Code.BAD_FIELD),
+        ({"date": "03/01/2026"}, Code.BAD_DATE),
+        ({"balance": 99}, Code.TOTALS_DISAGREE),
+        ({"currency": []}, Code.BAD_FIELD),
+    ],
+)
+def test_one_bad_record_is_an_issue_and_no_crash(
+    wrong: dict[str, Any], code: Code
+) -> None:
+    """B106."""
+    _, page = page_of(Everything(), ok([invoice(1, **wrong), invoice(2), None]))
+    assert [each.ref.id for each in page.records] == ["2"]
+    assert [each.code for each in page.issues] == [code, Code.BAD_FIELD]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"status": None, "company": None, "_info": None, "date": None},
+        {"id": "12", "total": "100.00", "balance": "100", "customFields": []},
+    ],
+)
+def test_what_is_missing_or_oddly_typed_is_read_liberally(odd: dict[str, Any]) -> None:
+    assert one(ok([invoice(**odd)])).total == 100
+
+
+def test_an_open_billing_status_says_nothing_about_payment() -> None:
+    row = invoice(status={"isClosed": False}, payments=100, balance=0)
+    assert one(ok([row]), ok([payment(7, 100)])).status is Status.SETTLED
+
+
+def test_an_invoice_deleted_between_two_calls_is_an_issue() -> None:
+    rows = [invoice(1, payments=50, balance=50), invoice(2)]
+    _, page = page_of(Everything(), ok(rows), ok(NOT_FOUND, 404))
+    assert [each.ref.id for each in page.records] == ["2"]
+    assert [each.code for each in page.issues] == [Code.NO_SUCH_RESOURCE]
+
+
+def test_a_lost_permission_ends_the_page() -> None:
+    row = invoice(payments=50, balance=50)
+    with pytest.raises(Fault) as caught:
+        page_of(
+            Everything(), ok([row]), ok({"code": "Forbidden", "message": "no"}, 403)
+        )
+    assert caught.value.code is Code.PERMISSION_MISSING
+    assert "role" in caught.value.remedy
+
+
+@pytest.mark.parametrize("wrong", [{"amount": "x"}, {"invoice": {"id": 13}}])
+def test_a_payment_that_cannot_be_read_isolates_its_invoice(
+    wrong: dict[str, Any],
+) -> None:
+    rows = [{**payment(7, 50), **wrong}]
+    issue = issue_of(ok([invoice(payments=50, balance=50)]), ok(rows))
+    assert issue.code in (Code.BAD_AMOUNT, Code.BAD_FIELD)
+    assert issue.field.startswith("payments[0].")
+    assert issue.source.id == "12"
+
+
+# Other records ---------------------------------------------------------------------------
+
+
+def test_an_invoice_is_a_draft_until_its_billing_status_is_closed() -> None:
+    """B90."""
+    rows = [
+        invoice(1, status={"isClosed": False}),
+        invoice(2),
+        invoice(3, balance=0, credits=100),
+        invoice(4, type="CreditMemo"),
+        invoice(5, status=None),
+    ]
+    _, page = page_of(Everything(), ok(rows), kind=Invoice)
+    assert [(each.ref.id, each.status) for each in page.records] == [
+        ("1", Status.DRAFT),
+        ("2", Status.OPEN),
+        ("3", Status.SETTLED),
+    ]
+    assert page.records[0].due == date(2026, 3, 31)
+    assert [each.code for each in page.issues] == [Code.UNKNOWN_STATUS]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_credit_memo_has_positive_amounts(sign: int) -> None:
+    row = invoice(type="CreditMemo", total=sign * 100, balance=sign * 40)
+    _, page = page_of(Everything(), ok([row, invoice(13)]), kind=CreditNote)
+    (note,) = page.records
+    assert (note.ref.kind, note.total, note.remaining) == ("CreditNote", 100, 40)
+    assert note.status is Status.OPEN
+
+
+def test_customers_are_active_by_flag_and_status() -> None:
+    company = {
+        "id": 250,
+        "identifier": "acme",
+        "name": "Acme",
+        "accountNumber": "C100",
+        "status": {"name": "Active"},
+        "deletedFlag": False,
+        "currency": {"currencyCode": "USD"},
+        "invoiceToEmailAddress": "pay@acme.example",
+    }
+    rows = [
+        company,
+        {**company, "id": 2, "deletedFlag": True},
+        {**company, "id": 3, "status": {"name": "Gone"}},
+        {"id": 4, "name": "Bare"},
+    ]
+    _, page = page_of(Everything(), ok(rows), kind=Customer)
+    assert [each.active for each in page.records] == [True, False, False, True]
+    first = page.records[0]
+    assert (first.number, first.email) == ("C100", "pay@acme.example")
+    assert first.currency == "USD"
+
+
+# Fetching --------------------------------------------------------------------------------
+
+
+def fetched(
+    *answers: Response,
+    ids: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    **more: Any,
+) -> tuple[list[Request], Page[Any]]:
+    return driven(
+        connector(**more).fetch(Settlement, ids=ids, numbers=numbers), *answers
+    )
+
+
+def conditions(requests: Sequence[Request]) -> list[str]:
+    return [dict(each.params)["conditions"] for each in requests]
+
+
+def test_many_are_fetched_in_batches_by_id_and_by_number() -> None:
+    asked, page = fetched(
+        ok([invoice(1), invoice(2)]),
+        ok([invoice(3)]),
+        ok([invoice(2), invoice(4)]),
+        ids=["1", "2", "3", "x or 1=1", "1"],
+        numbers=["INV-4", "INV-2"],
+        fetch_size=2,
+    )
+    assert conditions(asked) == [
+        "id in (1,2)",
+        "id in (3)",
+        'invoiceNumber in ("INV-4","INV-2")',
+    ]
+    assert sorted(each.ref.id for each in page.records) == ["1", "2", "3", "4"]
+
+
+def test_the_address_of_a_batch_stays_short() -> None:
+    numbers = [f"ÄÖÜ{at:012}" for at in range(120)]
+    asked, _ = fetched(*[ok([])] * 4, numbers=numbers)
+    assert sum(each.count("ÄÖÜ") for each in conditions(asked)) == 120
+    for request in asked:
+        assert len(str(dict(request.params)["conditions"])) < 1500
+
+
+def test_nothing_asked_is_nothing_called() -> None:
+    asked, page = fetched()
+    assert asked == []
+    assert page == Page()
+
+
+def test_only_the_exact_number_is_returned() -> None:
+    """B44: the vendor compares without case and gives more than was asked for."""
+    rows = [
+        invoice(1, invoiceNumber="inv-1"),
+        invoice(2, invoiceNumber=" INV-1 "),
+        invoice(3, invoiceNumber="INV-1", total=None),
+        invoice(4, invoiceNumber="INV-11", total=None),
+        invoice(5, invoiceNumber="INV-1", type="CreditMemo"),
+        invoice(6, invoiceNumber=None),
+        "no record at all",
+    ]
+    _, page = fetched(ok(rows), numbers=["INV-1"])
+    assert [each.ref.id for each in page.records] == ["2"]
+    assert [each.source and each.source.id for each in page.issues] == ["3", None]
+
+
+@pytest.mark.parametrize(
+    ("number", "condition"),
+    [
+        ("O'Brien", 'invoiceNumber="O\'Brien"'),
+        ('5" pipe', "invoiceNumber='5\" pipe'"),
+        ("100%", 'invoiceNumber="100%"'),
+        ("a&b", 'invoiceNumber="a&b"'),
+        ("a<b", 'invoiceNumber="a<b"'),
+        ('" or id>0', "invoiceNumber='\" or id>0'"),
+        ("ﬁ\N{LATIN SMALL LETTER E WITH ACUTE}", 'invoiceNumber in ("ﬁé")'),
+    ],
+)
+def test_a_number_is_quoted_and_asked_for_as_it_is(number: str, condition: str) -> None:
+    """A number that might break a condition is asked for alone."""
+    asked, page = fetched(ok([invoice(invoiceNumber=number)]), numbers=[number])
+    assert conditions(asked) == [condition]
+    assert [each.number for each in page.records] == [number]
+
+
+def test_a_backslash_is_asked_for_in_both_spellings() -> None:
+    """Whether it escapes is unverified; a refusal of one spelling does not matter."""
+    row = invoice(invoiceNumber="a\\b")
+    refused = ok({"code": "InvalidObject", "message": "bad"}, 400)
+    asked, page = fetched(refused, ok([row]), numbers=["a\\b"])
+    assert conditions(asked) == ['invoiceNumber="a\\b"', 'invoiceNumber="a\\\\b"']
+    assert len(page.records) == 1
+    assert page.issues == ()
+
+
+def test_a_number_that_cannot_be_asked_for_is_an_issue_and_spoils_no_other() -> None:
+    refused = Response(400, {}, "A potentially dangerous Request.QueryString")
+    asked, page = fetched(ok([invoice()]), refused, numbers=["a<b", "INV-12", "\"and'"])
+    assert len(asked) == 2
+    assert [each.number for each in page.records] == ["INV-12"]
+    assert [each.numbers for each in page.issues] == [("a<b",), ("\"and'",)]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, Code.SERVER_ERROR), (403, Code.PERMISSION_MISSING)],
+)
+def test_a_connection_that_fails_is_no_issue_of_a_number(
+    status: int, code: Code
+) -> None:
+    with pytest.raises(Fault) as caught:
+        fetched(Response(status, {}, "timeout"), numbers=["a<b"])
+    assert caught.value.code is code
+
+
+def test_numbers_are_asked_for_as_given_and_as_compared() -> None:
+    decomposed = "e\N{COMBINING ACUTE ACCENT}1"
+    asked, page = fetched(ok([invoice(invoiceNumber="é1")]), numbers=[f" {decomposed}"])
+    assert len(page.records) == 1
+    assert '"é1"' in conditions(asked)[0]
+
+
+def test_a_fetch_follows_the_links_and_ends() -> None:
+    more = {"Link": '<https://api/x?page=2>; rel="next"'}
+    asked, page = fetched(
+        ok([invoice(1)], headers=more), ok([invoice(2)]), ids=["1", "2"]
+    )
+    assert asked[1].url == "https://api/x?page=2"
+    assert len(page.records) == 2
+    with pytest.raises(Fault) as caught:
+        fetched(*[ok([], headers=more)] * 100, ids=["1"])
+    assert caught.value.code is Code.LOOPING_PAGES
+
+
+def test_find_looks_at_the_targets() -> None:
+    asked, page = driven(connector().find([change()]), ok([invoice()]))
+    assert conditions(asked) == ["id in (12)"]
+    assert [each.ref.id for each in page.records] == ["12"]
+
+
+# Writing ---------------------------------------------------------------------------------
+
+
+def settlement(*rows: Any) -> Settlement:
+    """Billing's own, read with these payments."""
+    paid = sum((Decimal(str(row["amount"])) for row in rows), Decimal(0))
+    answers = [ok([invoice(payments=paid, balance=100 - paid)])]
+    return one(*answers, *([ok(list(rows))] if paid else []))
+
+
+def change(
+    *rows: Any,
+    cash: Any = 100,
+    on: date | None = date(2026, 3, 8),
+    owned: tuple[str, ...] = (),
+    take_over: bool = False,
+) -> Change:
+    before = settlement(*rows)
+    paid = Decimal(str(cash))
+    closed = paid >= before.total
+    after = evolve(
+        before,
+        settled_by={**before.settled_by, Part.CASH: paid},
+        balance=before.total - paid,
+        status=Status.SETTLED if closed else Status.OPEN,
+        paid_on=on if closed else None,
+        last_on=on,
+    )
+    return Change(
+        "name",
+        Action.UPDATE,
+        Settlement,
+        before.ref.connection,
+        Ref("ledger", "Invoice", "L1"),
+        target=before.ref,
+        before=before,
+        after=after,
+        owned=owned,
+        take_over=take_over,
+    )
+
+
+def written(
+    made: Change, *answers: Response, **more: Any
+) -> tuple[list[Request], Outcome]:
+    asked, (outcome,) = driven(connector(**more).write([made]), *answers)
+    assert [each.effect for each in asked] == [each.method != "GET" for each in asked]
+    assert sum(each.effect for each in asked) <= 1
+    assert outcome.name == "name"
+    return asked, outcome
+
+
+def test_the_first_money_is_one_new_payment() -> None:
+    """B17, B18."""
+    made = payment(7, 100, invoice={"id": 12})
+    asked, outcome = written(change(), ok([]), ok(made, 201))
+    get, post = asked
+    assert (get.method, get.url) == ("GET", "finance/invoices/12/payments")
+    assert (post.method, post.url) == ("POST", "finance/invoices/12/payments")
+    assert post.effect
+    assert json.loads(post.body()) == {
+        "amount": 100,
+        "paymentDate": "2026-03-08T00:00:00Z",
+    }
+    assert outcome.state is State.APPLIED
+    assert outcome.owned == ("7",)
+    assert outcome.ref == change().target
+
+
+def test_a_new_payment_takes_the_fields_that_the_site_needs() -> None:
+    """The minimal body is unverified."""
+    needed = {"type": "Payment", "amount": 1}
+    (_, post), _ = written(
+        change(), ok([]), ok(payment(7, 100), 201), payment_fields=needed
+    )
+    assert json.loads(post.body())["type"] == "Payment"
+    assert json.loads(post.body())["amount"] == 100
+
+
+def test_amounts_are_sent_exactly() -> None:
+    made = change(cash="0.10")
+    (_, post), _ = written(made, ok([]), ok(payment(7, 0.1), 201))
+    assert b'"amount":0.10,' in post.body()
+
+
+def test_a_partial_payment_has_the_last_receipts_date() -> None:
+    (_, post), _ = written(change(cash=30), ok([]), ok(payment(7, 30), 201))
+    assert json.loads(post.body())["paymentDate"] == "2026-03-08T00:00:00Z"
+    echo = ok(payment(7, 30, None), 201)
+    (_, post), outcome = written(
+        change(cash=30), ok([]), echo, partial_payment_date=False
+    )
+    assert "paymentDate" not in json.loads(post.body())
+    assert outcome.state is State.APPLIED
+
+
+def test_our_payment_is_changed_where_it_differs() -> None:
+    """B19, B20: set to the level, never appended."""
+    ours = payment(7, 30, "2026-03-02")
+    made = change(ours, cash=50, on=date(2026, 3, 2), owned=("7",))
+    asked, outcome = written(made, ok([ours]), ok(payment(7, 50, "2026-03-02")))
+    assert (asked[1].method, asked[1].url) == (
+        "PATCH",
+        "finance/invoices/12/payments/7",
+    )
+    assert json.loads(asked[1].body()) == [
+        {"op": "replace", "path": "amount", "value": 50}
+    ]
+    assert outcome.owned == ("7",)
+
+
+@pytest.mark.parametrize(("on", "verb"), [("2026-03-02", "replace"), (None, "add")])
+def test_only_the_date_is_sent_where_only_it_differs(on: str | None, verb: str) -> None:
+    ours = payment(7, 100, on)
+    made = change(ours, owned=("7",))
+    asked, _ = written(made, ok([ours]), ok(payment(7, 100)))
+    assert json.loads(asked[1].body()) == [
+        {"op": verb, "path": "paymentDate", "value": "2026-03-08T00:00:00Z"}
+    ]
+
+
+def test_a_date_that_must_not_be_there_is_removed() -> None:
+    """B24, where partial payments take no date."""
+    ours = payment(7, 30)
+    made = change(ours, cash=30, owned=("7",))
+    asked, outcome = written(
+        made, ok([ours]), ok(payment(7, 30, None)), partial_payment_date=False
+    )
+    assert json.loads(asked[1].body()) == [{"op": "remove", "path": "paymentDate"}]
+    assert outcome.state is State.APPLIED
+
+
+def test_a_date_that_the_ledger_does_not_tell_is_left_alone() -> None:
+    ours = payment(7, 100)
+    asked, outcome = written(change(ours, on=None, owned=("7",)), ok([ours]))
+    assert len(asked) == 1
+    assert outcome.state is State.APPLIED
+
+
+@pytest.mark.parametrize("owned", [(), ("7",), ("6",)])
+def test_what_is_there_already_is_adopted_and_nothing_sent(
+    owned: tuple[str, ...],
+) -> None:
+    """B20, B23: also a payment made by hand, and one of an answer that was lost."""
+    there = ok([payment(7, "100.00"), payment(9, 5, credit={"id": 1})])
+    asked, outcome = written(change(cash=100, owned=owned), there)
+    assert [each.method for each in asked] == ["GET"]
+    assert (outcome.state, outcome.owned) == (State.APPLIED, ("7",))
+
+
+def test_nothing_paid_deletes_our_payment() -> None:
+    """B24."""
+    ours = payment(7, 100)
+    made = change(ours, cash=0, owned=("7",))
+    asked, outcome = written(made, ok([ours]), Response(204))
+    assert (asked[1].method, asked[1].url) == (
+        "DELETE",
+        "finance/invoices/12/payments/7",
+    )
+    assert (outcome.state, outcome.owned) == (State.APPLIED, ())
+
+
+def test_a_payment_that_is_already_gone_is_deleted_all_the_same() -> None:
+    ours = payment(7, 100)
+    made = change(ours, cash=0, owned=("7",))
+    _, outcome = written(made, ok([ours]), ok(NOT_FOUND, 404))
+    assert outcome.state is State.APPLIED
+    asked, outcome = written(made, ok([]))
+    assert [each.method for each in asked] == ["GET"]
+    assert (outcome.state, outcome.owned) == (State.APPLIED, ())
+
+
+def test_a_payment_made_by_hand_is_not_touched() -> None:
+    theirs = payment(8, 60)
+    asked, outcome = written(change(theirs), ok([theirs]))
+    assert len(asked) == 1
+    assert outcome.state is State.REJECTED
+    assert outcome.code is Code.PAID_ON_BOTH_SIDES
+    assert "8" in outcome.text
+
+
+def test_take_over_replaces_the_one_payment_made_by_hand() -> None:
+    theirs = payment(8, 60)
+    made = change(theirs, take_over=True)
+    asked, outcome = written(made, ok([theirs]), ok(payment(8, 100)))
+    assert asked[1].method == "PATCH"
+    assert outcome.owned == ("8",)
+
+
+@pytest.mark.parametrize("owned", [(), ("7",), ("7", "8")])
+def test_several_payments_are_refused_even_then(owned: tuple[str, ...]) -> None:
+    """Each deletion would be a change of its own."""
+    rows = [payment(7, 20), payment(8, 30)]
+    made = change(*rows, owned=owned, take_over=True)
+    asked, outcome = written(made, ok(rows))
+    assert len(asked) == 1
+    assert outcome.code is Code.PAID_ON_BOTH_SIDES
+    assert "7, 8" in outcome.text
+    assert "by hand" in outcome.remedy
+
+
+@pytest.mark.parametrize(
+    "fresh",
+    [
+        [payment(7, 40)],
+        [payment(7, 30, "2026-03-09")],
+        [payment(7, 30), payment(8, 5)],
+        [],
+    ],
+)
+def test_payments_that_changed_since_they_were_read_are_left_alone(fresh: Any) -> None:
+    ours = payment(7, 30)
+    asked, outcome = written(change(ours, owned=("7",)), ok(fresh))
+    assert len(asked) == 1
+    assert outcome.state is State.NOT_SENT
+    assert outcome.code is Code.STALE_VERSION
+
+
+@pytest.mark.parametrize(("fresh", "stale"), [(30, False), (40, False), (None, True)])
+def test_a_saved_plan_is_guarded_by_ids_and_amount(fresh: Any, stale: bool) -> None:
+    """What the connector carries is not saved with a plan."""
+    ours = payment(7, 30)
+    made = change(ours, owned=("7",))
+    assert made.before is not None
+    made = evolve(made, before=evolve(made.before, carry=None))
+    rows = [payment(7, fresh)] if fresh else []
+    more = [] if stale else [ok(payment(7, 100))]
+    _, outcome = written(made, ok(rows), *more)
+    assert outcome.code is (Code.STALE_VERSION if stale else None)
+
+
+def test_a_change_without_its_before_is_written_by_what_is_there() -> None:
+    made = evolve(change(), before=None)
+    _, outcome = written(made, ok([]), ok(payment(7, 100), 201))
+    assert outcome.state is State.APPLIED
+
+
+def test_a_payment_that_came_up_meanwhile_is_left_alone() -> None:
+    _, outcome = written(change(), ok([payment(8, 5)]))
+    assert outcome.code is Code.STALE_VERSION
+
+
+def test_payments_that_cancel_out_are_seen_before_a_third_is_added() -> None:
+    rows = [payment(8, 5), payment(9, -5)]
+    _, outcome = written(change(), ok(rows))
+    assert outcome.code is Code.PAID_ON_BOTH_SIDES
+
+
+def test_an_answer_that_shows_another_amount_is_looked_into() -> None:
+    less = payment(7, 60)
+    asked, outcome = written(change(), ok([]), ok(less, 201), ok([less]))
+    assert [each.method for each in asked] == ["GET", "POST", "GET"]
+    assert outcome.state is State.APPLIED
+    assert outcome.notes == (Code.UNAPPLIED_CREDIT,)
+    assert outcome.owned == ("7",)
+    assert outcome.text.startswith("40 USD was not applied")
+
+
+@pytest.mark.parametrize(
+    "there", [[payment(7, 130)], [payment(7, 100, "2026-03-07")], []]
+)
+def test_a_payment_that_is_not_as_sent_stays_unknown(there: Any) -> None:
+    echo = ok(payment(7, 130), 201)
+    _, outcome = written(change(), ok([]), echo, ok(there))
+    assert outcome.state is State.UNKNOWN
+    assert outcome.code is Code.UNKNOWN_ERROR
+    assert outcome.owned == tuple(str(each["id"]) for each in there)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        Response(201),
+        ok(None, 201),
+        ok({"id": 7}, 201),
+        ok(payment(7, 100, invoice={"id": 13}), 201),
+    ],
+)
+def test_an_answer_that_tells_nothing_is_looked_into(echo: Response) -> None:
+    """Another document's id in an answer proves nothing."""
+    _, outcome = written(change(), ok([]), echo, ok([payment(7, 100)]))
+    assert (outcome.state, outcome.owned) == (State.APPLIED, ("7",))
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "code"),
+    [
+        (Response(500, {}, "timeout expired"), State.UNKNOWN, Code.SERVER_ERROR),
+        (Response(503, {}, ""), State.UNKNOWN, Code.SERVER_ERROR),
+        (Response(201, {}, "<html>sign in</html>"), State.UNKNOWN, Code.BAD_PAYLOAD),
+        (Response(429, {"Retry-After": "3"}), State.NOT_SENT, Code.TOO_MANY_REQUESTS),
+        (ok({"code": "Unauthorized"}, 401), State.NOT_SENT, Code.SIGN_IN_REFUSED),
+        (ok({"code": "Conflict"}, 409), State.NOT_SENT, Code.IN_USE),
+        (ok({"code": "InvalidObject"}, 400), State.REJECTED, Code.REFUSED),
+        (ok({"code": "X"}, 418), State.REJECTED, Code.UNKNOWN_ERROR),
+        (ok(NOT_FOUND, 404), State.REJECTED, Code.VANISHED),
+    ],
+)
+def test_what_an_effect_that_fails_means(
+    answer: Response, state: State, code: Code
+) -> None:
+    _, outcome = written(change(), ok([]), answer)
+    assert (outcome.state, outcome.code) == (state, code)
+
+
+def test_a_failed_look_after_an_effect_leaves_it_unknown() -> None:
+    echo = ok(payment(7, 60), 201)
+    _, outcome = written(change(), ok([]), echo, Response(429))
+    assert outcome.state is State.UNKNOWN
+
+
+def test_a_payment_that_vanishes_under_the_write_is_stale() -> None:
+    ours = payment(7, 30)
+    _, outcome = written(change(ours, owned=("7",)), ok([ours]), ok(NOT_FOUND, 404))
+    assert (outcome.state, outcome.code) == (State.NOT_SENT, Code.STALE_VERSION)
+
+
+def test_an_invoice_that_is_gone_is_not_made_anew() -> None:
+    _, outcome = written(change(), ok(NOT_FOUND, 404))
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda made: evolve(made, action=Action.VOID, after=None),
+        lambda made: evolve(
+            made,
+            action=Action.CREATE,
+            kind=Customer,
+            after=Customer(Ref("c", "Customer", "1"), "x"),
+        ),
+    ],
+)
+def test_what_it_cannot_write_is_refused_without_a_call(
+    wrong: Callable[[Change], Change],
+) -> None:
+    asked, outcome = written(wrong(change()))
+    assert asked == []
+    assert outcome.code is Code.NOT_ALLOWED
+
+
+def test_a_negative_level_is_refused() -> None:
+    asked, outcome = written(change(cash=-5))
+    assert asked == []
+    assert outcome.code is Code.NOT_ALLOWED
+
+
+def test_every_change_has_its_outcome() -> None:
+    """B106: one that fails does not stop the others."""
+    first = change()
+    second = evolve(first, name="second")
+    _, outcomes = driven(
+        connector().write([first, second]),
+        Response(500),
+        ok([payment(7, 100)]),
+    )
+    assert [(each.name, each.state) for each in outcomes] == [
+        ("name", State.UNKNOWN),
+        ("second", State.APPLIED),
+    ]
+
+
+# Answers ---------------------------------------------------------------------------------
+
+
+def test_messages_are_kept_with_resource_and_field() -> None:
+    body = {
+        "code": "InvalidObject",
+        "message": "payment object is invalid",
+        "errors": [
+            {
+                "code": "Other",
+                "message": "Too late.",
+                "resource": "payment",
+                "field": "date",
+            },
+            {"code": "ObjectExists", "message": "There is one.", "field": "objectId"},
+            {"code": "Required", "resource": "payment"},
+            None,
+        ],
+    }
+    verdict = connector().judge(ok(body, 400, headers={"x-cw-request-id": "r-1"}))
+    assert verdict.code is Code.DUPLICATE_NUMBER
+    assert verdict.text == (
+        "payment object is invalid; payment.date: Too late.; objectId: There is one.; "
+        "payment: Required "
+        "(request r-1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning", "code"),
+    [
+        (ok({}), Answer.OK, None),
+        (Response(204), Answer.OK, None),
+        (Response(200, {}, "<html>"), Answer.UNCLEAR, Code.BAD_PAYLOAD),
+        (Response(401, {}, "<html>"), Answer.SIGN_IN, Code.SIGN_IN_REFUSED),
+        (
+            ok({"code": "ConnectWiseApi", "message": "UserNotAuthenticated"}, 400),
+            Answer.SIGN_IN,
+            Code.SIGN_IN_REFUSED,
+        ),
+        (Response(403, {}, ""), Answer.REFUSED, Code.PERMISSION_MISSING),
+        (ok(NOT_FOUND, 404), Answer.REFUSED, Code.NO_SUCH_RESOURCE),
+        (
+            Response(404, {"api-current-version": "2025.16"}, ""),
+            Answer.REFUSED,
+            Code.NO_SUCH_RESOURCE,
+        ),
+        (Response(404, {}, "<html>"), Answer.SIGN_IN, Code.NOT_REACHED),
+        (Response(404, {}, ""), Answer.SIGN_IN, Code.NOT_REACHED),
+        (Response(405, {}, ""), Answer.REFUSED, Code.UNKNOWN_ERROR),
+        (Response(408, {}, ""), Answer.UNCLEAR, Code.ANSWER_LOST),
+        (Response(415, {}, ""), Answer.REFUSED, Code.UNKNOWN_ERROR),
+        (Response(418, {}, ""), Answer.REFUSED, Code.UNKNOWN_ERROR),
+        (Response(429, {"Retry-After": "9"}, ""), Answer.WAIT, Code.TOO_MANY_REQUESTS),
+        (Response(500, {}, "timeout"), Answer.UNCLEAR, Code.SERVER_ERROR),
+        (ok({"errors": None, "message": "?"}, 502), Answer.UNCLEAR, Code.SERVER_ERROR),
+        (ok(["odd"], 400), Answer.REFUSED, Code.UNKNOWN_ERROR),
+    ],
+)
+def test_answers_are_judged(
+    answer: Response, meaning: Answer, code: Code | None
+) -> None:
+    verdict = connector().judge(answer)
+    assert (verdict.answer, verdict.code) == (meaning, code)
+
+
+def test_an_unknown_error_keeps_the_vendors_words() -> None:
+    """B110."""
+    said = connector().judge(ok({"code": "New", "message": "Heute nicht."}, 400))
+    assert (said.code, said.text) == (Code.UNKNOWN_ERROR, "Heute nicht.")
+
+
+def test_a_page_of_something_else_is_no_empty_page() -> None:
+    bodies: list[Any] = [{"items": []}, None, "x"]
+    for body in bodies:
+        with pytest.raises(Fault) as caught:
+            page_of(Everything(), ok(body))
+        assert caught.value.code is Code.BAD_PAYLOAD
+
+
+# Health ----------------------------------------------------------------------------------
+
+
+INFO = {
+    "version": "v2025.1",
+    "isCloud": True,
+    "serverTimeZone": "Eastern Standard Time",
+}
+FORBIDDEN = ok({"code": "Forbidden", "message": "no"}, 403)
+
+
+def health(*answers: Response, **more: Any) -> tuple[list[Request], Health]:
+    return driven(connector(**more).check(), *answers)
+
+
+def test_a_good_connection_tells_its_books() -> None:
+    asked, found = health(ok(INFO), ok([{"id": 12}]), ok([]), ok([]))
+    assert [each.url for each in asked] == [
+        "system/info",
+        "finance/invoices",
+        "company/companies",
+        "finance/invoices/12/payments",
+    ]
+    assert not any(each.effect for each in asked)
+    assert found.ok
+    assert found.books is not None
+    assert (found.books.identity, found.books.zone) == ("acme", "America/New_York")
+    assert found.books.currency == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "zone"),
+    [
+        ("Europe/Paris", "Europe/Paris"),
+        ("Moon Standard Time", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_a_zone_that_is_not_known_is_not_guessed(told: Any, zone: str | None) -> None:
+    answers = (ok({"serverTimeZone": told}), ok([]), ok([]))
+    _, found = health(*answers)
+    assert found.books is not None
+    assert found.books.zone == zone
+    _, found = health(*answers, zone="Europe/Rome")
+    assert found.books is not None
+    assert found.books.zone == "Europe/Rome"
+
+
+def test_missing_permissions_are_named() -> None:
+    """B163."""
+    _, found = health(FORBIDDEN, ok([{"id": 12}]), FORBIDDEN, FORBIDDEN)
+    assert (found.reachable, found.signed_in, found.ok) == (True, True, False)
+    assert len(found.missing) == 3
+    assert "system/info" in found.missing[0]
+    assert "company/companies" in found.missing[1]
+    _, found = health(ok(INFO), FORBIDDEN, ok([]))
+    assert "finance/invoices" in found.missing[0]
+
+
+def test_bad_keys_and_a_dead_host_are_told_apart() -> None:
+    """B150."""
+    _, found = health(Response(401, {}, ""))
+    assert (found.reachable, found.signed_in) == (True, False)
+    assert "client id" in found.notes[0]
+    for position in range(3):
+        answers = [ok(INFO), ok([]), ok([])][:position]
+        _, found = health(*answers, Response(502, {}, ""))
+        assert (found.reachable, found.ok) == (False, False)
+
+
+def test_an_empty_listing_hints_at_the_system_level() -> None:
+    _, found = health(ok(INFO), ok([]), ok([]))
+    assert found.ok
+    assert "system level" in found.notes[0]
+
+
+# Links for people ------------------------------------------------------------------------
+
+
+def test_deep_links_come_from_a_template() -> None:
+    """B131."""
+    system = connector(company="a&b")
+    link = system.deep_link(Ref(system.connection, "Invoice", "12"))
+    assert link.startswith("https://na.myconnectwise.net/v4_6_release/services/")
+    assert link.endswith("companyName=a%26b&recordType=InvoiceFV&recid=12")
+    assert system.deep_link(Ref(system.connection, "Posting", "1")) == ""
+    pdf = connector(deep_link_template="https://{host}/{id}")
+    assert (
+        pdf.deep_link(Ref("c", "Invoice", "1/2"))
+        == "https://na.myconnectwise.net/1%2F2"
+    )
+    assert connector(deep_link_template="").deep_link(Ref("c", "Invoice", "1")) == ""
