@@ -30,7 +30,7 @@ from tieout.connector import (
 )
 from tieout.engine import Engine, this_user
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError, TieoutError
-from tieout.local import Columns, LocalApp, Table
+from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
     Application,
     CreditNote,
@@ -52,6 +52,7 @@ from tieout.settings import Direction, NumberRule, Settings
 from tieout.store import Store
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
+from tieout.table import Columns, Table
 from tieout.transport import HTTPTransport
 from tieout.windows import Since
 from tieout.wire import Call, Flow, Request, Response, Transport
@@ -60,6 +61,7 @@ __all__ = [
     "Action",
     "Adapter",
     "Application",
+    "Bill",
     "Books",
     "Call",
     "Callbacks",
@@ -86,6 +88,7 @@ __all__ = [
     "Issue",
     "Line",
     "Link",
+    "Local",
     "LocalApp",
     "MemoryStore",
     "Money",

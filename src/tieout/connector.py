@@ -212,6 +212,7 @@ class Fields:
                 fault.code,
                 f"{self.path(name)}: {fault.text}",
                 field=fault.field or self.path(name),
+                remedy=fault.remedy,
             ) from fault
         except (
             TypeError,

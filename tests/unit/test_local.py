@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 from attrs import evolve
 
-from tieout import local
+from tieout import table as tables
 from tieout.capabilities import Blind, Changed, Dated, Everything, Feed, Open, Verb
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import Books, Connector, Page
 from tieout.errors import Code, ConfigError, Fate, Fault
-from tieout.local import Bill, Columns, Dialect, Local, LocalApp, Table
+from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
     Basis,
     Customer,
@@ -30,6 +30,7 @@ from tieout.models import (
     Status,
     fingerprint,
 )
+from tieout.table import Columns, Dialect, Table
 from tieout.wire import Answer, Call, Flow, Response
 
 DAY = date(2026, 3, 10)
@@ -221,7 +222,7 @@ def test_credits_are_a_part_of_their_own() -> None:
         ({"number": None}, Code.BAD_FIELD, "number"),
         ({"number": "  "}, Code.BAD_FIELD, "number"),
         ({"currency": "euro"}, Code.BAD_CURRENCY, "currency"),
-        ({"currency": None}, Code.BAD_FIELD, "currency"),
+        ({"currency": None}, Code.BAD_CURRENCY, "currency"),
         ({"id": None}, Code.BAD_FIELD, "id"),
         ({"id": ""}, Code.BAD_FIELD, "id"),
         ({"id": True}, Code.BAD_FIELD, "id"),
@@ -666,7 +667,7 @@ def test_a_row_becomes_a_settlement(bank: Bank) -> None:
     assert found.receipts == ()
 
 
-@pytest.mark.parametrize("paramstyle", sorted(local.MARKS))
+@pytest.mark.parametrize("paramstyle", sorted(tables.MARKS))
 def test_every_paramstyle_reads_and_writes(bank: Bank, paramstyle: str) -> None:
     bank.make()
     bank.add(id=1, tenant=7, changed_at="2026-03-11 00:00:00")
@@ -873,7 +874,7 @@ def test_a_lock_is_not_sent(bank: Bank) -> None:
         (State.NOT_SENT, Code.SERVER_ERROR)
     }
     tried = [sql for sql, _ in bank.statements if sql.startswith("UPDATE")]
-    assert len(tried) == 1 + local.GIVE_UP
+    assert len(tried) == 1 + tables.GIVE_UP
     assert outcomes[-1].text == "not tried after: OperationalError: database is locked"
 
 
@@ -1028,7 +1029,7 @@ def test_whole_minor_units(
     [
         ({"total": None}, Code.BAD_FIELD, "total"),
         ({"number": None}, Code.BAD_FIELD, "number"),
-        ({"currency": None}, Code.BAD_FIELD, "currency"),
+        ({"currency": None}, Code.BAD_CURRENCY, "currency"),
         ({"currency": "eur"}, Code.BAD_CURRENCY, "currency"),
         ({"paid_amount": "1e2"}, Code.BAD_AMOUNT, "paid_amount"),
         ({"date_paid": "10/03/2026"}, Code.BAD_DATE, "date_paid"),
@@ -1077,7 +1078,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("paramstyle", sorted(local.MARKS))
+@pytest.mark.parametrize("paramstyle", sorted(tables.MARKS))
 def test_hostile_numbers_bring_only_what_was_asked(bank: Bank, paramstyle: str) -> None:
     bank.make()
     for at, number in enumerate(HOSTILE, 1):
@@ -1239,7 +1240,7 @@ def test_dates_of_databases_that_have_them() -> None:
         table="app.invoices",
         columns=ALL,
         connection="app:pg",
-        dialect=local.POSTGRES,
+        dialect=tables.POSTGRES,
         page_size=1,
     )
     page = drive(table.page(Settlement, Changed(SINCE.astimezone(_zone(-5)))))
@@ -1270,7 +1271,7 @@ def test_dialects_without_limit_and_with_other_quotes() -> None:
     server = Dialect(quotes="[]", fetch_first=True)
     assert server.name("dbo.Invoice") == "[dbo].[Invoice]"
     assert server.limit(5) == "OFFSET 0 ROWS FETCH NEXT 5 ROWS ONLY"
-    assert local.MYSQL.name("a") == "`a`"
+    assert tables.MYSQL.name("a") == "`a`"
     with pytest.raises(ConfigError, match="no such dialect"):
         Dialect("dollar")
     with pytest.raises(ConfigError, match="no such dialect"):
