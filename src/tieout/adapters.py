@@ -117,7 +117,7 @@ class Direct:
         for attempt in session.map(flows(), deadline):
             for outcome in _outcomes(attempt, begun.pop(id(attempt.flow))):
                 left.pop(outcome.name, None)
-                broken = broken or _breaking(outcome)
+                broken = broken or breaking(outcome)
                 yield outcome
         for change in left.values():
             assert broken is not None
@@ -138,7 +138,7 @@ def _outcomes(
         )
 
 
-def _breaking(outcome: Outcome) -> Fault | None:
+def breaking(outcome: Outcome) -> Fault | None:
     """The fault that will meet every other change of the connection too, or None."""
     if outcome.code is None or outcome.code.scope is not Scope.CONNECTION:
         return None

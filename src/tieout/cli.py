@@ -24,10 +24,13 @@ from tieout.errors import TieoutError
 WIDTH_MAX = 80
 """A line of text that is longer reads badly, however wide the terminal is."""
 
+WIDTH_MIN = 20
+"""Narrower than this, the terminal may break the lines itself."""
+
 GAP = 2
 """Blanks between two columns."""
 
-PLAINER = str.maketrans({"→": ">", "…": "...", "–": "-", "█": "#"})
+PLAINER = str.maketrans({"→": ">", "…": "...", "─": "-"})
 """For a terminal or file whose encoding has no more than ASCII."""
 
 INTERRUPTED = 130
@@ -67,34 +70,39 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """The beginning of a part."""
-        self._write(f"\n{text}\n")
+        self._styled("", "")
+        self.say(text, style="bold", indent=0, hang=3)
 
-    def say(self, text: str, *, style: str = "", hang: int = 0) -> None:
-        """A paragraph, indented by 2; further lines by ``hang`` more."""
-        width = max(20, min(self.width, WIDTH_MAX))
-        indent = " " * GAP
-        self._styled(
-            textwrap.fill(
-                text,
-                width,
-                initial_indent=indent,
-                subsequent_indent=indent + " " * hang,
-                break_on_hyphens=False,
-            ),
-            style,
+    def say(
+        self, text: str, *, style: str = "", indent: int = GAP, hang: int = 0
+    ) -> None:
+        """A paragraph; its further lines begin by ``hang`` more to the right."""
+        wrapped = textwrap.fill(
+            text,
+            max(WIDTH_MIN, min(self.width, WIDTH_MAX)),
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
+            break_on_hyphens=False,
+            break_long_words=False,
         )
+        self._styled(wrapped, style)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-        """Rows under their titles; optional columns go first where there is no room."""
+        """Rows under their titles; optional columns go where there is no room."""
         columns, kept = self._fitting(columns, list(rows))
         widths = _widths(columns, kept)
         titles = [column.title for column in columns]
-        for row in (titles, ["-" * width for width in widths], *kept):
+        rule = ["─" * width for width in widths]
+        for style, row in (
+            ("bold", titles),
+            ("dim", rule),
+            *(("", row) for row in kept),
+        ):
             cells = [
                 cell.rjust(width) if column.right else cell.ljust(width)
                 for cell, width, column in zip(row, widths, columns, strict=True)
             ]
-            self._write(f"{' ' * GAP}{(' ' * GAP).join(cells).rstrip()}\n")
+            self._styled(f"{' ' * GAP}{(' ' * GAP).join(cells).rstrip()}", style)
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:
@@ -137,7 +145,7 @@ class Screen:
 
 
 class RichScreen(Screen):
-    """The same with rich: colours, rules and a bar, where the terminal can show them."""
+    """The same with rich: colours and a bar, where the terminal can show them."""
 
     def __init__(self, file: TextIO, *, width: int | None = None) -> None:
         from rich.console import Console  # noqa: PLC0415 - an extra, and slow to import
@@ -149,33 +157,16 @@ class RichScreen(Screen):
         )
         self.width = self.console.width
 
-    def heading(self, text: str) -> None:
-        self.console.print(f"\n{text}", style="bold")
-
-    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-        from rich import box  # noqa: PLC0415
-        from rich.padding import Padding  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
-
-        columns, kept = self._fitting(columns, list(rows))
-        shown = Table(
-            box=box.SIMPLE_HEAD, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False
-        )
-        for column in columns:
-            shown.add_column(
-                column.title, justify="right" if column.right else "left", no_wrap=True
-            )
-        for row in kept:
-            shown.add_row(*row)
-        self.console.print(Padding(shown, (0, 0, 0, GAP)))
-
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:
-        from rich.progress import BarColumn, MofNCompleteColumn  # noqa: PLC0415
-        from rich.progress import Progress, TextColumn  # noqa: PLC0415
+        from rich import progress  # noqa: PLC0415
 
-        columns = TextColumn(f"  {label}"), BarColumn(), MofNCompleteColumn()
-        with Progress(*columns, console=self.console) as bar:
+        columns = (
+            progress.TextColumn(f"{' ' * GAP}{label}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+        )
+        with progress.Progress(*columns, console=self.console) as bar:
             task = bar.add_task("", total=total)
             yield lambda done: bar.update(task, completed=done)
 
@@ -185,9 +176,7 @@ class RichScreen(Screen):
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     titles = [column.title for column in columns]
-    return [
-        max(map(len, cells)) for cells in zip_longest(titles, *rows, fillvalue="")
-    ]
+    return [max(map(len, cells)) for cells in zip_longest(titles, *rows, fillvalue="")]
 
 
 def screen_of(file: TextIO) -> Screen:

@@ -245,6 +245,13 @@ class Code(Enum):
         True,
         "Nothing was overwritten. It is read and compared again in the next run.",
     )
+    NOT_IN_TIME = (
+        "There was no time left to send it safely in this step.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "Nothing to do: it is sent in the next step, or in the next run.",
+    )
     OUTCOME_UNKNOWN = (
         "The answer to a write was lost; it may or may not have been carried out.",
         _YELLOW,

@@ -60,8 +60,7 @@ TRANSITIONS: Mapping[tuple[Stage | None, str], Stage] = {
     (Stage.UNKNOWN, "found"): Stage.APPLIED,
     (Stage.UNKNOWN, "proved absent"): Stage.PLANNED,
     (Stage.UNKNOWN, "too often"): Stage.PARKED,
-    (Stage.PLANNED, "already there"): Stage.APPLIED,
-    (Stage.PLANNED, "no longer wanted"): Stage.SUPERSEDED,
+    (Stage.PLANNED, "no longer needed"): Stage.SUPERSEDED,
 }
 """From where, by what, to where. What is not here does not happen."""
 
@@ -126,11 +125,15 @@ class Journal:
             self._store.commit(ended, expect=self._fenced())
             self._lease = None
 
-    def deadline(self) -> datetime:
-        """Until when a wave of writes may begin requests; renews the lease where needed."""
+    def hold_on(self) -> None:
+        """Between two steps: renew the lease where little of it is left."""
         assert self._lease is not None
         if self._lease.until - self._clock.now() < 2 * WRITE:
             self.renew()
+
+    def deadline(self) -> datetime:
+        """Until when a wave of writes may begin requests; well within the lease."""
+        self.hold_on()
         return self._clock.now() + WRITE
 
     def note(self, *facts: Fact | Gone) -> None:
@@ -255,7 +258,7 @@ class Journal:
             if held is None or evolve(link, version=held.version) != held:
                 facts.append(link)
             facts.extend(
-                evolve(intent, stage=step(intent, "already there"))
+                evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.get(change.source.id, ())
             )
             noted = told.get(change.source.id, ())
@@ -270,6 +273,7 @@ class Journal:
 
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
         code, text = outcome.code or Code.UNKNOWN_ERROR, outcome.text
+        remedy = outcome.remedy
         if outcome.state is State.UNKNOWN:
             until = (
                 f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC"
@@ -277,12 +281,13 @@ class Journal:
                 else ""
             )
             code, text = Code.OUTCOME_UNKNOWN, f"{text} It is looked at after {until}."
+            remedy = code.remedy
         return Issue(
             code,
             change.source,
             (change.number,),
             text=text,
-            remedy=outcome.remedy,
+            remedy=remedy,
             basis=change.agreed,
             at=self._clock.now(),
         )
@@ -344,7 +349,7 @@ class Journal:
 
     def _row(self, issue: Issue, held: Held, rows: Mapping[str, IssueRow]) -> IssueRow:
         now = self._clock.now()
-        where = about(issue.source) if issue.source else key_of("?", *issue.numbers)
+        where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
         return IssueRow(
             self._pair,
@@ -469,6 +474,11 @@ class Journal:
 
 def about(source: Ref) -> str:
     return key_of(source.kind, source.id)
+
+
+def _nameless(issue: Issue) -> str:
+    """What an issue is about whose record could not even be identified."""
+    return key_of("?", *issue.numbers, issue.text[:200])
 
 
 def same(row: IssueRow | None, issue: Issue) -> bool:

@@ -133,11 +133,23 @@ class Reader:
         self.token = page.token or self.token
 
     def _by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
-        """Records by id, those left out that this run has read already."""
-        wanted = [each for each in dict.fromkeys(ids) if each not in self._seen]
-        for page in self.fetch_ledger(ids=wanted):
+        """
+        Records by id, those left out that this run has read already.
+
+        What is asked for by its id and does not come is gone: no windowed read says that.
+        """
+        missing = dict.fromkeys(each for each in ids if each not in self._seen)
+        for page in self.fetch_ledger(ids=list(missing)):
             self._remember(page.records)
+            for ref in (
+                *(r.ref for r in page.records),
+                *(i.source for i in page.issues),
+            ):
+                missing.pop(ref.id if ref else "", None)
             yield Batch(page.records, page.issues, page.gone)
+        if missing:
+            connection = self._ledger.connector.connection
+            yield Batch(gone=tuple(Ref(connection, INVOICE, each) for each in missing))
 
     def _remember(self, records: Iterable[Settlement]) -> None:
         for record in records:

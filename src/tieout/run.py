@@ -13,12 +13,12 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
-from tieout.adapters import Adapter, DryAdapter
+from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
 from tieout.change import Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.connector import batches
-from tieout.errors import Code, Fate, Fault, Scope, Severity
+from tieout.errors import Code, Fate, Fault, Severity
 from tieout.journal import Journal, about
 from tieout.models import Link, Ref, Settlement, fingerprint
 from tieout.money import Money
@@ -158,6 +158,8 @@ class PaymentRun:
     def process(self, batch: Batch) -> None:
         """From a batch of levels to what is remembered of it."""
         self.check_stop()
+        if self.journal is not None:
+            self.journal.hold_on()
         links = self.reader.links(
             [*(each.ref.id for each in batch.records), *(ref.id for ref in batch.gone)]
         )
@@ -229,46 +231,48 @@ class PaymentRun:
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self._tell(each)
-        for some in batches(plan.changes, self.wave):
+        waiting = list(plan.changes)
+        while waiting:
             self.check_stop()
-            self._wave(some, notes)
+            some, waiting = waiting[: self.wave], waiting[self.wave :]
+            late = self._wave(some, notes)
+            if len(late) == len(some):
+                raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
+            waiting = [*late, *waiting]
 
     def _wave(
         self, changes: Sequence[Change], notes: Mapping[str, Sequence[Issue]]
-    ) -> None:
-        """One wave: durable, sent, settled; then told."""
+    ) -> list[Change]:
+        """One wave: durable, sent, settled; then told. Returns what there was no time for."""
         assert self.journal is not None
         deadline = self.journal.deadline()
         self.journal.send(changes, deadline, self.billing.settle)
         outcomes = self._applied(changes, deadline)
         results = [(change, outcomes[change.name]) for change in changes]
-        issues = {
+        held = {
             each.source: each
             for each in self.journal.settle(results, notes)
             if each.source
         }
+        late = [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
         for change, outcome in results:
             if outcome.state is State.APPLIED:
-                self.tally.count("updated")
-                self.tally.moved(change)
-                self._progress(
-                    change.number,
-                    "updated",
-                    Severity.GREEN,
-                    change.reason,
-                    change.source,
-                )
-                for note in notes.get(change.source.id, ()):
-                    self._tell(note)
-            else:
-                self._tell(issues[change.source])
+                self._written(change, notes.get(change.source.id, ()))
+            elif outcome.code is not Code.NOT_IN_TIME:
+                self._tell(held[change.source])
         for outcome in outcomes.values():
-            if (
-                outcome.code
-                and outcome.code.scope is Scope.CONNECTION
-                and outcome.state in (State.NOT_SENT, State.REJECTED)
-            ):
-                raise Fault(outcome.code, outcome.text, remedy=outcome.remedy)
+            fault = breaking(outcome)
+            if fault is not None:
+                raise fault
+        return late
+
+    def _written(self, change: Change, notes: Sequence[Issue]) -> None:
+        self.tally.count("updated")
+        self.tally.moved(change)
+        green = Severity.GREEN
+        self._progress(change.number, "updated", green, change.reason, change.source)
+        for note in notes:
+            self._tell(note)
 
     def _applied(
         self, changes: Sequence[Change], deadline: datetime

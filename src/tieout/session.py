@@ -348,11 +348,7 @@ class Session:
 
     def _in_time(self, deadline: datetime | None) -> None:
         if deadline is not None and self.clock.now() + DEADLINE_MARGIN > deadline:
-            raise Fault(
-                Code.LEASE_LOST,
-                "there was no time left for a write",
-                fate=Fate.NOT_SENT,
-            )
+            raise Fault(Code.NOT_IN_TIME, fate=Fate.NOT_SENT)
 
     # Grants -----------------------------------------------------------------------------
 
