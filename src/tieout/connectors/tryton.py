@@ -5,8 +5,8 @@ What an invoice owes and when it was paid is worked out from its move lines. The
 that Tryton computes do not tell: ``amount_to_pay`` is 0 for everything that is not
 ``posted`` and where a reconciliation was undone, ``reconciled`` is the due date where that
 is later (8.2), ``state`` lags where a queue worker is configured, and an invoice's
-``write_date`` stays when a payment is reversed. All of it was observed in real replies of
-both versions, unless a line says otherwise.
+``write_date`` stays when a payment is reversed. Observed in real replies of 8.2; that the
+same calls bring the same of 7.0 was observed too. What was not is called unverified.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tieout.connector import (
     judge,
     sound_day,
 )
-from tieout.errors import Code, Fate, Fault
+from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
     Basis,
     CreditNote,
@@ -711,6 +711,8 @@ class Tryton(RestConnector):
         page_link: str = "{url}/#{database}/model/{model}/{id}",
     ) -> None:
         host = urlsplit(url)
+        if host.scheme not in ("http", "https") or not host.hostname or host.username:
+            raise ConfigError("url is http(s)://host[:port], without a user")
         port = "" if host.port is None else f":{host.port}"
         at = f"tryton:{database}@{host.hostname}{port}"
         self.connection = at if company is None else f"{at}/{company}"
@@ -1111,5 +1113,4 @@ def _capabilities(page_size: int, fetch_size: int, overlap: timedelta) -> Capabi
             paid_on=Basis.APPLICATIONS,
         ),
         overlap=overlap,
-        clock_resolution=timedelta(microseconds=1),
     )

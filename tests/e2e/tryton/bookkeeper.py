@@ -203,7 +203,7 @@ class Bookkeeper:
 
         Taking the reconciliation apart comes first; the state follows at once
         or when `process` runs. With `on_the_books=False` it stops there: the
-        payment still hangs on the invoice, which then is posted and owes 0.
+        payment still hangs on the invoice, of which Tryton then says posted, 0 to pay.
         """
         record = self.invoice(invoice)
         lines = [line for line in record.lines_to_pay if line.reconciliation]
@@ -374,7 +374,7 @@ class Quarter:
     def unreconciled(self, invoice: int, bill: Bill, on: dt.date) -> Intended:
         self.books.pay(invoice, on)
         self.books.reverse(invoice, on_the_books=False)
-        return Intended(invoice, "unreconciled", bill.amount, bill.amount, on)
+        return Intended(invoice, "unreconciled", bill.amount, Decimal(0), None)
 
     def cancelled(self, invoice: int, bill: Bill, on: dt.date) -> Intended:
         self.books.cancel(invoice, self.today)

@@ -10,7 +10,8 @@ moves) on its receivable account: their sum is the total. Lines of the other
 sign *settle* it: those reconciled together with an own line, and those linked
 to it as payment lines and not reconciled with anything yet. A linked line that
 is reconciled, but not with an own line, is a payment that was undone: it does
-not count. Owed is what is open of own and settling lines together. A credit
+not count. Neither do open linked lines that would settle everything: Tryton
+reconciles those at once, so their reconciliation was taken apart. Owed is what is open of own and settling lines together. A credit
 note is a document with a negative total; its own line is used up when it is
 linked to an invoice, although Tryton still shows it as open.
 """
@@ -161,7 +162,13 @@ def _read_one(document: sqlite3.Row, own: list[Line], settling: list[Line]) -> R
     against = [line for line in settling if line.amount * total < 0]
     open_own = [line for line in own if line.open]
     spent = _sum([line for line in open_own if line.spent])
-    owed = _sum(open_own) - spent + _sum([line for line in against if line.open])
+    linked = _sum([line for line in against if line.open])
+    if open_own and abs(linked) >= abs(_sum(open_own) - spent):
+        # Tryton reconciles what is fully paid. Where it all lies open, somebody took
+        # the reconciliation apart: the payment still hangs there, and settles nothing.
+        against = [line for line in against if not line.open]
+        linked = Decimal(0)
+    owed = _sum(open_own) - spent + linked
     credit = spent - _sum([line for line in against if line.kind == "credit"])
     written_off = -_sum([line for line in against if line.kind == "written_off"])
     settled = total - owed
