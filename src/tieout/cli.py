@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import zip_longest
 from typing import TextIO
 
@@ -33,8 +34,9 @@ GAP = 2
 PLAINER = str.maketrans({"→": ">", "…": "...", "─": "-"})
 """For a terminal or file whose encoding has no more than ASCII."""
 
+WRONG_CALL = 2
 INTERRUPTED = 130
-"""The exit code that shells expect after Ctrl-C: 128 and the signal's number."""
+"""The exit codes that shells expect: argparse's own, and 128 and the signal's number."""
 
 
 # The screen -----------------------------------------------------------------------------
@@ -140,7 +142,11 @@ class Screen:
         self._write(f"{text}\n")
 
     def _write(self, text: str) -> None:
-        self._file.write(text.translate(PLAINER) if self._plainer else text)
+        if self._plainer:
+            encoding = self._file.encoding or "ascii"
+            shown = text.translate(PLAINER).encode(encoding, "replace")
+            text = shown.decode(encoding)
+        self._file.write(text)
         self._file.flush()
 
 
@@ -202,18 +208,27 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from tieout import __version__  # noqa: PLC0415
 
-        parser.exit(message=f"tieout {__version__}\n")
+        sys.stdout.write(f"tieout {__version__}\n")
+        parser.exit()
 
 
 def _demo(arguments: argparse.Namespace, screen: Screen) -> int:
     """The demo; it imports the fakes, which no other command needs."""
-    from tieout.testing import demo  # noqa: PLC0415
-
     try:
+        from tieout.testing import demo  # noqa: PLC0415
+
         return demo.run(screen)
     except KeyboardInterrupt:
         screen.say("Stopped. Nothing is left of the demo: its books were in memory.")
         return INTERRUPTED
+
+
+def _help(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, screen: Screen
+) -> int:
+    """No command: which ones there are."""
+    parser.print_help()
+    return WRONG_CALL
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -222,7 +237,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Keep a billing system and an accounting ledger in agreement.",
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    parser.set_defaults(run=partial(_help, parser))
+    commands = parser.add_subparsers(title="commands", metavar="command")
     demo = commands.add_parser(
         "demo",
         help="two made-up companies' books on this computer, tied out before your eyes",
@@ -237,8 +253,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit code: 0 for good, 1 for trouble, 2 for a wrong call."""
     asked = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Screen], int] = asked.run
+    screen = screen_of(sys.stdout)
     try:
-        return run(asked, screen_of(sys.stdout))
+        return run(asked, screen)
+    except KeyboardInterrupt:
+        screen.say("Stopped.")
+        return INTERRUPTED
     except BrokenPipeError:
         # Who was reading went away (``tieout demo | head``): no one is left to be told,
         # and the interpreter must not fail at its own last flush.

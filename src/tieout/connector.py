@@ -154,7 +154,7 @@ def iso_day(text: str) -> date:
 
     The time and its zone are not looked at: a calendar day never shifts.
     """
-    match = re.match(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:$|[T ])", text, re.ASCII)
+    match = re.match(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:\Z|[T ])", text, re.ASCII)
     try:
         year, month, day = match.groups() if match else ("", "", "")
         return sound_day(date(int(year), int(month), int(day)))
@@ -292,6 +292,7 @@ class Fields:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
+        value.encode()  # half a character can be written nowhere: a ValueError
         return value
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return str(value)
@@ -372,16 +373,22 @@ def _unreadable(
     number_field: str,
 ) -> Issue:
     held = row if isinstance(row, Mapping) else {}
-    identity, number = held.get(id_field), held.get(number_field)
+    identity, number = _told(held.get(id_field)), _told(held.get(number_field))
     name = "Invoice" if kind.__name__ == "Settlement" else kind.__name__
     return Issue(
         fault.code,
-        Ref(connection, name, str(identity)) if identity not in (None, "") else None,
-        numbers=(clean_number(str(number)),) if number not in (None, "") else (),
+        Ref(connection, name, identity) if identity else None,
+        numbers=(clean_number(number),) if number else (),
         field=fault.field,
         text=fault.text,
         remedy=fault.remedy,
     )
+
+
+def _told(value: Any) -> str:
+    """An id or number for an issue, whatever it is; short, and without half characters."""
+    text = "" if value is None else str(value)[:NUMBER_MAX]
+    return text.encode("utf-8", "replace").decode()
 
 
 # Judging answers --------------------------------------------------------------------
@@ -479,21 +486,23 @@ def server_time(response: Response) -> datetime | None:
     """The other side's clock, from the ``Date`` header."""
     try:
         found = parsedate_to_datetime(response.header("Date") or "")
-    except (ValueError, TypeError):
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
-_LINK = re.compile(r"<([^<>]*)>\s*((?:;\s*[^,;<>]+)*)")
+_PARAMETER = r"""\s*;\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\\\]|\\\\.)*"|[^\s;,"]*))?"""
+_LINK = re.compile(rf"<([^<>]*)>((?:{_PARAMETER})*)")
 
 
 def next_link(response: Response) -> str | None:
     """The address of the next page from the ``Link`` header (RFC 8288), or None."""
-    for address, attributes in _LINK.findall(response.header("Link") or ""):
-        if re.search(
-            r';\s*rel="?(?:[^";]*\s)?next(?:\s[^";]*)?"?\s*(?:;|$)', attributes
-        ):
-            return str(address)
+    links = ", ".join(v for name, v in response.headers if name.lower() == "link")
+    for match in _LINK.finditer(links):
+        for name, value in re.findall(_PARAMETER, match[2]):
+            relations = value.strip('"').lower().split()
+            if name.lower() == "rel" and "next" in relations:
+                return match[1]
     return None
 
 

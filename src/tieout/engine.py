@@ -78,8 +78,8 @@ class _Collect:
         self.header = header
 
     def take(self, plan: Plan) -> None:
-        # What needs nothing is only counted; what it claims still bears on conflicts.
-        self.plans.append(join([plan]) if not plan.claims else plan)
+        # What needs nothing is only counted: memory grows with changes alone.
+        self.plans.append(evolve(plan, same=()))
 
     def end(self, *, complete: bool) -> None:
         """Nothing to finish."""

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import Attribute, field, fields, frozen
 
 from tieout.errors import Code, Fault
-from tieout.money import ZERO, Money
+from tieout.money import EXACT, ZERO, Money
 
 
 class Status(Enum):
@@ -260,7 +260,7 @@ class Settlement:
     @property
     def settled(self) -> Decimal:
         """What is no longer owed, by whatever it was settled."""
-        return self.total - self.balance
+        return EXACT.subtract(self.total, self.balance)
 
     @property
     def paid(self) -> Decimal:
@@ -369,7 +369,7 @@ _CANON: dict[type, Callable[[Any], Any]] = {
     bool: lambda value: value,
     int: lambda value: value,
     type(None): lambda value: value,
-    Decimal: lambda value: str(value.normalize()),
+    Decimal: lambda value: str(value.normalize(EXACT) or ZERO),
     date: date.isoformat,
     datetime: datetime.isoformat,
     Ref: lambda value: [value.connection, value.kind, value.id],
@@ -387,7 +387,7 @@ def _canon(value: Any) -> Any:
         return known(value)
     if isinstance(value, Mapping):
         return _canon_mapping(value)
-    return [_canon(getattr(value, each.name)) for each in fields(type(value))]
+    return [_canon(getattr(value, name)) for name in _lasting(type(value))]
 
 
 def settled_day(

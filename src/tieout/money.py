@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
 from attrs import field, frozen
@@ -65,8 +65,12 @@ DECIMALS_MAX = 12
 _PLAIN = re.compile(
     rf"-?[0-9]{{1,{DIGITS_MAX}}}(?:\.[0-9]{{1,{DECIMALS_MAX}}})?", re.ASCII
 )
+EXACT = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""Sums and products of amounts fit into it without rounding, whatever the host has set."""
+
 _LIMIT = Decimal(10) ** DIGITS_MAX
 ZERO = Decimal(0)
+_UNITS = {places: Decimal(1).scaleb(-places) for places in range(5)}
 
 
 def exponent(currency: str) -> int:
@@ -116,7 +120,7 @@ def amount(value: Any, currency: str) -> Decimal:
     """An amount that the currency can hold: JPY 10.005 raises `Fault` BAD_AMOUNT."""
     parsed = parse_amount(value)
     places = exponent(currency)
-    if parsed != parsed.quantize(Decimal(1).scaleb(-places)):
+    if parsed != parsed.quantize(_UNITS[places], context=EXACT):
         raise Fault(
             Code.BAD_AMOUNT,
             f"the amount has more than the {places} decimals of {currency}",
@@ -135,13 +139,13 @@ class Money:
         exponent(self.currency)
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount + self._same(other), self.currency)
+        return Money(EXACT.add(self.amount, self._same(other)), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount - self._same(other), self.currency)
+        return Money(EXACT.subtract(self.amount, self._same(other)), self.currency)
 
     def __neg__(self) -> Money:
-        return Money(-self.amount, self.currency)
+        return Money(EXACT.minus(self.amount), self.currency)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other)

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from tieout import codec
 from tieout.change import Action, Change, Issue
 from tieout.errors import Code, ConfigError
-from tieout.models import Link, Settlement
+from tieout.models import Link, Ref, Settlement
 from tieout.money import Money, add_up
 
 FORMAT = 1
@@ -38,6 +38,21 @@ class Header:
     window: str
     made_at: datetime
     format: int = FORMAT
+
+
+@frozen
+class Claim:
+    """
+    That a ledger record was found to be a billing record to which it is not tied yet.
+
+    ``kept`` says that it was counted as needing nothing.
+    """
+
+    billing: str
+    source: Ref
+    number: str
+    basis: str
+    kept: bool = False
 
 
 @frozen
@@ -60,8 +75,8 @@ class Plan:
     )
     """The records behind ``kept``, in the plan of a page: ledger's, billing's, their link
     and by what evidence they were found."""
-    claims: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Which billing record each ledger record claims, for conflicts between pages."""
+    claims: tuple[Claim, ...] = field(default=(), repr=False)
+    """For conflicts between the pages of one run."""
 
     @property
     def digest(self) -> str:
@@ -102,27 +117,23 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     """
     One plan of many, in one order, whatever order they came in.
 
-    Records that need nothing are only counted. Where two ledger records claim the same
-    billing record, neither is carried: both become an issue.
+    Records that need nothing are only counted. Where several ledger records claim the same
+    billing record, none of them is carried: each becomes an issue.
     """
     changes: dict[str, Change] = {}
     issues: dict[tuple[str, str], Issue] = {}
-    claims: dict[str, set[str]] = {}
+    claims: dict[str, Claim] = {}
     kept = skipped = 0
     for plan in plans:
         changes.update((change.source.id, change) for change in plan.changes)
         issues.update((issue_key(issue), issue) for issue in plan.issues)
-        for billing_id, ledger_id in plan.claims:
-            claims.setdefault(billing_id, set()).add(ledger_id)
+        claims.update((claim.source.id, claim) for claim in plan.claims)
         kept += plan.kept
         skipped += plan.skipped
-    for rivals in claims.values():
-        if len(rivals) > 1:
-            for rival in rivals:
-                lost = changes.pop(rival, None)
-                if lost is not None:
-                    issue = already_linked(lost, rivals - {rival})
-                    issues[issue_key(issue)] = issue
+    for source, issue in clashes(claims.values()).items():
+        changes.pop(source, None)
+        kept -= claims[source].kept
+        issues[issue_key(issue)] = issue
     return Plan(
         tuple(changes[key] for key in sorted(changes)),
         tuple(issues[key] for key in sorted(issues)),
@@ -132,16 +143,25 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     )
 
 
-def already_linked(change: Change, rivals: Iterable[str]) -> Issue:
-    """The issue of a record whose counterpart is claimed by others too."""
-    others = ", ".join(sorted(rivals))
-    return Issue(
-        Code.ALREADY_LINKED,
-        change.source,
-        (change.number,),
-        text=f"the billing invoice is claimed by other ledger documents too: {others}.",
-        basis=change.agreed,
-    )
+def clashes(claims: Iterable[Claim]) -> dict[str, Issue]:
+    """By ledger id, an issue for each record whose counterpart others claim too."""
+    by_billing: dict[str, list[Claim]] = {}
+    for claim in claims:
+        by_billing.setdefault(claim.billing, []).append(claim)
+    found: dict[str, Issue] = {}
+    for group in by_billing.values():
+        for claim in group:
+            others = sorted({each.source.id for each in group} - {claim.source.id})
+            if others:
+                text = f"other ledger documents claim the billing invoice too: {', '.join(others)}."
+                found[claim.source.id] = Issue(
+                    Code.ALREADY_LINKED,
+                    claim.source,
+                    (claim.number,),
+                    text=text,
+                    basis=claim.basis,
+                )
+    return found
 
 
 def issue_key(issue: Issue) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -276,9 +277,11 @@ class Session:
             answer = yield Send(ready)
             assert answer is not None
             self._count(ready, answer)
+            before = attempt.sent
+            attempt.sent = before or request.effect
             kind, repeat, fault, pause = self._judged(request, answer)
-            if request.effect and kind in (Answer.OK, Answer.UNCLEAR, Fate.UNCLEAR):
-                attempt.sent = True
+            if kind not in (Answer.OK, Answer.UNCLEAR, Fate.UNCLEAR):
+                attempt.sent = before  # certainly without effect
             last = number == ATTEMPTS_MAX or (
                 repeat is Repeat.AFTER_SIGN_IN and (signed_in or not self._can_renew())
             )
@@ -353,7 +356,25 @@ class Session:
     # Grants -----------------------------------------------------------------------------
 
     def _granted(self) -> Grant:
-        """The grant to sign with; signs in first where that is needed."""
+        """
+        The grant to sign with; signs in first where that is needed.
+
+        What goes wrong there is no effect of the request that waits for it.
+        """
+        try:
+            return self._held_grant()
+        except Fault as fault:
+            if fault.fate is not Fate.UNCLEAR:
+                raise
+            raise Fault(
+                fault.code,
+                fault.text,
+                remedy=fault.remedy,
+                fate=Fate.NOT_SENT,
+                wait=fault.wait,
+            ) from fault
+
+    def _held_grant(self) -> Grant:
         if self._grant is None:
             first = self.connector.auth.first()
             self._arguments = _arguments(first)
@@ -427,20 +448,27 @@ class Session:
         return self.connector.auth.sign(self._pinned(request, grant), grant)
 
     def _pinned(self, request: Request, grant: Grant) -> Request:
+        """
+        The request at its absolute address, which lies below the connection's base, or
+        on a host that the grant names; else `Fault` FOREIGN_LINK.
+        """
         base = grant.base_url if grant.base_url.endswith("/") else grant.base_url + "/"
-        address = urljoin(base, request.url) if request.url else grant.base_url
-        target, home = urlsplit(address), urlsplit(base)
-        if _origin(target) == _origin(home):
-            # Below the base path, and not out of it again by way of "..".
-            inside = (unquote(target.path) + "/").startswith(unquote(home.path))
-            if inside and ".." not in unquote(target.path).split("/"):
+        try:
+            address = urljoin(base, request.url) if request.url else grant.base_url
+            target, home = urlsplit(address), urlsplit(base)
+        except ValueError:  # no address at all
+            address, target, home = "", urlsplit(""), urlsplit("")
+        origin = _origin(target)
+        if origin is not None and _sound(target):
+            below = unquote(target.path + "/").startswith(unquote(home.path))
+            if origin == _origin(home) and below:
                 return evolve(request, url=address)
-        elif any(_origin(target) == _origin(urlsplit(host)) for host in grant.hosts):
-            return evolve(request, url=address)
-        where = target.hostname or target.path[:60]
+            # A sign-in may live beside the API, on its very origin.
+            if any(origin == _origin(urlsplit(host)) for host in grant.hosts):
+                return evolve(request, url=address)
         raise Fault(
             Code.FOREIGN_LINK,
-            f"{where} is outside of {home.scheme}://{home.netloc}{home.path}",
+            f"{request.url[:60]!r} is outside of the connection's own address",
             fate=Fate.NOT_SENT,
         )
 
@@ -464,15 +492,32 @@ _PAUSE_LIMIT = 366 * 86400.0
 _PORTS = {"http": 80, "https": 443}
 
 
-def _origin(address: SplitResult) -> tuple[str, str, int | None]:
+def _origin(address: SplitResult) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port; None for an address that is in disguise or broken."""
     try:
         port = address.port
     except ValueError:
-        port = -1
-    if address.username or address.password:
-        return ("", "", -2)  # user@host in a link is a disguise
+        return None
+    host = address.hostname or ""
+    if not host.isascii() or not host or "@" in address.netloc:
+        return None
     scheme = address.scheme.lower()
-    return (scheme, (address.hostname or "").lower(), port or _PORTS.get(scheme))
+    return (scheme, host.lower(), port or _PORTS.get(scheme))
+
+
+_UNSOUND = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+def _sound(address: SplitResult) -> bool:
+    """Whether a path is what it looks like: no step upwards, however it is written."""
+    path = address.path
+    for _ in range(3):  # a server may decode more than once
+        if _UNSOUND.search(path):
+            return False
+        if any(part.split(";")[0] == ".." for part in path.split("/")):
+            return False
+        path = unquote(path)
+    return True
 
 
 def _arguments(first: Grant) -> str:

@@ -93,9 +93,16 @@ def window(
 
 def midnight(day: date, known: tzinfo | None) -> datetime:
     """The first instant of a day, in UTC; earlier by 14 hours where no zone is known."""
-    if known is None:
-        return datetime.combine(day, time(0), UTC) - UNKNOWN_ZONE_MARGIN
-    return datetime.combine(day, time(0), known).astimezone(UTC)
+    first = datetime.combine(day, time(0), known or UTC)
+    return _in_utc(first, timedelta(0) if known else UNKNOWN_ZONE_MARGIN)
+
+
+def _in_utc(instant: datetime, earlier: timedelta = timedelta(0)) -> datetime:
+    """The instant in UTC, or so much earlier; never before the first that there is."""
+    try:
+        return instant.astimezone(UTC) - earlier
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _last_run(marker: datetime | None, overlap: timedelta) -> Window:
@@ -112,4 +119,4 @@ def _instant(since: datetime, now: datetime) -> Window:
         raise ConfigError(f"since={since} has no time zone: give it one, or use a date")
     if since > now:
         raise ConfigError(f"since={since} lies in the future; it is {now} now")
-    return Window(since.astimezone(UTC), trusting=False, label=f"from {since}")
+    return Window(_in_utc(since), trusting=False, label=f"from {since}")

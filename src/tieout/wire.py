@@ -278,29 +278,27 @@ def read_json(body: bytes) -> Any:
             object_pairs_hook=_object,
         )
     except (ValueError, RecursionError, ArithmeticError) as error:
-        start = body[:40].decode("ascii", "replace")
-        raise Fault(
-            Code.BAD_PAYLOAD,
-            f"the answer is not JSON ({type(error).__name__}); it starts with {start!r}",
-            fate=Fate.UNCLEAR,
-        ) from error
+        # The body itself is not told: it may be a token answer that was cut off.
+        looks = "a page of HTML or XML" if body.lstrip()[:1] == b"<" else "not JSON"
+        text = f"the answer is {looks} ({len(body)} bytes, {type(error).__name__})"
+        raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR) from None
 
 
 def write_json(value: Any) -> bytes:
     """
     JSON as bytes; a `Decimal` is written digit by digit, never through a float.
 
-    Raises `TypeError` for a float: amounts are never floats.
+    Raises `TypeError` for a float, NaN or infinity: no amount is one.
     """
     return "".join(_written(value)).encode()
 
 
 def _written(value: Any) -> Iterator[str]:
     match value:
-        case Decimal():
+        case Decimal() if value.is_finite():
             yield format(value, "f")
-        case float():
-            raise TypeError(f"{value!r} is a float; amounts are Decimal")
+        case Decimal() | float():
+            raise TypeError(f"{value!r} is no exact number; amounts are finite Decimal")
         case Mapping():
             yield "{"
             for position, (key, item) in enumerate(value.items()):

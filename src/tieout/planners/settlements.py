@@ -7,7 +7,7 @@ writes or remembers; who is who is decided in `tieout.planners.matching`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from tieout.change import Action, Change, Issue, change_name
 from tieout.errors import Code
 from tieout.models import Link, Part, Settlement, Status, fingerprint
 from tieout.money import ZERO
-from tieout.plan import Plan, already_linked
+from tieout.plan import Claim, Plan, clashes
 from tieout.planners.matching import Candidates, Found, Known, issue, match
 from tieout.settings import Settings
 
@@ -74,7 +74,7 @@ def plan(
     changes: list[Change] = []
     issues: list[Issue] = []
     same: list[Same] = []
-    claims: dict[str, list[str]] = {}
+    claims: list[Claim] = []
     skipped = 0
     for ledger in _latest(page):
         link = known.links.get(ledger.ref.id)
@@ -90,31 +90,37 @@ def plan(
         if isinstance(found, Issue):
             issues.append(evolve(found, basis=basis(ledger, rules)))
             continue
-        if found.link is None:
-            claims.setdefault(found.billing.ref.id, []).append(ledger.ref.id)
         change, shows, told = _compare(
             ledger, found, capabilities, settings, observed_on
         )
         issues.extend(told)
+        if found.link is None:
+            agreed = basis(ledger, rules)
+            claims.append(
+                Claim(
+                    found.billing.ref.id, ledger.ref, ledger.number, agreed, kept=shows
+                )
+            )
         if shows:
             same.append((ledger, found.billing, found.link, found.evidence))
         elif change is not None:
             changes.append(change)
-    rivals = {
-        here: group for group in claims.values() if len(group) > 1 for here in group
-    }
-    if rivals:
-        changes, same, clashes = _without_rivals(changes, same, rivals)
-        issues.extend(clashes)
+    clashing = clashes(claims)
+    if clashing:
+        changes = [each for each in changes if each.source.id not in clashing]
+        same = [each for each in same if each[0].ref.id not in clashing]
+        issues.extend(clashing.values())
+        claims = [
+            evolve(each, kept=each.kept and each.source.id not in clashing)
+            for each in claims
+        ]
     return Plan(
         tuple(sorted(changes, key=lambda change: change.source.id)),
         tuple(issues),
         len(same),
         skipped,
         same=tuple(same),
-        claims=tuple(
-            (there, here) for there, group in claims.items() for here in group
-        ),
+        claims=tuple(claims),
     )
 
 
@@ -193,21 +199,6 @@ def _of_no_concern(ledger: Settlement, known: Known) -> bool:
     if ledger.status is Status.DRAFT:
         return True
     return ledger.status is Status.VOID and ledger.ref.id not in known.links
-
-
-def _without_rivals(
-    changes: list[Change], same: list[Same], rivals: Mapping[str, Sequence[str]]
-) -> tuple[list[Change], list[Same], list[Issue]]:
-    """Where several ledger records of a page claim one billing record, none is carried."""
-    lost = [change for change in changes if change.source.id in rivals]
-    return (
-        [change for change in changes if change.source.id not in rivals],
-        [each for each in same if each[0].ref.id not in rivals],
-        [
-            already_linked(change, set(rivals[change.source.id]) - {change.source.id})
-            for change in lost
-        ],
-    )
 
 
 def _compare(

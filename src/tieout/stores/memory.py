@@ -49,7 +49,7 @@ class MemoryStore:
             for each in expect:
                 if not each.holds(self._facts[SHAPES[each.kind].name].get(each.key)):
                     return False
-            if any(self._taken(fact) for fact in facts if not isinstance(fact, Gone)):
+            if self._clash(facts):
                 return False
             for fact in facts:
                 self._put(fact)
@@ -58,19 +58,24 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _taken(self, fact: Fact) -> bool:
-        name, own = SHAPES[type(fact)].name, key(fact)
-        return any(
-            self._index.get(_entry(name, index), set()) - {own}
-            for index in indexes(fact)
-            if index.unique
-        )
+    def _clash(self, facts: Iterable[Fact | Gone]) -> bool:
+        """Whether a unique value would belong to two, once all of this is written."""
+        leaving = {_place(fact) for fact in facts}
+        owners: dict[tuple[str, str, str], set[tuple[str, str]]] = {}
+        for fact in facts:
+            if isinstance(fact, Gone):
+                continue
+            name, own = _place(fact)
+            for index in indexes(fact):
+                if index.unique:
+                    entry = _entry(name, index)
+                    held = {(name, each) for each in self._index.get(entry, ())}
+                    claims = owners.setdefault(entry, held - leaving)
+                    claims.add((name, own))
+        return any(len(claims) > 1 for claims in owners.values())
 
     def _put(self, fact: Fact | Gone) -> None:
-        if isinstance(fact, Gone):
-            name, own = SHAPES[fact.kind].name, fact.key
-        else:
-            name, own = SHAPES[type(fact)].name, key(fact)
+        name, own = _place(fact)
         before = self._facts[name].pop(own, None)
         if before is not None:
             for index in indexes(before):
@@ -80,6 +85,13 @@ class MemoryStore:
         self._facts[name][own] = fact
         for index in indexes(fact):
             self._index.setdefault(_entry(name, index), set()).add(own)
+
+
+def _place(fact: Fact | Gone) -> tuple[str, str]:
+    """The kind's name and the key of a fact that is written or taken out."""
+    if isinstance(fact, Gone):
+        return SHAPES[fact.kind].name, fact.key
+    return SHAPES[type(fact)].name, key(fact)
 
 
 def _entry(name: str, index: Index) -> tuple[str, str, str]:

@@ -102,10 +102,12 @@ class SQLiteStore:
             for first in range(0, len(values), VARIABLES_MAX):
                 some = values[first : first + VARIABLES_MAX]
                 rows = self._connection.execute(
-                    f"""SELECT DISTINCT fact.key, fact.body FROM entry
-                    JOIN fact ON fact.kind = entry.kind AND fact.key = entry.key
+                    # The entries lead: otherwise all facts of the kind are walked through.
+                    f"""SELECT {"DISTINCT" if len(some) > 1 else ""} fact.key, fact.body
+                    FROM entry CROSS JOIN fact
+                    ON fact.kind = entry.kind AND fact.key = entry.key
                     WHERE entry.kind = ? AND entry.name = ? AND entry.value IN ({_marks(some)})
-                    AND entry.key > ? ORDER BY fact.key LIMIT ?""",  # noqa: S608 - only question marks
+                    AND entry.key > ? ORDER BY entry.key LIMIT ?""",  # noqa: S608 - only question marks
                     (name, index, *some, after, limit),
                 )
                 found.update((own, self._load(body, kind)) for own, body in rows)
@@ -229,7 +231,7 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise StoreError(f"the store {path} failed: {error}") from error
     except OSError as error:
         raise StoreError(

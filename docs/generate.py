@@ -1,0 +1,533 @@
+"""
+Fills the generated blocks of the documentation's pages from the code.
+
+``python docs/generate.py`` writes them; with ``--check`` it writes nothing and fails where
+a block is stale. A block stands between ``<!-- generated: NAME -->`` and
+``<!-- end of NAME -->``; what is outside of them is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import tieout
+from tieout.capabilities import Capabilities, Kind, Verb
+from tieout.connector import BY_STATUS, judge
+from tieout.connectors import connectwise, tryton, xero
+from tieout.errors import Code, Scope
+from tieout.journal import TRANSITIONS
+from tieout.models import KINDS, Settlement
+from tieout.wire import Answer, Response
+
+DOCS = Path(__file__).parent
+
+BLOCK = re.compile(
+    r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of (?P=name) -->)",
+    re.DOTALL,
+)
+
+
+# Text -----------------------------------------------------------------------------------
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
+
+
+def cell(text: str) -> str:
+    """A text that does not end its cell."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def words(names: Iterable[str]) -> str:
+    """Words with commas between, in one order; a dash for none."""
+    return ", ".join(sorted(names)) or "-"
+
+
+def span(time: timedelta | None) -> str:
+    """A length of time as people say it."""
+    if time is None:
+        return "-"
+    units = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+    seconds = int(time.total_seconds())
+    for name, size in units:
+        if seconds and seconds % size == 0:
+            count = seconds // size
+            return f"{count} {name}{'s' * (count > 1)}"
+    return "at once"
+
+
+def said(number: float | None) -> str:
+    """A yes, a no, or a number."""
+    if isinstance(number, bool):
+        return "yes" if number else "no"
+    return "-" if number is None else str(number)
+
+
+# Errors ---------------------------------------------------------------------------------
+
+
+def anchor(code: Code) -> str:
+    """The address of a code's own paragraph."""
+    return f"errors.md#{code.name.lower()}"
+
+
+def codes(scope: Scope) -> str:
+    """Every code of a scope: a short table, then a paragraph for each."""
+    found = [code for code in Code if code.scope is scope]
+    rows = [
+        (f"[{each.name}](#{each.name.lower()})", each.severity.value, each.meaning)
+        for each in found
+    ]
+    return "\n\n".join([table(("Code", "Light", "Meaning"), rows), *map(entry, found)])
+
+
+def entry(code: Code) -> str:
+    """The paragraph of one code."""
+    again = (
+        "Trying again later, unchanged, may help: the next run does."
+        if code.retryable
+        else "Trying again unchanged does not help."
+    )
+    return (
+        f"({code.name.lower()})=\n### {code.name}\n\n{code.meaning}\n\n"
+        f"**What to do:** {code.remedy}\n\nLight: {code.severity.value}. {again}"
+    )
+
+
+THEN: Mapping[Answer, str] = {
+    Answer.OK: "it is a good answer",
+    Answer.WAIT: "it was not processed; asked again after a pause",
+    Answer.SIGN_IN: "it was not processed; one new sign-in is tried",
+    Answer.REFUSED: "it certainly had no effect",
+    Answer.UNCLEAR: "a write may have had its effect: it is looked at first",
+}
+
+
+STATUSES_MAX = 5
+"""More than these in one row are a connector's word for all the rest."""
+
+
+def errors(connector: type[Any]) -> Callable[[], str]:
+    """The table of a connector's own rules."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        merged: dict[tuple[str, ...], list[str]] = {}
+        for rule in connector.rules:
+            status = "any but 5xx" if rule.status is None else str(rule.status)
+            text = f"`{rule.text}`" if rule.text.strip(".") else ""
+            code = f"`{rule.vendor_code}`" if rule.vendor_code else ""
+            what = " and ".join(each for each in (code, text) if each) or "anything"
+            link = f"[{rule.code.name}](../{anchor(rule.code)})"
+            remedy = rule.remedy or rule.code.remedy
+            row = (what, link, remedy, THEN[rule.answer])
+            merged.setdefault(row, []).append(status)
+        for (what, *rest), statuses in merged.items():
+            many = len(statuses) > STATUSES_MAX
+            yield ("other 4xx" if many else ", ".join(statuses), what, *rest)
+
+    titles = ("Status", "Code or text", "Becomes", "What to do", "What is certain")
+    return lambda: table(titles, rows())
+
+
+def statuses() -> str:
+    """What a status means by itself, as it is judged."""
+    rows = []
+    for status in (302, *BY_STATUS, 500):
+        verdict = judge(Response(status), ())
+        assert verdict.code is not None
+        shown = {302: "3xx", 500: "5xx"}.get(status, str(status))
+        link = f"[{verdict.code.name}](#{verdict.code.name.lower()})"
+        rows.append((shown, link, THEN[verdict.answer]))
+    return table(("Status", "Becomes", "What is certain"), rows)
+
+
+# Systems --------------------------------------------------------------------------------
+
+
+class Everything(tieout.LocalApp):
+    """A host's app that offers all that it can."""
+
+    def invoices(self, ids: Any, numbers: Any) -> Iterable[tieout.Bill]:
+        return ()
+
+    def set_paid(self, invoice: Settlement) -> None: ...
+
+    def changed(self, since: Any) -> Iterable[tieout.Bill]:
+        return ()
+
+    def everything(self) -> Iterable[tieout.Bill]:
+        return ()
+
+
+def no_database() -> Any:
+    """The table below is never opened."""
+    raise NotImplementedError
+
+
+COLUMNS = tieout.Columns(
+    id="id",
+    number="number",
+    total="total",
+    paid_amount="paid_amount",
+    date_paid="date_paid",
+    currency="currency",
+    on="invoice_date",
+    changed_at="changed_at",
+)
+SYSTEMS: Mapping[str, Capabilities] = {
+    "[Xero](systems/xero.md)": xero.Xero(
+        tenant_id="t", client_id="c", client_secret="s", refresh_token="r"
+    ).capabilities,
+    "[ConnectWise](systems/connectwise.md)": connectwise.ConnectWise(
+        company="c", public_key="p", private_key="q", client_id="i"
+    ).capabilities,
+    "[Tryton](systems/tryton.md)": tryton.Tryton(
+        url="https://tryton.example", database="d", user="u", password="p"
+    ).capabilities,
+    "[your app](systems/local.md)": tieout.Local(
+        Everything(), connection="app:shop"
+    ).capabilities,
+    "[a table](systems/local.md)": tieout.Table(
+        connect=no_database, table="t", columns=COLUMNS, connection="app:shop"
+    ).capabilities,
+}
+"""By the link to its page, each system as it is with the defaults of its arguments."""
+
+XERO, CONNECTWISE, TRYTON, APP, TABLE = SYSTEMS.values()
+
+
+def limits(system: Capabilities) -> str:
+    """The limits that are kept, one after another."""
+    return (
+        "; ".join(
+            f"{said(each.calls)} calls in {span(timedelta(seconds=each.seconds))} "
+            f"({each.scope.value})"
+            for each in system.limits
+        )
+        or "none known"
+    )
+
+
+FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
+    "can be billing": lambda c: said(level(c).can(Verb.UPDATE)),
+    "can be the ledger": lambda c: said(tieout.Changed in level(c).selects),
+    "kinds that it reads": lambda c: words(k.__name__ for k in c.kinds),
+    "learns of changes by": lambda c: words(f.value for f in c.payments.feeds),
+    "its changes do not show": lambda c: words(b.value for b in c.payments.blind),
+    "sweep against that": lambda c: every(c.payments.sweep_every),
+    "tells the parts": lambda c: words(p.value for p in c.payments.parts),
+    "day of full payment from": lambda c: c.payments.paid_on.value,
+    "reading a level costs": lambda c: c.payments.detail.value,
+    "holds a partial amount": lambda c: said(c.payments.partial),
+    "holds it as a payment of ours": lambda c: said(c.payments.owned_payment),
+    "invoice numbers are unique": lambda c: said(level(c).number_unique),
+    "records in one page": lambda c: said(level(c).page_size),
+    "ids or numbers in one request": lambda c: said(level(c).fetch_size),
+    "changes in one write": lambda c: said(level(c).batch_size),
+    "goes on in the middle of a listing": lambda c: said(level(c).stable_order),
+    "requests at once": lambda c: said(c.concurrency),
+    "limits": limits,
+    "reads back before the marker": lambda c: span(c.overlap),
+    "waits before \u201cnot found\u201d is proof": lambda c: span(c.settle),
+    "is compared in every run": lambda c: said(c.free_reads),
+}
+"""The rows of the table of systems."""
+
+
+def level(system: Capabilities) -> Kind:
+    """What it can do with the money of an invoice."""
+    return system.kind(Settlement)
+
+
+def every(time: timedelta | None) -> str:
+    """How often something is done."""
+    return "none" if time is None else f"every {span(time).removeprefix('1 ')}"
+
+
+def systems() -> str:
+    """Every system by every feature."""
+    rows = [
+        (name, *(show(system) for system in SYSTEMS.values()))
+        for name, show in FEATURES.items()
+    ]
+    return table(("", *SYSTEMS), rows)
+
+
+def lags() -> str:
+    """How late a change of money may be seen, by system."""
+    rows = [
+        (
+            name,
+            words(f.value for f in system.payments.feeds),
+            words(b.value for b in system.payments.blind),
+            every(system.payments.sweep_every),
+            span(system.payments.sweep_reach) if system.payments.sweep_every else "-",
+        )
+        for name, system in SYSTEMS.items()
+    ]
+    titles = ("Ledger", "Learns by", "Blind to", "Sweep", "Reaches back")
+    return table(titles, rows)
+
+
+def kinds(system: Capabilities) -> Callable[[], str]:
+    """What one system can do, kind by kind."""
+    rows = [
+        (
+            "the money of an invoice" if name == "Settlement" else name,
+            words(verb.value for verb in kind.verbs),
+            words(select.__name__ for select in kind.selects),
+            said(kind.page_size),
+            said(kind.fetch_size),
+            said(kind.batch_size) if kind.can(Verb.UPDATE) else "-",
+        )
+        for name, record in KINDS.items()
+        if (kind := system.kind(record)).verbs
+    ]
+    titles = ("Record", "Can", "Selected by", "Page", "Ids in one request", "Write")
+    return lambda: table(titles, rows)
+
+
+# Arguments ------------------------------------------------------------------------------
+
+MEANS: Mapping[type[Any], Mapping[str, str]] = {
+    xero.Xero: {
+        "tenant_id": "the id of the organisation",
+        "client_id": "of your app",
+        "client_secret": "of your app",
+        "refresh_token": "of an authorization-code app; without it, a custom connection",
+        "scope": "sent for a custom connection only",
+        "base_url": "where the API is",
+        "identity_url": "where the sign-in is",
+        "page_size": "records in one page; at most 1000 (second hand)",
+        "per_minute": "Xero's limit of one app in one organisation",
+        "per_day": "the same for a day; 1000 on the free tier",
+        "concurrency": "requests at once; Xero allows five",
+        "overlap": "how far before the marker a read begins (a guess)",
+        "sweep_every": "how often open and lately closed invoices are read again",
+        "shortcode": "of the organisation, for addresses of pages; without it they open the user's last one",
+        "link_paths": "addresses of Xero's own pages; the credit note's is not sure",
+    },
+    connectwise.ConnectWise: {
+        "company": "the company id that people sign in with",
+        "public_key": "of the API member",
+        "private_key": "of the API member",
+        "client_id": "of your integration",
+        "site": "the host that people sign in to",
+        "version": "the version of the payload that is asked for",
+        "base_url": "the API's address up to `/apis/3.0`, where it is not to be asked for",
+        "page_size": "records in one page; 1000 is the vendor's most",
+        "fetch_size": "ids or numbers in one request",
+        "concurrency": "requests at once (a guess)",
+        "limits": "limits to keep; the vendor publishes none",
+        "payment_fields": "what a new payment needs besides amount and date (not sure)",
+        "partial_payment_date": "whether a partial payment takes a date; it is the last receipt's (not sure)",
+        "active_statuses": "which company statuses count as active; sites name their own",
+        "deep_link_template": "the address of a record's page for people (not sure)",
+    },
+    tryton.Tryton: {
+        "url": "the server's address, without the database",
+        "database": "its name",
+        "user": "as people sign in",
+        "password": "as people sign in",
+        "company": "needed only where the user may work for several; then a part of the connection's name",
+        "dialect": '`"8.2"` or `"7.0"`; where it is not given, it is found out',
+        "language": "of the messages, so that their texts can be recognised",
+        "page_size": "records in one page; 250 was the fastest (measured)",
+        "fetch_size": "ids or numbers in one request",
+        "paid_date": 'the day of full payment: the first from which nothing was owed, or (`"last"`) that of the last line that settled',
+        "linked_settles": "whether payments that cover an invoice settle it although Tryton has not reconciled them",
+        "overlap": "how far before the marker a read begins: posting stamps its start and commits later",
+        "page_link": "the address of a record's page for people (not sure)",
+    },
+}
+"""What each argument of a connector is for."""
+
+SHOWN_MAX = 40
+"""Of a default; what is longer is looked up in the source by those who need it."""
+
+
+def arguments(connector: type[Any]) -> Callable[[], str]:
+    """The arguments of a connector and their defaults. Fails where one is not explained."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, parameter in inspect.signature(connector).parameters.items():
+            if name not in MEANS[connector]:
+                text = f"docs/generate.py: say in MEANS what {name} of {connector.__name__} is"
+                raise SystemExit(text)
+            yield f"`{name}`", default(parameter.default), MEANS[connector][name]
+
+    return lambda: table(("Argument", "Default", "What it is"), rows())
+
+
+def default(value: Any) -> str:
+    """A default as a cell."""
+    match value:
+        case inspect.Parameter.empty:
+            return "(needed)"
+        case bool():
+            return f"`{value}`"
+        case None | "" | ():
+            return "none"
+        case timedelta():
+            return span(value)
+        case int():
+            return str(value)
+        case str() if len(value) <= SHOWN_MAX:
+            return f"`{value}`"
+        case tuple():
+            return words(map(str, value))
+        case _:
+            return "built in"
+
+
+# The journal and the names ----------------------------------------------------------------
+
+
+def transitions() -> str:
+    """The intent state machine."""
+    rows = [
+        (before.value if before else "(new)", by, after.value)
+        for (before, by), after in TRANSITIONS.items()
+    ]
+    return table(("From", "What happens", "To"), rows)
+
+
+NAMES: Mapping[str, Sequence[str]] = {
+    "Running": ("Engine", "Since", "Settings", "Direction", "NumberRule", "this_user"),
+    "What comes back": ("Report", "Progress", "Plan", "Issue", "Severity"),
+    "What a plan is applied through": (
+        *("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),
+        *("Change", "Action", "Outcome", "State"),
+    ),
+    "Records": (
+        *("Settlement", "Invoice", "CreditNote", "Payment", "Application"),
+        *("Customer", "Posting", "Line", "Money", "Part", "Status", "Ref", "Link"),
+    ),
+    "Your own app": ("LocalApp", "Local", "Bill", "Table", "Columns"),
+    "Memory": ("Store", "SQLiteStore", "MemoryStore"),
+    "Errors": ("TieoutError", "ConfigError", "StoreError", "Fault", "Code"),
+    "Writing a connector": (
+        *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health", "Books"),
+        *("Capabilities", "Select", "Changed", "Dated", "Open", "Unposted"),
+        *("Everything", "Flow", "Request", "Response", "Call"),
+    ),
+    "Ports": ("Transport", "HTTPTransport", "Clock", "SystemClock"),
+}
+"""The public names, by what they are for."""
+
+ALIASES: Mapping[str, str] = {
+    "Flow": "A conversation in progress: yields what it asks, is sent the answer, returns a result.",
+    "Select": "What a page is asked for: Changed, Dated, Open, Unposted or Everything.",
+    "Transport": "What carries a request to the other side and brings its answer.",
+}
+"""Names that have no docstring of their own, or one that does not define them."""
+
+
+def first_sentence(name: str, of: Any) -> str:
+    """What a name is, in one line."""
+    text = ALIASES.get(name) or inspect.getdoc(of) or ""
+    paragraph = " ".join(text.split("\n\n")[0].split()).replace("``", "`")
+    return re.split(r"(?<=[.:])\s", paragraph)[0].removesuffix(":").removesuffix(".")
+
+
+def names() -> str:
+    """The public names, one line each; those of no group come last."""
+    listed = {name for group in NAMES.values() for name in group}
+    public = [name for name in tieout.__all__ if not name.startswith("_")]
+    others = [name for name in public if name not in listed]
+    parts = []
+    for title, group in {**NAMES, "Others": others}.items():
+        if not group:
+            continue
+        rows = [
+            (f"`{name}`", f"{first_sentence(name, getattr(tieout, name))}.")
+            for name in group
+        ]
+        parts.append(f"## {title}\n\n" + table(("Name", "What it is"), rows))
+    return "\n\n".join(parts)
+
+
+def methods() -> str:
+    """The engine's methods, one line each."""
+    rows = []
+    for name, method in inspect.getmembers(tieout.Engine, inspect.isfunction):
+        if not name.startswith("_"):
+            asked = [
+                each if parameter.default is parameter.empty else f"{each}="
+                for each, parameter in inspect.signature(method).parameters.items()
+                if each != "self"
+            ]
+            shown = f"`{name}({', '.join(asked)})`"
+            rows.append((shown, f"{first_sentence(name, method)}."))
+    return table(("Method", "What it does"), rows)
+
+
+# Pages ----------------------------------------------------------------------------------
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "errors of records": lambda: codes(Scope.RECORD),
+    "errors of connections": lambda: codes(Scope.CONNECTION),
+    "bare statuses": statuses,
+    "errors of xero": errors(xero.Xero),
+    "arguments of xero": arguments(xero.Xero),
+    "errors of connectwise": errors(connectwise.ConnectWise),
+    "arguments of connectwise": arguments(connectwise.ConnectWise),
+    "errors of tryton": errors(tryton.Tryton),
+    "arguments of tryton": arguments(tryton.Tryton),
+    "table of systems": systems,
+    "lags": lags,
+    "kinds of xero": kinds(XERO),
+    "kinds of connectwise": kinds(CONNECTWISE),
+    "kinds of tryton": kinds(TRYTON),
+    "kinds of local": kinds(APP),
+    "kinds of table": kinds(TABLE),
+    "transitions": transitions,
+    "names": names,
+    "methods": methods,
+}
+"""What each generated block holds."""
+
+
+def pages() -> list[Path]:
+    """The documentation's pages."""
+    found = sorted(DOCS.rglob("*.md"))
+    return [page for page in found if "_build" not in page.relative_to(DOCS).parts]
+
+
+def filled(text: str) -> str:
+    """A page's text with its blocks as they should be."""
+    return BLOCK.sub(
+        lambda match: f"{match[1]}\n{BLOCKS[match['name']]()}\n\n{match[3]}", text
+    )
+
+
+def main() -> int:
+    """Write the blocks, or check them. The exit code: 1 where one is stale."""
+    parser = argparse.ArgumentParser(description="Fill the documentation's tables.")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    texts = {page: page.read_text(encoding="utf-8") for page in pages()}
+    used = {match["name"] for text in texts.values() for match in BLOCK.finditer(text)}
+    missing = sorted(set(BLOCKS) - used)
+    stale = [page for page, text in texts.items() if filled(text) != text]
+    for page in stale:
+        print(f"{'stale' if check else 'written'}: {page.relative_to(DOCS)}")
+        if not check:
+            page.write_text(filled(texts[page]), encoding="utf-8")
+    for name in missing:
+        print(f"on no page: {name}")
+    return 1 if missing or (check and stale) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
