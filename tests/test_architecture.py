@@ -67,9 +67,10 @@ EVERYTHING = ("cli", "testing", "")
 
 THIRD_PARTIES: Mapping[str, set[str]] = {
     "httpx": {"transport"},
+    "httpcore": {"transport"},
     "sqlite3": {"stores.sqlite"},
     "socket": {"engine"},  # for the host's name alone
-    "threading": {"stores.memory", "stores.sqlite"},
+    "threading": {"stores.memory", "stores.sqlite", "transport"},
     "concurrent": {"session"},
     "time": {"clock", "transport"},
     "random": set(),

@@ -67,8 +67,8 @@ class DryAdapter(Protocol):
         """The plan of one page."""
         ...
 
-    def end(self, *, complete: bool) -> None:
-        """After the last page."""
+    def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
+        """After the last page; ``as_of`` is the ledger's clock when the reading began."""
         ...
 
 
@@ -223,7 +223,7 @@ class Preview(_Dry):
         self._file = file
 
     def begin(self, header: Header) -> None:
-        self._print(f"Plan for {header.pair}, {header.window}")
+        self._print(f"Plan for {header.billing} and {header.ledger}, {header.window}")
 
     def take(self, plan: Plan) -> None:
         for change in plan.changes:
@@ -231,7 +231,7 @@ class Preview(_Dry):
         for issue in plan.issues:
             self._print(f"! {issue}")
 
-    def end(self, *, complete: bool) -> None:
+    def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
         self._print("End of plan" if complete else "The plan is incomplete")
 
     def _print(self, line: str) -> None:
@@ -264,11 +264,13 @@ class PlanFile(_Dry):
             self._write(item_line(change))
         for issue in plan.issues:
             self._write(item_line(issue))
+        for claim in plan.claims:
+            self._write(item_line(claim))
 
-    def end(self, *, complete: bool) -> None:
+    def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
         assert self._file is not None
         last = trailer_line(
-            self._digest.count, self._digest.hexdigest(), complete=complete
+            self._digest.count, self._digest.hexdigest(), complete=complete, as_of=as_of
         )
         self._file.write(last + "\n")
         self._file.close()

@@ -57,6 +57,8 @@ class Health:
     """Permissions and modules that are lacking, by the vendor's names."""
     books: Books | None = None
     notes: tuple[str, ...] = ()
+    code: Code | None = None
+    """Why it is not reachable or not signed in."""
 
     @property
     def ok(self) -> bool:

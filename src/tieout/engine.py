@@ -73,6 +73,7 @@ class _Collect:
     def __init__(self) -> None:
         self.plans: list[Plan] = []
         self.header: Header | None = None
+        self.as_of: datetime | None = None
 
     def begin(self, header: Header) -> None:
         self.header = header
@@ -81,8 +82,8 @@ class _Collect:
         # What needs nothing is only counted: memory grows with changes alone.
         self.plans.append(evolve(plan, same=()))
 
-    def end(self, *, complete: bool) -> None:
-        """Nothing to finish."""
+    def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
+        self.as_of = as_of
 
 
 @define
@@ -173,7 +174,7 @@ class Engine:
         report = self.sync_payments(
             since, adapter=collect, on_progress=on_progress, stop=stop, recheck=recheck
         )
-        plan = join(collect.plans, collect.header)
+        plan = evolve(join(collect.plans, collect.header), as_of=collect.as_of)
         if report.complete:
             return plan
         code = report.code or Code.RUN_IN_PROGRESS
@@ -211,6 +212,8 @@ class Engine:
         run = self._payment_run(adapter, on_progress, stop, under)
 
         def work() -> None:
+            if isinstance(run.adapter, DryAdapter):
+                run.adapter.begin(self._header(under.moment))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
             under.moment = self._window(since, marker)  # now in the books' own zone
@@ -233,18 +236,20 @@ class Engine:
         Carry out a plan that was made before.
 
         Both sides are read again first: a record that has changed since is left alone and
-        reported as STALE_PLAN. The marker does not move. Raises `ConfigError` for a plan of
-        another pair, of other settings, or without a header.
+        reported as STALE_PLAN. Applying a complete plan is as good as the run it was made
+        by: the marker moves by the same rule. Raises `ConfigError` for a plan of another
+        pair, of other settings, or without a header.
         """
-        self._check_header(plan)
-        moment = Window(self._clock.now(), trusting=False, label="a saved plan")
-        under = self._begin(moment, None)
+        header = self._checked_header(plan)
+        start = header.start or self._clock.now()
+        moment = Window(start, trusting=False, label=f"a plan made {header.window}")
+        under = self._begin(moment, self._marker())
         run = self._payment_run(adapter, on_progress, stop, under)
+        run.reader.as_of = plan.as_of
 
         def work() -> None:
             if isinstance(run.adapter, DryAdapter):
-                assert plan.header is not None
-                run.adapter.begin(plan.header)
+                run.adapter.begin(header)
                 run.adapter.take(plan)
                 return
             for session in (self._billing, self._ledger):
@@ -252,7 +257,8 @@ class Engine:
             run.recover()
             run.apply(plan)
 
-        return self._carried(run, under, work, moves_marker=False)
+        moves = plan.complete and None not in (plan.as_of, header.start)
+        return self._carried(run, under, work, moves_marker=moves)
 
     # A run --------------------------------------------------------------------------------
 
@@ -313,8 +319,7 @@ class Engine:
             sweep=self._sweep_due(),
             as_of=point.as_of if point else None,
         )
-        if isinstance(run.adapter, DryAdapter):
-            run.adapter.begin(self._header(under.moment))
+        run.reader.as_of = start.as_of
         self._point(run, under, start.cursor)
         for batch in run.reader.levels(start, self._clock.now().date()):
             run.process(batch)
@@ -365,7 +370,8 @@ class Engine:
                 under.ending = Ending.STOPPED if yellow else Ending.FAILED
                 under.fault = fault
             if isinstance(run.adapter, DryAdapter) and run.journal is None:
-                run.adapter.end(complete=under.ending is Ending.DONE)
+                as_of = run.reader.as_of or under.started_at
+                run.adapter.end(complete=under.ending is Ending.DONE, as_of=as_of)
             return self._finish(run, under, moves_marker=moves_marker)
         finally:
             if run.journal is not None:
@@ -525,9 +531,10 @@ class Engine:
             settings=self.settings.digest(),
             window=moment.label,
             made_at=self._clock.now(),
+            start=moment.start,
         )
 
-    def _check_header(self, plan: Plan) -> None:
+    def _checked_header(self, plan: Plan) -> Header:
         header = plan.header
         if header is None:
             raise ConfigError("this plan was not made by an engine")
@@ -537,6 +544,7 @@ class Engine:
             )
         if header.settings != self.settings.digest():
             raise ConfigError("this plan was made under other settings: make a new one")
+        return header
 
 
 def _check_sides(billing: Connector, ledger: Connector, settings: Settings) -> None:
@@ -551,6 +559,12 @@ def _check_sides(billing: Connector, ledger: Connector, settings: Settings) -> N
     reads = ledger.capabilities.kind(Settlement)
     if not reads.can(Verb.READ) or Changed not in reads.selects:
         raise ConfigError(f"{ledger.connection} cannot tell whose payments changed")
+    told = ledger.capabilities.payments
+    if told.blind and told.sweep_every is None:
+        unseen = ", ".join(sorted(each.value for each in told.blind))
+        raise ConfigError(
+            f"{ledger.connection} does not show {unseen}, and has no sweep"
+        )
     if not billing.capabilities.kind(Settlement).can(Verb.READ):
         raise ConfigError(f"{billing.connection} cannot tell what it shows as paid")
 

@@ -259,6 +259,13 @@ class Code(Enum):
         True,
         "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
     )
+    PARKED = (
+        "The answer to this write was lost again and again; it is not sent any more.",
+        _RED,
+        _RECORD,
+        False,
+        'Look whether the other system is well and what it shows. A run from a date (not "last run") looks at it again, and sends it if it is not there.',
+    )
     REFUSED = (
         "The other system refused the write.",
         _RED,

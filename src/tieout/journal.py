@@ -60,6 +60,8 @@ TRANSITIONS: Mapping[tuple[Stage | None, str], Stage] = {
     (Stage.UNKNOWN, "found"): Stage.APPLIED,
     (Stage.UNKNOWN, "proved absent"): Stage.PLANNED,
     (Stage.UNKNOWN, "too often"): Stage.PARKED,
+    (Stage.PARKED, "found"): Stage.APPLIED,
+    (Stage.PARKED, "proved absent"): Stage.PLANNED,
     (Stage.PLANNED, "no longer needed"): Stage.SUPERSEDED,
 }
 """From where, by what, to where. What is not here does not happen."""
@@ -146,10 +148,14 @@ class Journal:
         return (Expect(Lease, self._pair, mine),)
 
     def _commit(self, *facts: Fact | Gone) -> None:
-        if not self._store.commit(*facts, expect=self._fenced()):
-            raise Fault(Code.LEASE_LOST, "another run took this pair over")
-
-    # Writing ----------------------------------------------------------------------------
+        fence = self._fenced()
+        if self._store.commit(*facts, expect=fence):
+            return
+        held = self._store.get(Lease, [self._pair]).get(self._pair)
+        if fence[0].holds(held):
+            text = "a record was tied twice at the same time; nothing was written down"
+            raise Fault(Code.ALREADY_LINKED, text)
+        raise Fault(Code.LEASE_LOST, "another run took this pair over")
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
@@ -420,19 +426,26 @@ class Journal:
                 self._planned.setdefault(each.source.id, []).append(each)
         return found
 
-    def recover(self, find: Callable[[Sequence[Change]], Iterable[Record]]) -> None:
+    def recover(
+        self,
+        find: Callable[[Sequence[Change]], Iterable[Record]],
+        *,
+        parked: bool = False,
+    ) -> None:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
-        enough time has passed for its absence to be proof.
+        enough time has passed for its absence to be proof. ``parked``: look at those too
+        of which a person had to be asked.
         """
         crashed = [each for each in self.unfinished() if each.stage is Stage.SENDING]
         if crashed:
             self._commit(
                 *(evolve(each, stage=step(each, "crashed")) for each in crashed)
             )
-        unknown = [each for each in self.unfinished() if each.stage is Stage.UNKNOWN]
+        stages = (Stage.UNKNOWN, Stage.PARKED) if parked else (Stage.UNKNOWN,)
+        unknown = [each for each in self.unfinished() if each.stage in stages]
         if not unknown:
             return
         try:
@@ -464,8 +477,11 @@ class Journal:
                 facts.append(evolve(self._event(change, outcome), what="adopted"))
                 facts.extend(self._closing(change.source, (), rows))
             elif intent.not_before is None or now >= intent.not_before:
-                by = "too often" if intent.attempt >= ATTEMPTS_MAX else "proved absent"
-                facts.append(evolve(intent, stage=step(intent, by)))
+                again = intent.stage is Stage.PARKED
+                too_often = intent.attempt >= ATTEMPTS_MAX and not again
+                by = "too often" if too_often else "proved absent"
+                attempt = 0 if again else intent.attempt
+                facts.append(evolve(intent, stage=step(intent, by), attempt=attempt))
                 event = self._event(change, Outcome(intent.name, State.NOT_SENT))
                 facts.append(evolve(event, what=by))
         if facts:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tieout import codec
 from tieout.change import Action, Change, Issue
@@ -38,6 +38,7 @@ class Header:
     window: str
     made_at: datetime
     format: int = FORMAT
+    start: datetime | None = None
 
 
 @frozen
@@ -62,6 +63,8 @@ class Plan:
 
     ``kept`` counts records that need nothing, ``skipped`` those that are of no concern
     (drafts, voided and never tied). ``complete`` is false where the reading ended early.
+    ``as_of`` is the ledger's clock when the reading began: where the next run may begin
+    once a complete plan is applied.
     """
 
     changes: tuple[Change, ...] = ()
@@ -70,6 +73,7 @@ class Plan:
     skipped: int = 0
     header: Header | None = None
     complete: bool = True
+    as_of: datetime | None = None
     same: tuple[tuple[Settlement, Settlement, Link | None, str], ...] = field(
         default=(), repr=False
     )
@@ -182,7 +186,8 @@ def table(plan: Plan) -> Iterator[str]:
         f"{counts[Action.CREATE]} to create, {counts[Action.UPDATE]} to update, "
         f"{counts[Action.VOID]} to void, {plan.kept} unchanged, {len(plan.issues)} issues"
     )
-    rows = [cells(change) for change in plan.changes]
+    by_number = sorted(plan.changes, key=lambda each: (len(each.number), each.number))
+    rows = [cells(change) for change in by_number]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cell = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
@@ -228,14 +233,20 @@ def header_line(header: Header) -> str:
     return _line("plan", {**codec.dump(header), "format": header.format})
 
 
-def item_line(item: Change | Issue) -> str:
-    """The line of one change or issue."""
-    return _line("change" if isinstance(item, Change) else "issue", codec.dump(item))
+def item_line(item: Change | Issue | Claim) -> str:
+    """The line of one change, issue or claim."""
+    return _line(_NAMES[type(item)], codec.dump(item))
 
 
-def trailer_line(count: int, digest: str, *, complete: bool = True) -> str:
+_NAMES = {Change: "change", Issue: "issue", Claim: "claim"}
+
+
+def trailer_line(
+    count: int, digest: str, *, complete: bool = True, as_of: datetime | None = None
+) -> str:
     """The last line: a file without it was cut off."""
-    return _line("end", {"count": count, "digest": digest, "complete": complete})
+    told = {"count": count, "digest": digest, "complete": complete}
+    return _line("end", told | ({"as_of": as_of.isoformat()} if as_of else {}))
 
 
 class Digest:
@@ -259,7 +270,9 @@ def save(plan: Plan, path: str | Path) -> None:
     if plan.header is None:
         raise ConfigError("only a plan made by an engine can be saved")
     lines = _lines(plan)
-    end = trailer_line(len(lines), _digest(lines), complete=plan.complete)
+    end = trailer_line(
+        len(lines), _digest(lines), complete=plan.complete, as_of=plan.as_of
+    )
     text = "\n".join((header_line(plan.header), *lines, end, ""))
     Path(path).write_text(text, encoding="utf-8")
 
@@ -295,16 +308,20 @@ def _loaded(path: str | Path, text: str, rows: Sequence[dict[str, Any]]) -> Plan
         raise ConfigError(f"{path} was altered after it was saved: make the plan again")
     changes = [codec.load(row, Change) for row in items if row["is"] == "change"]
     issues = [codec.load(row, Issue) for row in items if row["is"] == "issue"]
-    return Plan(
-        tuple(changes),
-        tuple(issues),
+    claims = [codec.load(row, Claim) for row in items if row["is"] == "claim"]
+    plan = Plan(tuple(changes), tuple(issues), claims=tuple(claims))
+    return evolve(
+        join([plan]),  # claims of different pages meet here
+        kept=0,
         header=codec.load(first, Header),
         complete=last["complete"],
+        as_of=datetime.fromisoformat(last["as_of"]) if "as_of" in last else None,
     )
 
 
 def _lines(plan: Plan) -> list[str]:
-    return [*map(item_line, plan.changes), *map(item_line, plan.issues)]
+    items = (plan.changes, plan.issues, plan.claims)
+    return [item_line(each) for group in items for each in group]
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -84,7 +84,7 @@ class Reader:
         self._store = store
         self._settings = settings
         self._pair = pair
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, datetime | None] = {}
         self.as_of: datetime | None = None
         self.token: str | None = None
         self.swept = False
@@ -119,8 +119,9 @@ class Reader:
                     flow = connector.page(Settlement, select, page.next)
                     coming = coming_next = self._ledger.start(flow)
                 yield from self._by_ids(ref.id for ref in page.touched)
-                self._remember(page.records)
-                yield Batch(page.records, page.issues, page.gone, True, page.next)
+                fresh = tuple(each for each in page.records if self._is_news(each))
+                self._remember(fresh)
+                yield Batch(fresh, page.issues, page.gone, True, page.next)
                 if coming_next is None:
                     return
             raise Fault(Code.LOOPING_PAGES, f"more than {PAGES_MAX} pages")
@@ -151,9 +152,18 @@ class Reader:
             connection = self._ledger.connector.connection
             yield Batch(gone=tuple(Ref(connection, INVOICE, each) for each in missing))
 
+    def _is_news(self, record: Settlement) -> bool:
+        """
+        Whether this state of a record was not read in this run already.
+
+        Pages overlap, and a record that changes meanwhile comes again.
+        """
+        stamp = record.changed_at
+        return stamp is None or self._seen.get(record.ref.id) != stamp
+
     def _remember(self, records: Iterable[Settlement]) -> None:
         for record in records:
-            self._seen[record.ref.id] = None
+            self._seen[record.ref.id] = record.changed_at
         while len(self._seen) > SEEN_MAX:
             del self._seen[next(iter(self._seen))]
 

@@ -22,7 +22,7 @@ from tieout.errors import Code, Fate, Fault, Severity
 from tieout.journal import Journal, about
 from tieout.models import Link, Ref, Settlement, fingerprint
 from tieout.money import Money
-from tieout.plan import Plan
+from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue
 from tieout.reading import Batch, Reader
@@ -117,23 +117,33 @@ class PaymentRun:
     trusting: bool = False
     tally: Tally = field(factory=Tally)
     unfinished: dict[str, Intent] = field(factory=dict)
+    """Intents whose outcome is not known, by ledger id: their records wait."""
+    pending: dict[str, Intent | None] = field(factory=dict)
+    """Ledger records that have something open, with their intent if they have one."""
+    choked: Exception | None = None
+    """What the caller's ``on_progress`` raised in the middle of a wave."""
 
     def recover(self) -> tuple[str, ...]:
         """Settle what earlier runs left; the ids of ledger records to look at again."""
         open_intents: Sequence[Intent]
         if self.journal is not None:
-            self.journal.recover(lambda changes: self.live.find(changes).records)
+            self.journal.recover(
+                lambda changes: self.live.find(changes).records,
+                parked=not self.trusting,
+            )
             open_intents = self.journal.unfinished()
         else:
             value = key_of(self.pair, self.verb)
             open_intents = self.store.find(Intent, "open", value, limit=100_000)
+        self.pending = {each.source.id: each for each in open_intents}
         self.unfinished = {
             each.source.id: each
             for each in open_intents
             if each.stage is not Stage.PLANNED
         }
-        again = [each.source.id for each in open_intents]
-        return (*again, *self._open_issues())
+        for source in self._open_issues():
+            self.pending.setdefault(source, None)
+        return tuple(self.pending)
 
     def _open_issues(self) -> Iterable[str]:
         """Held records that may go through now: the trouble was passing, or rules changed."""
@@ -166,6 +176,7 @@ class PaymentRun:
         told = [*batch.issues, *_gone(batch.gone, links)]
         rest, held = self._split(batch.records, links)
         billing, known, unreadable = self.reader.counterparts(rest, links)
+        known = evolve(known, claimed={**self._claims(), **known.claimed})
         today = self.clock.now().date()
         plan = settlements.plan(
             rest, billing, known, self.billing, self.settings, observed_on=today
@@ -173,6 +184,9 @@ class PaymentRun:
         plan = evolve(plan, issues=(*told, *_explained(plan.issues, unreadable)))
         for each in held:
             self._tell(each)
+        if self.journal is not None:
+            parked = [each for each in held if each.code is Code.PARKED]
+            self.journal.keep((), parked)
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if isinstance(self.adapter, DryAdapter):
@@ -182,6 +196,14 @@ class PaymentRun:
             self.tally.count("updated", len(plan.changes))
         else:
             self.carry(plan)
+
+    def _claims(self) -> dict[str, Link]:
+        """Billing records that a write of ours may have tied already, by id."""
+        return {
+            intent.target.id: Link(self.pair, intent.target, intent.source)
+            for intent in self.pending.values()
+            if intent is not None and intent.target is not None
+        }
 
     def _split(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -197,7 +219,9 @@ class PaymentRun:
                 continue
             agreed = settlements.basis(record, rules) if self.trusting else ""
             row = rows.get(record.ref.id)
-            if self.trusting and settlements.unchanged(
+            if record.ref.id in self.pending:
+                rest.append(record)
+            elif self.trusting and settlements.unchanged(
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
@@ -227,7 +251,7 @@ class PaymentRun:
             if not each.blocking and each.source:
                 notes.setdefault(each.source.id, []).append(each)
         blocking = [each for each in plan.issues if each.blocking]
-        keeps = settlements.keeping(plan, self.billing, self.settings)
+        keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self._tell(each)
@@ -254,10 +278,18 @@ class PaymentRun:
             for each in self.journal.settle(results, notes)
             if each.source
         }
+        unclear = [c.name for c, o in results if o.state is State.UNKNOWN]
+        # The run may meet such a record again in its listing: it waits there too.
+        for intent in self.store.get(Intent, unclear).values():
+            self.unfinished[intent.source.id] = intent
+            self.pending[intent.source.id] = intent
+        if self.choked is not None:
+            raise self.choked
         late = [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
         for change, outcome in results:
             if outcome.state is State.APPLIED:
-                self._written(change, notes.get(change.source.id, ()))
+                for note in notes.get(change.source.id, ()):
+                    self._tell(note)
             elif outcome.code is not Code.NOT_IN_TIME:
                 self._tell(held[change.source])
         for outcome in outcomes.values():
@@ -266,13 +298,17 @@ class PaymentRun:
                 raise fault
         return late
 
-    def _written(self, change: Change, notes: Sequence[Issue]) -> None:
+    def _written(self, change: Change) -> None:
+        """Count and tell a write at once; a caller who chokes on it loses no outcome."""
         self.tally.count("updated")
         self.tally.moved(change)
         green = Severity.GREEN
-        self._progress(change.number, "updated", green, change.reason, change.source)
-        for note in notes:
-            self._tell(note)
+        try:
+            self._progress(
+                change.number, "updated", green, change.reason, change.source
+            )
+        except Exception as error:  # noqa: BLE001 - of the caller's own callback
+            self.choked = self.choked or error
 
     def _applied(
         self, changes: Sequence[Change], deadline: datetime
@@ -280,9 +316,12 @@ class PaymentRun:
         """The outcome of each change; one that was not told is unknown."""
         found: dict[str, Outcome] = {}
         fault = Fault(Code.OUTCOME_UNKNOWN, "no outcome was told.", fate=Fate.UNCLEAR)
+        by_name = {change.name: change for change in changes}
         try:
             for outcome in self.live.apply(changes, deadline):
                 found[outcome.name] = outcome
+                if outcome.state is State.APPLIED and outcome.name in by_name:
+                    self._written(by_name[outcome.name])
         except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
             log.warning("the adapter raised %s", type(error).__name__)
             text = f"the adapter raised {type(error).__name__}."
@@ -298,6 +337,7 @@ class PaymentRun:
     def apply(self, plan: Plan) -> None:
         """Carry out a saved plan, as far as its records are still as they were."""
         assert self.journal is not None
+        plan = join([plan])
         for some in batches(plan.changes, CHECK_SIZE):
             self.check_stop()
             fresh, stale = self._fresh(some)
@@ -414,6 +454,9 @@ def _explained(issues: Iterable[Issue], unreadable: Sequence[Issue]) -> list[Iss
 
 
 def _waiting(record: Settlement, intent: Intent) -> Issue:
+    """The issue of a record about which an earlier write is not settled yet."""
+    if intent.stage is Stage.PARKED:
+        return issue(Code.PARKED, record)
     until = (
         f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC" if intent.not_before else "later"
     )

@@ -1168,6 +1168,11 @@ def test_messages_are_kept_with_resource_and_field() -> None:
             Answer.REFUSED,
             Code.NO_SUCH_RESOURCE,
         ),
+        (
+            Response(404, {"api-current-version": "2025.16"}, "<html>"),
+            Answer.SIGN_IN,
+            Code.NOT_REACHED,
+        ),
         (Response(404, {}, "<html>"), Answer.SIGN_IN, Code.NOT_REACHED),
         (Response(404, {}, ""), Answer.SIGN_IN, Code.NOT_REACHED),
         (Response(405, {}, ""), Answer.REFUSED, Code.UNKNOWN_ERROR),
@@ -1265,11 +1270,19 @@ def test_bad_keys_and_a_dead_host_are_told_apart() -> None:
     assert (found.reachable, found.signed_in) == (False, False)
     _, found = health(Response(401, {}, ""))
     assert (found.reachable, found.signed_in) == (True, False)
+    assert found.code is Code.SIGN_IN_REFUSED
     assert "client id" in found.notes[0]
     for position in range(3):
         answers = [ok(INFO), ok([]), ok([])][:position]
         _, found = health(*answers, Response(502, {}, ""))
         assert (found.reachable, found.ok) == (False, False)
+        assert found.code is Code.SERVER_ERROR
+
+
+@pytest.mark.parametrize("odd", [5, {"items": []}, [None], None])
+def test_a_listing_of_something_else_is_no_crash(odd: Any) -> None:
+    _, found = health(ok(INFO), ok(odd), ok([]))
+    assert found.notes == ()
 
 
 def test_an_empty_listing_hints_at_the_system_level() -> None:

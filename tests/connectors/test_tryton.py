@@ -270,12 +270,8 @@ def test_a_reversed_payment_counts_no_more() -> None:
 
 def test_after_unreconciling_the_invoice_is_owed_again() -> None:
     """amount_to_pay says 0, since the payment is still linked."""
-    row = invoice(payment_lines=[linked(line(48, "-100.00", MIDDLE))])
-    it = level(row)
+    it = level(invoice(payment_lines=[linked(line(48, "-100.00", MIDDLE))]))
     assert of(it.status, it.balance, it.paid, it.paid_on) == (Status.OPEN, 100, 0, None)
-    settled = level(row, linked_settles=True)
-    assert of(settled.status, settled.balance) == (Status.SETTLED, 0)
-    assert of(settled.paid, settled.paid_on) == (100, MIDDLE)
 
 
 def test_the_state_is_not_trusted_where_a_worker_sets_it() -> None:
@@ -813,7 +809,9 @@ def test_b157_no_secret_is_shown() -> None:
         assert secret not in text
 
 
-@pytest.mark.parametrize("url", ["books.example:8000", "ftp://b/", "http://me:pw@b/"])
+@pytest.mark.parametrize(
+    "url", ["books.example:8000", "ftp://b/", "http://me:pw@b/", "http://:pw@b/"]
+)
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         tryton(url=url)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from attrs import evolve, frozen
 
@@ -37,6 +37,7 @@ from tieout.capabilities import (
 )
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.connector import (
+    BY_STATUS,
     Books,
     Fields,
     Health,
@@ -44,7 +45,6 @@ from tieout.connector import (
     Resource,
     RestConnector,
     Rule,
-    batches,
     iso_day,
     iso_instant,
     judge,
@@ -65,98 +65,76 @@ from tieout.models import (
     clean_number,
 )
 from tieout.money import ZERO
-from tieout.wire import Answer, Flow, Request, Response, Verdict
+from tieout.wire import Answer, Flow, Request, Response
 
-API_HOSTS: Mapping[str, str] = {
-    **{
-        f"{area}.myconnectwise.net": f"api-{area}.myconnectwise.net"
-        for area in ("na", "eu", "au", "aus", "za")
-    },
-    "staging.connectwisedev.com": "api-staging.connectwisedev.com",
-}
-"""Where the hosted sites have their API; an installation of one's own has it itself."""
-
-FIXED_PATH = "v4_6_release/apis/3.0"
-"""Where an installation of one's own has it, whatever its version."""
+HOSTED = (".myconnectwise.net", ".connectwisedev.com")
+"""The vendor's own sites: their API has the site's host name with ``api-`` before it."""
 
 PAGE_SIZE_MAX = 1000
 """The vendor's own; it gives 25 where nothing is said."""
 
-CONDITIONS_LENGTH_MAX = 1500
-"""Encoded characters of one list of numbers; web servers cut addresses at about 2,000."""
-
 PAGES_MAX = 100
 """Of one invoice's payments or one batch of numbers: a hundred thousand rows."""
 
-INVOICE_TYPES: Mapping[str, type[Invoice | CreditNote]] = {
-    **dict.fromkeys(
-        ("Agreement", "DownPayment", "Miscellaneous", "Progress", "Standard"), Invoice
-    ),
-    "CreditMemo": CreditNote,
-}
+CONDITION_LENGTH_MAX = 1500
+"""Encoded characters of one list of values; web servers cut addresses at about 2,000."""
 
-RECORD_TYPES = {
-    "Customer": "CompanyFV",
-    "Invoice": "InvoiceFV",
-    "CreditNote": "InvoiceFV",
+INVOICES = "finance/invoices"
+BILLS, MEMOS = 'type!="CreditMemo"', 'type="CreditMemo"'
+INVOICE_TYPES: Mapping[str, RecordType] = {
+    "CreditMemo": CreditNote,
+    **dict.fromkeys(("Agreement", "DownPayment", "Miscellaneous"), Invoice),
+    **dict.fromkeys(("Progress", "Standard"), Invoice),
 }
-"""For addresses of pages. CompanyFV is documented; InvoiceFV is unverified."""
 
 DEEP_LINK = (
     "https://{host}/v4_6_release/services/system_io/router/openrecord.rails"
     "?locale=en_US&companyName={company}&recordType={type}&recid={id}"
 )
-
-ZONES = {
-    "UTC": "UTC",
-    "GMT Standard Time": "Europe/London",
-    "W. Europe Standard Time": "Europe/Berlin",
-    "South Africa Standard Time": "Africa/Johannesburg",
-    "Eastern Standard Time": "America/New_York",
-    "Central Standard Time": "America/Chicago",
-    "Mountain Standard Time": "America/Denver",
-    "Pacific Standard Time": "America/Los_Angeles",
-    "AUS Eastern Standard Time": "Australia/Sydney",
-    "New Zealand Standard Time": "Pacific/Auckland",
+RECORD_TYPES = {
+    "Customer": "CompanyFV",
+    **dict.fromkeys(("Invoice", "CreditNote"), "InvoiceFV"),  # unverified
 }
-"""Windows' names of the zones of the hosted areas; that they are used is unverified."""
+
+# Errors -------------------------------------------------------------------------------
+
+NOT_THE_API = "not the API"
+"""Our code for the answer of a web server in front of it."""
 
 _KEYS = "Check company id, public and private key and client id of the API member."
+_COMPANY = "Unknown company id: check the company id and the site."
 _ROLE = (
     "Give the API member's security role the module that is named, access to the GL and "
     "accounting interface, and a system level that covers the invoices' locations."
 )
-_ADDRESS = "No ConnectWise API answers there. Check the site, and the base address if it is set."
+_ADDRESS = "No ConnectWise API answers there. Check the site, or the base address."
+_FIELDS = (
+    "Correct the fields that are named; it is tried again when the record changes."
+)
+_TOTALS = "Look at the invoice's payments and credits in ConnectWise, then run again."
+_SEVERAL = "Delete by hand all but one of the named payments."
 _OURS = "This is a mistake of tieout: please report it with the text."
-_HTML = r"^\s*<"
+_STRANGER = "UserNotAuthenticated"
+_AGAIN = Answer.SIGN_IN
 
 RULES = (
-    Rule(Code.BAD_PAYLOAD, 200, text=_HTML, answer=Answer.UNCLEAR),
-    Rule(Code.BAD_PAYLOAD, 201, text=_HTML, answer=Answer.UNCLEAR),
-    Rule(
-        Code.SIGN_IN_REFUSED,
-        text=r"UserNotAuthenticated",
-        vendor_code="ConnectWiseApi",
-        remedy=_KEYS,
-        answer=Answer.SIGN_IN,
-    ),
-    Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEYS, answer=Answer.SIGN_IN),
+    Rule(Code.SIGN_IN_REFUSED, text=_STRANGER, remedy=_KEYS, answer=_AGAIN),
+    Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEYS, answer=_AGAIN),
     Rule(Code.PERMISSION_MISSING, 403, remedy=_ROLE),
+    # The code base moved: the session asks for it once and repeats.
+    Rule(Code.NOT_REACHED, 404, NOT_THE_API, remedy=_ADDRESS, answer=_AGAIN),
     Rule(Code.DUPLICATE_NUMBER, 400, "ObjectExists"),
-    Rule(
-        Code.UNKNOWN_ERROR, 400, text=r"String values should be enclosed", remedy=_OURS
-    ),
-    Rule(
-        Code.REFUSED,
-        400,
-        "InvalidObject",
-        remedy="Correct the fields that are named; it is tried again when the record changes.",
-    ),
+    Rule(Code.UNKNOWN_ERROR, 400, text="values should be enclosed", remedy=_OURS),
+    Rule(Code.REFUSED, 400, "InvalidObject", remedy=_FIELDS),
     Rule(Code.UNKNOWN_ERROR, 405, remedy=_OURS),
     Rule(Code.UNKNOWN_ERROR, 415, remedy=_OURS),
     Rule(Code.IN_USE, 409, remedy="It is in use in ConnectWise; close it there."),
+    # No other 4xx is worth repeating. A 5xx stays unclear, whatever its text says.
+    *(Rule(Code.UNKNOWN_ERROR, each) for each in {*range(400, 500)} - {*BY_STATUS}),
 )
-"""Errors by the vendor's codes; a 5xx is unclear, also where its text says "timeout"."""
+
+
+# Signing in ---------------------------------------------------------------------------
 
 
 class MemberKeys:
@@ -167,29 +145,12 @@ class MemberKeys:
     """
 
     def __init__(
-        self,
-        *,
-        site: str,
-        company: str,
-        public_key: str,
-        private_key: str,
-        client_id: str,
-        version: str,
-        base_url: str = "",
+        self, site: str, company: str, base_url: str, headers: Mapping[str, str]
     ) -> None:
-        member = f"{company}+{public_key}:{private_key}"
-        self._headers = (
-            ("Authorization", f"Basic {base64.b64encode(member.encode()).decode()}"),
-            ("clientId", client_id),
-            ("Accept", f"application/vnd.connectwise.com+json; version={version}"),
-        )
-        self._site = f"https://{site}"
-        self._base_url = base_url
-        self._api = f"https://{API_HOSTS.get(site, site)}"
+        self._site, self._base_url = f"https://{site}", base_url.rstrip("/")
+        self._api = f"https://api-{site}" if site.endswith(HOSTED) else self._site
         self._asks = f"{self._site}/login/companyinfo/{quote(company, safe='')}"
-
-    def __repr__(self) -> str:
-        return f"MemberKeys({self._site!r})"
+        self._headers = tuple(headers.items())
 
     def first(self) -> Grant:
         """Signed in where the base address is given, else to be discovered."""
@@ -199,197 +160,41 @@ class MemberKeys:
 
     def sign(self, request: Request, grant: Grant) -> Request:
         """With the member's keys; the question for the code base goes without."""
-        if request.url == self._asks:
-            return request
-        return evolve(request, headers=(*request.headers, *self._headers))
+        headers = () if request.url == self._asks else self._headers
+        return evolve(request, headers=(*request.headers, *headers))
 
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         """Ask the site for the company's code base."""
         if self._base_url:
             return grant
         response = yield Request("GET", self._asks)
-        verdict = judge(response, (), text=response.text().strip())
-        if verdict.answer is not Answer.OK:
-            fault = verdict.fault()
-            missing = fault.code is Code.NO_SUCH_RESOURCE
-            code = Code.NOT_REACHED if missing else fault.code
-            raise _unsent(code, fault.text, _ADDRESS if missing else "", fault.wait)
         try:
-            info = response.json()
+            base = f"{self._api}/{_code_base(response)}/apis/3.0"
         except Fault as fault:
-            raise _unsent(fault.code, fault.text, _ADDRESS) from fault
-        if info is None:
-            text = "the site does not know the company id"
-            remedy = "Unknown company id: check the company id and the site."
-            raise _unsent(Code.SIGN_IN_REFUSED, text, remedy)
-        base = info.get("Codebase") if isinstance(info, Mapping) else None
-        # It becomes a part of the address that the keys are sent to.
-        if not isinstance(base, str) or not re.fullmatch(r"\w+/?", base, re.ASCII):
-            text = "the company's information holds no code base"
-            raise _unsent(Code.BAD_PAYLOAD, text, _ADDRESS)
-        found = f"{self._api}/{base.rstrip('/')}/apis/3.0"
-        return grant.renewed({}, base_url=found)
+            # Whatever waits for the grant has certainly not been sent.
+            fault.fate = Fate.NOT_SENT
+            raise
+        return grant.renewed({}, base_url=base)
 
 
-def _unsent(
-    code: Code, text: str, remedy: str = "", wait: float | None = None
-) -> Fault:
-    # Whatever waits for the grant has certainly not been sent.
-    return Fault(code, text, remedy=remedy, fate=Fate.NOT_SENT, wait=wait)
+def _code_base(response: Response) -> str:
+    """Such as ``v2025_1``, out of the company's information."""
+    verdict = judge(response, (Rule(Code.NOT_REACHED, 404, remedy=_ADDRESS),))
+    if verdict.answer is not Answer.OK:
+        raise verdict.fault()
+    info = response.json()
+    if info is None:
+        text = "the site does not know the company id"
+        raise Fault(Code.SIGN_IN_REFUSED, text, remedy=_COMPANY)
+    # It becomes a part of the address that the keys are sent to.
+    told = str(_mapping(info).get("Codebase") or "")
+    found = re.fullmatch(r"(\w+)/?", told, re.ASCII)
+    if found is None:
+        raise Fault(Code.BAD_PAYLOAD, "no code base in the company's information")
+    return found[1]
 
 
-# Payment records ----------------------------------------------------------------------
-
-
-@frozen
-class Receipt:
-    """One payment record of an invoice; ``credit`` where it applies a credit memo."""
-
-    id: str
-    amount: Decimal
-    on: date | None
-    credit: bool
-
-    def seen(self) -> tuple[str, str, str]:
-        """What is compared to see whether somebody changed it."""
-        return self.id, f"{self.amount.normalize():f}", str(self.on or "")
-
-
-@frozen
-class Wanted:
-    """The one payment that an invoice should have; ``dated`` where the day matters."""
-
-    amount: Decimal
-    on: date | None
-    dated: bool
-
-    def met_by(self, cash: Sequence[Receipt]) -> bool:
-        """Whether these cash payments are it."""
-        if not self.amount:
-            return not cash
-        return len(cash) == 1 and not self.edits(cash[0])
-
-    def fields(self) -> dict[str, Any]:
-        """The fields of a new record."""
-        day = {"paymentDate": _stamp(self.on)} if self.on else {}
-        return {"amount": self.amount, **day}
-
-    def edits(self, held: Receipt) -> list[dict[str, Any]]:
-        """What has to change in a record: only the fields that differ."""
-        edits: list[dict[str, Any]] = []
-        if held.amount != self.amount:
-            edits.append({"op": "replace", "path": "amount", "value": self.amount})
-        if self.dated and held.on != self.on:
-            verb = "replace" if held.on else "add"
-            edits.append(
-                {"op": verb, "path": "paymentDate", "value": _stamp(self.on)}
-                if self.on
-                else {"op": "remove", "path": "paymentDate"}
-            )
-        return edits
-
-
-def _stamp(day: date) -> str:
-    return f"{day.isoformat()}T00:00:00Z"
-
-
-def _receipt(row: Fields, invoice: str, currency: str) -> Receipt:
-    owner, memo = row.child("invoice"), row.child("credit")
-    if owner is not None and owner.has("id") and owner.id("id") != invoice:
-        raise Fault(
-            Code.BAD_FIELD,
-            "the payment belongs to another invoice",
-            field=owner.path("id"),
-        )
-    return Receipt(
-        row.id("id"),
-        row.amount("amount", currency),
-        row.maybe("paymentDate", iso_day),
-        credit=memo is not None and bool(memo.raw.get("id")),
-    )
-
-
-def _sum(receipts: Sequence[Receipt]) -> Decimal:
-    return sum((each.amount for each in receipts), ZERO)
-
-
-def _fitting(
-    total: Decimal, balance: Decimal, cash: Decimal, credit: Decimal
-) -> dict[Part, Decimal]:
-    """The two parts, where they make the total; the sign of credits is unverified."""
-    for signed in (credit, abs(credit)):
-        if cash + signed + balance == total:
-            return {Part.CASH: cash, Part.CREDIT: signed}
-    raise Fault(
-        Code.TOTALS_DISAGREE,
-        f"total {total}, payments {cash}, credits {credit}, balance {balance}",
-        remedy="Look at the invoice's payments and credits in ConnectWise, then run again.",
-    )
-
-
-def _moved(before: Any, cash: Sequence[Receipt]) -> bool:
-    """Whether the cash payments are not those that the change was planned from."""
-    if not isinstance(before, Settlement):
-        return False
-    if before.carry is not None:
-        return sorted(each.seen() for each in cash) != sorted(before.carry)
-    # A plan that was saved holds ids and amount only; none were read where nothing was paid.
-    same = {each.id for each in cash} == set(before.receipts)
-    return not same and _sum(cash) != before.settled_by.get(Part.CASH, ZERO)
-
-
-# Asking -------------------------------------------------------------------------------
-
-_NUMBER_PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
-"""Others are asked for alone: one that is refused must not spoil a batch."""
-
-
-_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-
-
-def _literals(text: str) -> list[str]:
-    """
-    The spellings of a text in a condition; none where it holds both kinds of quotes.
-
-    Whether a backslash escapes is unverified: both spellings are tried.
-    """
-    mark = '"' if '"' not in text else "'"
-    if mark in text:
-        return []
-    doubled = text.replace("\\", "\\\\")
-    return [f"{mark}{each}{mark}" for each in dict.fromkeys((text, doubled))]
-
-
-def _groups(texts: Sequence[str], size: int) -> Iterator[list[str]]:
-    """Literals in lists of at most ``size`` that fit into an address."""
-    some: list[str] = []
-    length = 0
-    for text in texts:
-        literal = f'"{text}"'
-        cost = len(quote(literal, safe="")) + len("%2C")
-        if some and (len(some) == size or length + cost > CONDITIONS_LENGTH_MAX):
-            yield some
-            some, length = [], 0
-        some.append(literal)
-        length += cost
-    if some:
-        yield some
-
-
-def _moment(at: datetime) -> str:
-    return f"[{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}]"
-
-
-def _through(day: date) -> str:
-    return f"date<=[{day.isoformat()}T23:59:59Z]"
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _words(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+# The connector ------------------------------------------------------------------------
 
 
 class ConnectWise(RestConnector):
@@ -397,22 +202,16 @@ class ConnectWise(RestConnector):
     One company of ConnectWise Manage.
 
     ``site`` is the host that people sign in to, ``company`` their company id; the keys
-    are an API member's, ``client_id`` the integration's. ``base_url`` (up to ``/apis/3.0``)
-    replaces discovery; ``discover=False`` takes the fixed code base ``v4_6_release``. ``version`` pins the payload's version.
+    are an API member's, ``client_id`` the integration's. ``version`` pins the payload's
+    version. ``base_url`` (up to ``/apis/3.0``) replaces discovery.
 
     Facts that are unverified, each with the best guess as default:
 
+    - ``limits``: the vendor publishes none;
     - ``payment_fields``: what a new payment needs besides amount and date;
     - ``partial_payment_date``: whether a partial payment takes a date (the last receipt's);
-    - ``changed_field``: the name of the change time in conditions;
-    - ``open_condition``: how invoices on which something is owed are asked for;
-    - ``customer_field``: who owes, ``company`` or ``billToCompany``;
-    - ``customer_number``: the company's field with the ledger's number for it;
     - ``active_statuses``: company statuses that count as active (sites name their own);
-    - ``currency``: of invoices that name none; empty refuses them;
-    - ``zone``: of the books (IANA); else the server's, where its name is known;
-    - ``deep_link_template``, ``record_types``: addresses of pages for people;
-    - ``limits``: the vendor publishes none.
+    - ``deep_link_template``: the address of a record's page for people.
     """
 
     rules = RULES
@@ -426,7 +225,6 @@ class ConnectWise(RestConnector):
         client_id: str,
         site: str = "na.myconnectwise.net",
         version: str = "2025.16",
-        discover: bool = True,
         base_url: str = "",
         page_size: int = PAGE_SIZE_MAX,
         fetch_size: int = 50,
@@ -434,102 +232,71 @@ class ConnectWise(RestConnector):
         limits: tuple[Limit, ...] = (),
         payment_fields: Mapping[str, Any] | None = None,
         partial_payment_date: bool = True,
-        changed_field: str = "lastUpdated",
-        open_condition: str = "balance>0",
-        customer_field: str = "company",
-        customer_number: str = "accountNumber",
         active_statuses: Sequence[str] = ("Active",),
-        currency: str = "",
-        zone: str | None = None,
         deep_link_template: str = DEEP_LINK,
-        record_types: Mapping[str, str] = RECORD_TYPES,
     ) -> None:
         if not 1 <= page_size <= PAGE_SIZE_MAX or fetch_size < 1:
-            raise ConfigError(
-                f"page_size is 1 to {PAGE_SIZE_MAX}, fetch_size 1 or more"
-            )
+            raise ConfigError("page_size is 1 to 1000, fetch_size 1 or more")
         given = (company, public_key, private_key, client_id, version)
         if not all(re.fullmatch(r"[!-~]+", text) for text in given):
             raise ConfigError("company, keys, client_id and version are plain text")
-        self._host = _host(site)
-        self._company = company
-        if not base_url and not discover:
-            base_url = f"https://{API_HOSTS.get(self._host, self._host)}/{FIXED_PATH}"
+        self._host, self._company = _host(site), company
         self.connection = f"connectwise:{company.lower()}@{self._host}"
-        self.auth = MemberKeys(
-            site=self._host,
-            company=company,
-            public_key=public_key,
-            private_key=private_key,
-            client_id=client_id,
-            version=version,
-            base_url=base_url.rstrip("/"),
-        )
+        member = f"{company}+{public_key}:{private_key}".encode()
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(member).decode()}",
+            "clientId": client_id,
+            "Accept": f"application/vnd.connectwise.com+json; version={version}",
+        }
+        self.auth = MemberKeys(self._host, company, base_url, headers)
         self._page_size, self._fetch_size = page_size, fetch_size
         self._payment_fields = dict(payment_fields or {})
         self._partial_payment_date = partial_payment_date
-        self._changed_field, self._open_condition = changed_field, open_condition
-        self._customer_field = customer_field
-        self._active, self._currency, self._zone = set(active_statuses), currency, zone
-        self._template, self._record_types = deep_link_template, dict(record_types)
-        self.resources = self._resources(customer_number)
-        self.capabilities = self._able(limits, concurrency)
-
-    def _resources(self, customer_number: str) -> dict[RecordType, Resource[Any]]:
-        found: dict[RecordType, Resource[Any]] = {
-            Customer: Resource(
-                Customer,
-                "company/companies",
-                self._load_customer,
-                number_field=customer_number,
+        self._active, self._template = {"", *active_statuses}, deep_link_template
+        self.resources = {
+            kind: Resource[Any](
+                kind, path, load, number_field=number, parameters={"conditions": only}
+            )
+            for kind, path, number, load, only in (
+                (Customer, "company/companies", "accountNumber", self._customer, ""),
+                (Invoice, INVOICES, "invoiceNumber", self._invoice, BILLS),
+                (Settlement, INVOICES, "invoiceNumber", self._settlement, BILLS),
+                (CreditNote, INVOICES, "invoiceNumber", self._memo, MEMOS),
             )
         }
-        bill, memo = 'type!="CreditMemo"', 'type="CreditMemo"'
-        for kind, load, condition in (
-            (Invoice, self._load_bill, bill),
-            (Settlement, self._load_settlement, bill),
-            (CreditNote, self._load_memo, memo),
-        ):
-            found[kind] = Resource[Any](
-                kind,
-                "finance/invoices",
-                load,
-                number_field="invoiceNumber",
-                parameters={"conditions": condition},
-            )
-        return found
+        self.capabilities = self._able(limits, concurrency)
 
     def _able(self, limits: tuple[Limit, ...], concurrency: int) -> Capabilities:
-        sizes = Kind(page_size=self._page_size, fetch_size=self._fetch_size)
-        bills = evolve(
-            sizes,
-            selects=frozenset({Changed, Dated, Open, Everything}),
-            number_length=15,
+        companies = Kind(
+            selects=frozenset({Changed, Everything}),
+            page_size=self._page_size,
+            fetch_size=self._fetch_size,
+            stable_order=True,
         )
+        selects = frozenset({Changed, Dated, Open, Everything})
+        bills = evolve(companies, selects=selects, number_length=15)
+        levels = evolve(
+            bills,
+            verbs=frozenset({Verb.READ, Verb.UPDATE}),
+            writable=frozenset({"settled_by", "paid_on"}),
+            updates=Updates.SPARSE,
+        )
+        payments = Payments(
+            feeds=(Feed.STAMP,),
+            # Whether the invoice's stamp moves with its payments is unverified.
+            blind=frozenset(Blind),
+            parts=frozenset({Part.CASH, Part.CREDIT}),
+            paid_on=Basis.LAST_RECEIPT,
+            detail=Cost.CALL_EACH,
+            holds_date_alone=False,
+            holds_open_date=self._partial_payment_date,
+            owned_payment=True,
+        )
+        kinds = {Customer: companies, Invoice: bills, CreditNote: bills}
         return Capabilities(
-            system="ConnectWise",
-            kinds={
-                Customer: evolve(sizes, selects=frozenset({Changed, Everything})),
-                Invoice: bills,
-                CreditNote: bills,
-                Settlement: evolve(
-                    bills,
-                    verbs=frozenset({Verb.READ, Verb.UPDATE}),
-                    writable=frozenset({"settled_by", "paid_on"}),
-                    updates=Updates.SPARSE,
-                ),
-            },
-            payments=Payments(
-                feeds=(Feed.STAMP,),
-                # Whether the invoice's stamp moves with its payments is unverified.
-                blind=frozenset(Blind),
-                parts=frozenset({Part.CASH, Part.CREDIT}),
-                paid_on=Basis.LAST_RECEIPT,
-                detail=Cost.CALL_EACH,
-                holds_date_alone=False,
-                holds_open_date=self._partial_payment_date,
-                owned_payment=True,
-            ),
+            "ConnectWise",
+            {**kinds, Settlement: levels},
+            payments,
             limits=limits,
             concurrency=concurrency,
             invoices_per_payment=1,
@@ -537,69 +304,40 @@ class ConnectWise(RestConnector):
 
     def deep_link(self, ref: Ref) -> str:
         """The address of the record's page, by the template; "" where it has none."""
-        kind = self._record_types.get(ref.kind)
-        if not kind or not self._template:
+        if ref.kind not in RECORD_TYPES:
             return ""
-        return self._template.format(
-            host=self._host,
-            company=quote(self._company, safe=""),
-            type=quote(kind, safe=""),
-            id=quote(ref.id, safe=""),
-        )
-
-    # Reading --------------------------------------------------------------------------
+        company, own = (quote(text, safe="") for text in (self._company, ref.id))
+        names = {"host": self._host, "company": company, "id": own}
+        return self._template.format(**names, type=RECORD_TYPES[ref.kind])
 
     def check(self) -> Flow[Health]:
-        """Who answers, whether the keys are good, and each permission by its module."""
+        """Who answers, whether the keys are good, and what is not permitted."""
         missing: list[str] = []
-        info = yield from self._tried("system/info", "System (system/info)", missing)
-        if isinstance(info, Health):
-            return info
+        found: dict[str, Any] = {}
         # Asked one by one: each has a permission of its own.
-        seen = yield from self._tried(
-            "finance/invoices", "Finance: Invoicing (finance/invoices)", missing
-        )
-        if isinstance(seen, Health):
-            return seen
-        first = _mapping(seen[0]).get("id") if isinstance(seen, list) and seen else None
-        asked = [("company/companies", "Companies (company/companies)")]
-        if first is not None:
-            payments = f"finance/invoices/{quote(str(first), safe='')}/payments"
-            asked.append((payments, "Finance: payments of invoices"))
-        for path, module in asked:
-            answer = yield from self._tried(path, module, missing)
-            if isinstance(answer, Health):
-                return answer
-        zone = _words(_mapping(info).get("serverTimeZone"))
-        iana = zone if re.fullmatch(r"[A-Za-z]+/[\w/+-]+", zone, re.ASCII) else None
-        books = Books(
-            self.connection.partition(":")[2].partition("@")[0],
-            name=self._company,
-            zone=self._zone or ZONES.get(zone, iana),
-        )
+        paths = ["system/info", INVOICES, "company/companies"]
+        while paths:
+            path = paths.pop(0)
+            try:
+                response = yield from self.ask(Request("GET", path, {"pageSize": "1"}))
+                found[path] = response.json()
+            except Fault as fault:
+                if fault.code is not Code.PERMISSION_MISSING:
+                    reachable = fault.code is Code.SIGN_IN_REFUSED
+                    note = f"{fault.text} {fault.remedy}"
+                    return Health(reachable, False, code=fault.code, notes=(note,))
+                missing.append(path)
+            if path == INVOICES and isinstance(found.get(path), list):
+                paths += [_payments(str(each)) for each in _ids(found[path])]
+        zone = str(_mapping(found.get("system/info")).get("serverTimeZone"))
+        iana = re.fullmatch(r"UTC|[A-Za-z]+/[\w/+-]+", zone, re.ASCII)
+        name = self._company
+        books = Books(name.lower(), name, zone=zone if iana else None)
         hint = "no invoice is visible: the API member's system level may be too low"
-        notes = (hint,) if seen == [] else ()
-        return Health(
-            reachable=True,
-            signed_in=True,
-            missing=tuple(missing),
-            books=books,
-            notes=notes,
-        )
+        notes = (hint,) if found.get(INVOICES) == [] else ()
+        return Health(True, True, tuple(missing), books=books, notes=notes)
 
-    def _tried(self, path: str, module: str, missing: list[str]) -> Flow[Any]:
-        """The body; None and a name added where access is lacking; else what ails it."""
-        params = {} if path == "system/info" else {"pageSize": "1"}
-        try:
-            response = yield from self.ask(Request("GET", path, params))
-            return response.json()
-        except Fault as fault:
-            if fault.code is Code.PERMISSION_MISSING:
-                missing.append(module)
-                return None
-            refused = fault.code is Code.SIGN_IN_REFUSED
-            note = f"{fault.text} {fault.remedy}"
-            return Health(reachable=refused, signed_in=False, notes=(note,))
+    # Reading --------------------------------------------------------------------------
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -608,42 +346,65 @@ class ConnectWise(RestConnector):
         page = yield from super().page(kind, select, cursor)
         return (yield from self._detailed(page))
 
+    def list_request(
+        self, resource: Resource[Any], select: Select, cursor: str | None
+    ) -> Request:
+        """
+        The records behind the last one of the page before, by their ids.
+
+        Pages by number would lose a record where others come and go between two calls.
+        """
+        if type(select) not in self.capabilities.kind(resource.kind).selects:
+            text = f"{resource.kind.__name__} records cannot be selected so"
+            raise Fault(Code.NOT_ALLOWED, text)
+        behind = f"id>{cursor}" if cursor else ""
+        conditions = [resource.parameters["conditions"], *_selected(select), behind]
+        return self._query(resource, " and ".join(filter(None, conditions)))
+
+    def next_cursor(
+        self,
+        resource: Resource[Any],
+        response: Response,
+        rows: Sequence[Any],
+        cursor: str | None,
+    ) -> str | None:
+        """The last id, if there is more: by its link, or a full page without any link."""
+        full = len(rows) >= self._page_size and response.header("Link") is None
+        more = full or next_link(response) is not None
+        return str(max(_ids(rows), default=0)) if more else None
+
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Flow[Page[R]]:
         """The records of these ids and exactly these numbers."""
-        resource = self.resource(kind)
+        resource, size = self.resource(kind), self._fetch_size
         known = dict.fromkeys(each for each in ids if _ID.fullmatch(each))
-        # Stored as it was typed: asked for as given and as it is compared.
-        spelt = dict.fromkeys(
-            text for each in numbers for text in (each, clean_number(each)) if text
-        )
+        names = dict.fromkeys(each for each in map(clean_number, numbers) if each)
+        plain = [f'"{each}"' for each in names if _PLAIN.fullmatch(each)]
+        field = resource.number_field
         rows: list[Any] = []
         issues: list[Issue] = []
-        for some in batches(known, self._fetch_size):
-            rows += yield from self._every(resource, f"id in ({','.join(some)})")
-        plain = [text for text in spelt if _NUMBER_PLAIN.fullmatch(text)]
-        for group in _groups(plain, self._fetch_size):
-            condition = f"{resource.number_field} in ({','.join(group)})"
-            rows += yield from self._every(resource, condition)
-        for text in spelt:
-            if not _NUMBER_PLAIN.fullmatch(text):
-                odd = yield from self._odd(resource, text)
-                rows += odd or []
-                issues += [] if odd is not None else [_unaskable(text)]
-        names = {clean_number(each) for each in numbers}
-        asked = [r for r in rows if _asked(r, known, resource.number_field, names)]
-        unique = {
-            str(_mapping(row).get("id") or f"row {at}"): row
-            for at, row in enumerate(asked)
-        }
-        records, bad = self.load(resource, unique.values())
-        return (yield from self._detailed(Page(records, (*issues, *bad))))
+        for some in (*_lists("id", known, size), *_lists(field, plain, size)):
+            rows += yield from self._all(self._query(resource, some))
+        for name in (each for each in names if not _PLAIN.fullmatch(each)):
+            try:
+                some = f"{field}={_quoted(name)}"
+                rows += yield from self._all(self._query(resource, some))
+            except Fault as fault:
+                if fault.code.scope is Scope.CONNECTION:
+                    raise
+                text = f"ConnectWise cannot be asked for this number: {fault.text}"
+                issues.append(Issue(Code.NOT_ALLOWED, None, (name,), text=text))
+        asked = [row for row in rows if _asked(row, known, field, names)]
+        records, bad = self.load(resource, asked)
+        found = {record.ref.id: record for record in records}
+        issues = list(dict.fromkeys((*issues, *bad)))
+        return (yield from self._detailed(Page(tuple(found.values()), tuple(issues))))
 
-    def _every(self, resource: Resource[Any], condition: str) -> Flow[list[Any]]:
-        """All rows of a condition."""
-        params = {"conditions": condition, "pageSize": str(self._page_size)}
-        return (yield from self._all(Request("GET", resource.path, params)))
+    def _query(self, resource: Resource[Any], conditions: str) -> Request:
+        params = {"conditions": conditions} if conditions else {}
+        params |= {"orderBy": "id asc", "pageSize": str(self._page_size)}
+        return Request("GET", resource.path, params)
 
     def _all(self, request: Request) -> Flow[list[Any]]:
         """All rows behind a request, over the pages that it has."""
@@ -657,197 +418,113 @@ class ConnectWise(RestConnector):
             request = Request("GET", link)
         raise Fault(Code.LOOPING_PAGES, f"more than {PAGES_MAX} pages")
 
-    def _odd(self, resource: Resource[Any], text: str) -> Flow[list[Any] | None]:
-        """Rows of one number that may break a condition; None where it cannot be asked."""
-        rows: list[Any] | None = None
-        for literal in _literals(text):
-            try:
-                found = yield from self._every(
-                    resource, f"{resource.number_field}={literal}"
-                )
-                rows = [*(rows or []), *found]
-            except Fault as fault:
-                if (
-                    fault.fate is not Fate.REFUSED
-                    or fault.code.scope is not Scope.RECORD
-                ):
-                    raise
-        return rows
-
-    def list_request(
-        self, resource: Resource[Any], select: Select, cursor: str | None
-    ) -> Request:
-        """The next page's address as given, or conditions and the number of the page."""
-        if cursor is not None and not cursor.isdecimal():
-            return Request("GET", cursor)
-        if type(select) not in self.capabilities.kind(resource.kind).selects:
-            text = f"{resource.kind.__name__} records cannot be selected so"
-            raise Fault(Code.NOT_ALLOWED, text)
-        conditions = [*resource.parameters.values()]
-        order = "id asc"
-        match select:
-            case Changed(since):
-                conditions.append(f"{self._changed_field}>={_moment(since)}")
-                order = f"{self._changed_field} asc,id asc"
-            case Dated(first, last):
-                from_first = f"date>=[{first.isoformat()}T00:00:00Z]"
-                conditions += [from_first, _through(last)]
-            case Open(through):
-                conditions.append(self._open_condition)
-                conditions += [_through(through)] if through else []
-            case _:
-                pass
-        params = {"conditions": " and ".join(conditions)} if conditions else {}
-        params |= {"orderBy": order, "pageSize": str(self._page_size)}
-        return Request("GET", resource.path, params | {"page": cursor or "1"})
-
-    def next_cursor(
-        self,
-        resource: Resource[Any],
-        response: Response,
-        rows: Sequence[Any],
-        cursor: str | None,
-    ) -> str | None:
-        """The next link; a full page from which a proxy took the links is counted on."""
-        link = next_link(response)
-        counted = cursor is None or cursor.isdecimal()
-        full = len(rows) >= self._page_size and response.header("Link") is None
-        return str(int(cursor or 1) + 1) if link is None and counted and full else link
-
-    def _load_customer(self, row: Fields) -> Customer:
-        status, currency = row.child("status"), row.child("currency")
-        name = status.text("name") if status else ""
+    def _customer(self, row: Fields) -> Customer:
+        status, currency = _child(row, "status"), _child(row, "currency")
+        active = not row.flag("deletedFlag") and status.text("name") in self._active
         return Customer(
             Ref(self.connection, "Customer", row.id("id")),
             name=row.text("name"),
-            number=row.number(self.resources[Customer].number_field),
+            number=row.number("accountNumber"),
             email=row.text("invoiceToEmailAddress"),
-            currency=currency.text("currencyCode") if currency else "",
-            active=not row.flag("deletedFlag") and (not name or name in self._active),
+            currency=currency.text("currencyCode"),
+            active=active,
             **_changed(row),
         )
 
-    def _load_settlement(self, row: Fields) -> Settlement | None:
-        if row.choice("type", INVOICE_TYPES) is not Invoice:
-            return None
-        head = self._head(row, "Invoice")
-        told = {
-            part: row.maybe_amount(name, head["currency"])
-            for part, name in ((Part.CASH, "payments"), (Part.CREDIT, "credits"))
-        }
-        parts = {part: each for part, each in told.items() if each is not None}
-        total, balance = head["total"], row.amount("balance", head["currency"])
-        if len(parts) == len(told):
-            parts = _fitting(total, balance, parts[Part.CASH], parts[Part.CREDIT])
-        # A billing status says where the document is, not whether it is paid.
-        status = Status.SETTLED if balance <= 0 else Status.OPEN
-        on = row.maybe("date", iso_day)
-        return Settlement(
-            **head, balance=balance, status=status, on=on, settled_by=parts
-        )
-
-    def _load_bill(self, row: Fields) -> Invoice | None:
+    def _invoice(self, row: Fields) -> Invoice | None:
         if row.choice("type", INVOICE_TYPES) is not Invoice:
             return None
         head = self._head(row, "Invoice")
         status = _status(row, row.amount("balance", head["currency"]))
-        due = row.maybe("dueDate", iso_day)
-        return Invoice(**head, on=row.read("date", iso_day), status=status, due=due)
+        on, due = row.read("date", iso_day), row.maybe("dueDate", iso_day)
+        return Invoice(**head, status=status, on=on, due=due)
 
-    def _load_memo(self, row: Fields) -> CreditNote | None:
+    def _memo(self, row: Fields) -> CreditNote | None:
         if row.choice("type", INVOICE_TYPES) is not CreditNote:
             return None
         head = self._head(row, "CreditNote")
         # Whether a credit memo's own amounts are negative is unverified.
-        remaining = abs(row.amount("balance", head["currency"]))
-        return CreditNote(
-            **{**head, "total": abs(head["total"])},
-            on=row.read("date", iso_day),
-            status=_status(row, remaining),
-            remaining=remaining,
+        head["total"] = abs(head["total"])
+        rest = abs(row.amount("balance", head["currency"]))
+        status, on = _status(row, rest), row.read("date", iso_day)
+        return CreditNote(**head, status=status, on=on, remaining=rest)
+
+    def _settlement(self, row: Fields) -> Settlement | None:
+        """What the invoice itself says; `_detailed` adds what its payments say."""
+        if row.choice("type", INVOICE_TYPES) is not Invoice:
+            return None
+        head, on = self._head(row, "Invoice"), row.maybe("date", iso_day)
+        balance = row.amount("balance", head["currency"])
+        cash = row.maybe_amount("payments", head["currency"])
+        credit = row.maybe_amount("credits", head["currency"])
+        told = {Part.CASH: cash, Part.CREDIT: credit}
+        parts = {part: each for part, each in told.items() if each is not None}
+        if cash is not None and credit is not None:
+            parts = _parts(head["total"], balance, cash, [credit])
+        # A billing status says where the document is, not whether it is paid.
+        status = Status.SETTLED if balance <= 0 else Status.OPEN
+        return Settlement(
+            **head, balance=balance, status=status, on=on, settled_by=parts
         )
 
     def _head(self, row: Fields, kind: str) -> dict[str, Any]:
         """What all documents have in common, by the names of the records' fields."""
-        currency = self._currency_of(row)
-        owner = row.child(self._customer_field)
-        known = owner if owner is not None and owner.has("id") else None
+        owner = _child(row, "company")
+        customer = owner.id("id") if owner.has("id") else None
+        currency = _child(row, "currency").currency("currencyCode")
         return {
             "ref": Ref(self.connection, kind, row.id("id")),
             "number": row.number("invoiceNumber"),
             "currency": currency,
             "total": row.amount("total", currency),
-            "customer": known and Ref(self.connection, "Customer", known.id("id")),
+            "customer": customer and Ref(self.connection, "Customer", customer),
             **_changed(row),
         }
 
-    def _currency_of(self, row: Fields) -> str:
-        child = row.child("currency")
-        if child is not None and child.has("currencyCode"):
-            return child.currency("currencyCode")
-        if self._currency:
-            return self._currency
-        at = "currency.currencyCode"
-        raise Fault(Code.BAD_CURRENCY, f"{at} is missing", field=at)
-
-    # Payment records ------------------------------------------------------------------
-
     def _detailed(self, page: Page[R]) -> Flow[Page[R]]:
-        """The page with the payments behind its settlements, one call each."""
+        """The page with the payments behind its settlements."""
         records: list[Any] = []
         issues = [*page.issues]
         for record in page.records:
             if not isinstance(record, Settlement):
-                records.append(record)
-                continue
+                return page
             try:
                 records.append((yield from self._with_receipts(record)))
             except Fault as fault:
-                if fault.code.scope is not Scope.RECORD:
+                if fault.code.scope is Scope.CONNECTION:
                     raise
-                issues.append(_unread(record, fault))
+                numbers = (record.number,) if record.number else ()
+                words = fault.field, fault.text, fault.remedy
+                issues.append(Issue(fault.code, record.ref, numbers, *words))
         return evolve(page, records=tuple(records), issues=tuple(issues))
 
     def _with_receipts(self, record: Settlement) -> Flow[Settlement]:
-        """The settlement with its payments' ids and days; no call where nothing was paid."""
+        """With its payments' ids and days; no call where nothing was paid."""
         if record.settled_by.get(Part.CASH) == ZERO:
             return record
-        receipts = yield from self._receipts(record.ref.id, record.currency)
-        cash = [each for each in receipts if not each.credit]
-        paid = _sum(cash)
-        parts: Mapping[Part, Decimal] = record.settled_by
-        if parts.get(Part.CASH) != paid:
-            credit = _sum([each for each in receipts if each.credit])
-            parts = _fitting(record.total, record.balance, paid, credit)
-        last_on = max((each.on for each in cash if each.on), default=None)
+        cash, credit = yield from self._receipts(record)
+        told = [credit, record.settled_by.get(Part.CREDIT, credit)]
+        last_on = _last_on(cash)
         paid_on = last_on if record.status is Status.SETTLED else None
         return evolve(
             record,
-            settled_by=parts,
+            settled_by=_parts(record.total, record.balance, _sum(cash), told),
             receipts=tuple(each.id for each in cash),
             last_on=last_on,
             paid_on=paid_on,
             basis=Basis.LAST_RECEIPT if paid_on else None,
-            carry=tuple(each.seen() for each in cash),
         )
 
-    def _receipts(self, invoice: str, currency: str) -> Flow[list[Receipt]]:
-        params = {"pageSize": str(self._page_size)}
-        rows = yield from self._all(Request("GET", _payments(invoice), params))
-        return [
-            _receipt(Fields(row, f"payments[{at}]"), invoice, currency)
+    def _receipts(self, invoice: Settlement) -> Flow[tuple[list[Receipt], Decimal]]:
+        """Its cash payments, and the sum of those that apply a credit memo."""
+        path, size = _payments(invoice.ref.id), str(self._page_size)
+        rows = yield from self._all(Request("GET", path, {"pageSize": size}))
+        found = [
+            _receipt(Fields(row, f"payments[{at}]"), invoice)
             for at, row in enumerate(rows)
         ]
-
-    def _cash(self, change: Change, after: Settlement) -> Flow[list[Receipt]]:
-        """The cash payments as they are now; those of credit memos are left alone."""
-        try:
-            receipts = yield from self._receipts(after.ref.id, after.currency)
-        except Fault as fault:
-            if fault.code is not Code.NO_SUCH_RESOURCE:
-                raise
-            raise Fault(Code.VANISHED, fault.text) from fault
-        return [each for each in receipts if not each.credit]
+        cash = [each for each in found if not each.credit]
+        return cash, _sum(found) - _sum(cash)
 
     # Writing --------------------------------------------------------------------------
 
@@ -856,106 +533,61 @@ class ConnectWise(RestConnector):
         after = change.after
         if change.action is not Action.UPDATE or not isinstance(after, Settlement):
             return (yield from super().write_one(change))
-        after = evolve(after, ref=change.target or after.ref)
-        wanted = self._wanted(after)
-        cash = yield from self._cash(change, after)
-        if wanted.met_by(cash):
-            return Outcome.applied(change, owned=tuple(each.id for each in cash))
-        request = self._effect(change, after, wanted, cash)
-        response = yield from self._sent(request)
-        if request.method == "DELETE":
-            return Outcome.applied(change)
-        echo = _echo(response, after)
-        if echo is not None and wanted.met_by([echo]):
-            return Outcome.applied(change, owned=(echo.id,))
-        return (yield from self._read_back(change, after, wanted))
-
-    def _wanted(self, after: Settlement) -> Wanted:
-        if after.paid < 0:
-            text = f"a payment of {after.paid} {after.currency} cannot be kept"
-            raise Fault(Code.NOT_ALLOWED, text)
-        day = after.paid_on or (after.last_on if self._partial_payment_date else None)
-        dated = day is not None or not self._partial_payment_date
-        return Wanted(after.paid, day, dated=dated)
-
-    def _effect(
-        self,
-        change: Change,
-        after: Settlement,
-        wanted: Wanted,
-        cash: Sequence[Receipt],
-    ) -> Request:
-        """The one request that brings it about; refuses what is not ours to change."""
-        if _moved(change.before, cash):
-            raise Fault(Code.STALE_VERSION, "its payments changed since they were read")
-        foreign = [each.id for each in cash if each.id not in change.owned]
-        if len(cash) > 1 or (foreign and not change.take_over):
-            named = ", ".join(each.id for each in cash)
-            text = (
-                f"invoice {after.ref.id} holds payment {named}, not one of ours alone"
-            )
-            remedy = "Delete by hand all but one of the named payments." * (
-                len(cash) > 1
-            )
-            raise Fault(Code.PAID_ON_BOTH_SIDES, text, remedy=remedy)
-        path = _payments(after.ref.id)
-        if not cash:
-            fields = {**self._payment_fields, **wanted.fields()}
-            return Request("POST", path, json=fields, effect=True)
-        path = f"{path}/{quote(cash[0].id, safe='')}"
-        if not wanted.amount:
-            return Request("DELETE", path, effect=True)
-        return Request("PATCH", path, json=wanted.edits(cash[0]), effect=True)
-
-    def _sent(self, request: Request) -> Flow[Response]:
+        invoice = evolve(after, ref=change.target or after.ref)
+        wanted = self._wanted(invoice)
         try:
-            return (yield from self.ask(request))
+            cash, _ = yield from self._receipts(invoice)
+            if not _met(wanted, cash):
+                _guard(change, cash)
+                cash = yield from self._put(invoice, wanted, cash)
         except Fault as fault:
-            if fault.code is not Code.NO_SUCH_RESOURCE:
-                raise
-            if request.method == "DELETE":
-                return Response(204)  # somebody was faster; it is gone all the same
-            created = request.method == "POST"
-            code = Code.VANISHED if created else Code.STALE_VERSION
-            raise Fault(code, fault.text) from fault
+            if fault.code is Code.NO_SUCH_RESOURCE:
+                raise Fault(Code.VANISHED, fault.text) from fault
+            raise
+        return _outcome(change, invoice, wanted, cash)
 
-    def _read_back(
-        self, change: Change, after: Settlement, wanted: Wanted
-    ) -> Flow[Outcome]:
-        """What an answer that did not confirm the payment left behind."""
-        cash = yield from self._cash(change, after)
-        done = Outcome.applied(change, owned=tuple(each.id for each in cash))
-        if wanted.met_by(cash):
-            return done
-        held = ", ".join(" ".join(each.seen()) for each in cash) or "none"
-        text = f"{wanted.amount} of {wanted.on} was sent, payments there: {held}"
-        short = wanted.amount - _sum(cash)
-        if len(cash) == 1 and short > 0:
-            text = f"{short} {after.currency} was not applied: {text}"
-            return evolve(done, notes=(Code.UNAPPLIED_CREDIT,), text=text)
-        # Kept as unknown, with what is ours named: it is looked at before a next try.
-        return evolve(done, state=State.UNKNOWN, code=Code.UNKNOWN_ERROR, text=text)
+    def _wanted(self, after: Settlement) -> dict[str, Any]:
+        """The fields of the one payment; the date is left alone where none is told."""
+        if after.paid < 0:
+            raise Fault(Code.NOT_ALLOWED, f"a payment of {after.paid} cannot be kept")
+        partial = self._partial_payment_date
+        day = after.paid_on or (after.last_on if partial else None)
+        dated = {"paymentDate": _stamp(day)} if day or not partial else {}
+        return {"amount": after.paid, **dated}
+
+    def _put(
+        self, invoice: Settlement, wanted: Mapping[str, Any], cash: Sequence[Receipt]
+    ) -> Flow[list[Receipt]]:
+        """The one request that brings it about; the payments that it left."""
+        path, new = _payments(invoice.ref.id), {n: v for n, v in wanted.items() if v}
+        request = Request(
+            "POST", path, json={**self._payment_fields, **new}, effect=True
+        )
+        if cash:
+            path, edits = f"{path}/{quote(cash[0].id, safe='')}", cash[0].edits(wanted)
+            request = Request("PATCH", path, json=edits, effect=True)
+            if not wanted["amount"]:
+                request = Request("DELETE", path, effect=True)
+        try:
+            response = yield from self.ask(request)
+        except Fault as fault:
+            match fault.code, request.method:
+                case Code.NO_SUCH_RESOURCE, "DELETE":
+                    return []  # somebody was faster; it is gone all the same
+                case Code.NO_SUCH_RESOURCE, "PATCH":
+                    raise Fault(Code.STALE_VERSION, fault.text) from fault
+            raise
+        if request.method == "DELETE" and not response.body:
+            return []
+        try:
+            echo = [_receipt(Fields(response.json()), invoice)]
+        except Fault:
+            echo = []
+        if not echo or not _met(wanted, echo):
+            echo, _ = yield from self._receipts(invoice)
+        return echo
 
     # Answers --------------------------------------------------------------------------
-
-    def suspicious(self, response: Response) -> bool:
-        """A page for people where data was asked for is no answer."""
-        return response.body.lstrip()[:1] == b"<"
-
-    def judge(self, response: Response) -> Verdict:
-        """
-        By the rules. A 404 that is not the API's own means that the code base moved: the
-        session asks for it once and repeats. Every other 4xx is a refusal.
-        """
-        if response.status == 404 and not _of_the_api(response):  # noqa: PLR2004 - HTTP
-            _, text = self.explain(response)
-            said = text or "HTTP 404"
-            return Verdict(Answer.SIGN_IN, Code.NOT_REACHED, said, _ADDRESS)
-        verdict = super().judge(response)
-        unclear = (
-            verdict.answer is Answer.UNCLEAR and verdict.code is Code.UNKNOWN_ERROR
-        )
-        return evolve(verdict, answer=Answer.REFUSED) if unclear else verdict
 
     def explain(self, response: Response) -> tuple[str, str]:
         """The most telling code, and every message with its resource and field."""
@@ -963,95 +595,219 @@ class ConnectWise(RestConnector):
             body = _mapping(response.json())
         except Fault:
             body = {}
-        rows = body.get("errors")
-        errors = [_mapping(row) for row in rows] if isinstance(rows, list) else []
-        codes = [_words(each.get("code")) for each in (*errors, body)]
-        known = {rule.vendor_code for rule in self.rules if rule.vendor_code}
-        code = next((each for each in codes if each in known), codes[0])
-        said = [_words(body.get("message")), *map(_complaint, errors)]
-        text = "; ".join(each for each in said if each) or response.text().strip()
+        errors = body.get("errors")
+        parts = [body, *map(_mapping, errors if isinstance(errors, list) else [])]
+        codes = [str(each.get("code") or "") for each in parts]
+        code = "ObjectExists" if "ObjectExists" in codes else codes[0]
+        said = "; ".join(filter(None, map(_complaint, parts)))
+        text = said or response.text().strip()
+        signed = response.header("api-current-version") is not None
+        if not code and (text.startswith("<") or not signed):
+            code = NOT_THE_API
         request_id = response.header("x-cw-request-id")
         return code, f"{text} (request {request_id})" if request_id else text
 
 
-def _host(site: str) -> str:
-    """The host of a site, whichever way it was written."""
-    named = site.strip().lower()
-    host = urlsplit(named if "://" in named else f"https://{named}").netloc
-    if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]+)?", host, re.ASCII):
-        raise ConfigError("site is the host name that people sign in to")
-    return next((ui for ui, api in API_HOSTS.items() if api == host), host)
+# Payments -----------------------------------------------------------------------------
 
 
-def _of_the_api(response: Response) -> bool:
-    """Whether the API itself answered, and not a web server in front of it."""
-    if response.header("api-current-version") is not None:
+@frozen
+class Receipt:
+    """One payment record of an invoice; ``credit`` where it applies a credit memo."""
+
+    id: str
+    amount: Decimal
+    on: date | None
+    credit: bool
+
+    def edits(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What has to change in it: only the fields that differ."""
+        has = {"amount": self.amount, "paymentDate": _stamp(self.on)}
+        return [
+            {"op": "remove", "path": name}
+            if value is None
+            else {"op": "replace" if has[name] else "add", "path": name, "value": value}
+            for name, value in wanted.items()
+            if value != has[name]
+        ]
+
+
+def _receipt(row: Fields, invoice: Settlement) -> Receipt:
+    owner, memo = _child(row, "invoice"), _child(row, "credit")
+    if owner.has("id") and owner.id("id") != invoice.ref.id:
+        at = owner.path("id")
+        raise Fault(Code.BAD_FIELD, "the payment belongs to another invoice", field=at)
+    amount = row.amount("amount", invoice.currency)
+    on = row.maybe("paymentDate", iso_day)
+    return Receipt(row.id("id"), amount, on, credit=bool(memo.raw.get("id")))
+
+
+def _sum(receipts: Iterable[Receipt]) -> Decimal:
+    return sum((each.amount for each in receipts), ZERO)
+
+
+def _last_on(receipts: Iterable[Receipt]) -> date | None:
+    return max((each.on for each in receipts if each.on), default=None)
+
+
+def _stamp(day: date | None) -> str | None:
+    return f"{day}T00:00:00Z" if day else None
+
+
+def _parts(
+    total: Decimal, balance: Decimal, cash: Decimal, told: Sequence[Decimal]
+) -> dict[Part, Decimal]:
+    """Cash, and that of the credits that makes the total; their sign is unverified."""
+    credit = total - balance - cash
+    if credit not in {*told, *map(abs, told)}:
+        said = " or ".join(map(str, told))
+        text = f"total {total}, payments {cash}, credits {said}, balance {balance}"
+        raise Fault(Code.TOTALS_DISAGREE, text, remedy=_TOTALS)
+    return {Part.CASH: cash, Part.CREDIT: credit}
+
+
+def _met(wanted: Mapping[str, Any], cash: Sequence[Receipt]) -> bool:
+    """Whether these payments are the one that is wanted."""
+    if not wanted["amount"]:
+        return not cash
+    return len(cash) == 1 and not cash[0].edits(wanted)
+
+
+def _guard(change: Change, cash: Sequence[Receipt]) -> None:
+    """Refuse what changed since the change was planned, and what is not ours to change."""
+    ids, before = [each.id for each in cash], change.before
+    if isinstance(before, Settlement):
+        was = set(before.receipts), before.last_on
+        # None were read where nothing was paid.
+        other = before.receipts and was != (set(ids), _last_on(cash))
+        if other or _sum(cash) != before.paid:
+            text = "its payments changed since they were read"
+            raise Fault(Code.STALE_VERSION, text)
+    if len(cash) > 1 or not (change.take_over or {*ids} <= {*change.owned}):
+        text = f"the invoice holds payment {', '.join(ids)}, not one of ours alone"
+        remedy = _SEVERAL if len(cash) > 1 else ""
+        raise Fault(Code.PAID_ON_BOTH_SIDES, text, remedy=remedy)
+
+
+def _outcome(
+    change: Change,
+    invoice: Settlement,
+    wanted: Mapping[str, Any],
+    cash: Sequence[Receipt],
+) -> Outcome:
+    """What the payments that are there in the end say of the change."""
+    done = Outcome.applied(change, owned=tuple(each.id for each in cash))
+    if _met(wanted, cash):
+        return done
+    held = ", ".join(f"{each.id}: {each.amount} of {each.on}" for each in cash)
+    sent = f"{wanted['amount']} of {wanted.get('paymentDate')}"
+    text = f"{sent} was sent, payments there: {held or 'none'}"
+    short = wanted["amount"] - _sum(cash)
+    if len(cash) == 1 and short > 0:
+        text = f"{short} {invoice.currency} was not applied: {text}"
+        return evolve(done, notes=(Code.UNAPPLIED_CREDIT,), text=text)
+    # Kept as unknown, with what is ours named: it is looked at before a next try.
+    return evolve(done, state=State.UNKNOWN, code=Code.UNKNOWN_ERROR, text=text)
+
+
+# Conditions ---------------------------------------------------------------------------
+
+_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+_PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
+"""Other numbers are asked for alone: one that is refused must not spoil a batch."""
+
+
+def _quoted(text: str) -> str:
+    """In the quotes that it does not hold; how to escape is not documented."""
+    mark = "'" if '"' in text else '"'
+    if mark in text or "\\" in text:
+        raise Fault(Code.NOT_ALLOWED, "both kinds of quotes, or a backslash")
+    return f"{mark}{text}{mark}"
+
+
+def _lists(name: str, literals: Iterable[str], size: int) -> Iterator[str]:
+    """Conditions for at most ``size`` values each that fit into an address."""
+    some: list[str] = []
+    for literal in literals:
+        length = len(quote(",".join([*some, literal]), safe=""))
+        if some and (len(some) == size or length > CONDITION_LENGTH_MAX):
+            yield f"{name} in ({','.join(some)})"
+            some = []
+        some.append(literal)
+    if some:
+        yield f"{name} in ({','.join(some)})"
+
+
+def _selected(select: Select) -> list[str]:
+    match select:
+        case Changed(since):
+            return [f"lastUpdated>=[{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}]"]
+        case Dated(first, last):
+            return [f"date>=[{first}T00:00:00Z]", f"date<=[{last}T23:59:59Z]"]
+        case Open(through):
+            return ["balance>0", *([f"date<=[{through}T23:59:59Z]"] if through else [])]
+        case _:
+            return []
+
+
+def _asked(
+    row: Any, ids: Container[str], number_field: str, numbers: Container[str]
+) -> bool:
+    """Whether a row is of what was asked for: the vendor compares without case."""
+    if not isinstance(row, Mapping):
         return True
-    try:
-        return "code" in _mapping(response.json())
-    except Fault:
-        return False
-
-
-def _complaint(error: Mapping[str, Any]) -> str:
-    names = [_words(error.get(name)) for name in ("resource", "field")]
-    at = ".".join(name for name in names if name)
-    said = _words(error.get("message")) or _words(error.get("code"))
-    return f"{at}: {said}" if at and said else said or at
+    number = clean_number(str(row.get(number_field) or ""))
+    return number in numbers or str(row.get("id")) in ids
 
 
 def _payments(invoice: str) -> str:
-    return f"finance/invoices/{quote(invoice, safe='')}/payments"
+    return f"{INVOICES}/{quote(invoice, safe='')}/payments"
 
 
-def _echo(response: Response, after: Settlement) -> Receipt | None:
-    """The payment in the answer to a write, or None where it does not tell."""
-    try:
-        return _receipt(Fields(response.json()), after.ref.id, after.currency)
-    except Fault:
-        return None
+def _host(site: str) -> str:
+    """The host of a site, whichever way it was written."""
+    host = site.strip().lower().removeprefix("https://").partition("/")[0]
+    if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]+)?", host, re.ASCII):
+        raise ConfigError("site is the host name that people sign in to")
+    return host.removeprefix("api-") if host.endswith(HOSTED) else host
+
+
+# Fields -------------------------------------------------------------------------------
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _child(row: Fields, name: str) -> Fields:
+    """The record inside; an empty one where it is missing."""
+    return row.child(name) or Fields({}, row.path(name))
+
+
+def _ids(rows: Sequence[Any]) -> list[int]:
+    found = [str(_mapping(each).get("id")) for each in rows]
+    return [int(each) for each in found if _ID.fullmatch(each)]
 
 
 def _changed(row: Fields) -> dict[str, Any]:
     """Change time and version; the vendor's times are UTC."""
-    info = row.child("_info") or Fields({})
+    info = _child(row, "_info")
     at = info.maybe("lastUpdated", lambda text: iso_instant(text, naive_is_utc=True))
     return {"changed_at": at, "version": info.text("lastUpdated")}
 
 
 def _status(row: Fields, rest: Decimal) -> Status:
     """A document is final once its billing status is a closed one."""
-    status = row.child("status")
-    if status is None or not status.has("isClosed"):
-        at = "status.isClosed"
+    status = _child(row, "status")
+    if not status.has("isClosed"):
+        at = status.path("isClosed")
         raise Fault(Code.UNKNOWN_STATUS, f"{at} is missing", field=at)
     if not status.flag("isClosed"):
         return Status.DRAFT
     return Status.OPEN if rest > 0 else Status.SETTLED
 
 
-def _asked(
-    row: Any, ids: Mapping[str, None], number_field: str, numbers: set[str]
-) -> bool:
-    """Whether a row is of what was asked for: the vendor compares without case."""
-    if not isinstance(row, Mapping):
-        return True
-    number = row.get(number_field)
-    named = number is not None and clean_number(str(number)) in numbers
-    return named or str(row.get("id")) in ids
-
-
-def _unread(record: Settlement, fault: Fault) -> Issue:
-    return Issue(
-        fault.code,
-        record.ref,
-        numbers=(record.number,) if record.number else (),
-        field=fault.field,
-        text=fault.text,
-        remedy=fault.remedy,
-    )
-
-
-def _unaskable(number: str) -> Issue:
-    text = "ConnectWise cannot be asked for a number with these characters."
-    return Issue(Code.NOT_ALLOWED, None, (clean_number(number),), text=text)
+def _complaint(error: Mapping[str, Any]) -> str:
+    at = ".".join(str(error[name]) for name in ("resource", "field") if error.get(name))
+    said = str(error.get("message") or error.get("code") or "")
+    return ": ".join(filter(None, (at, said)))

@@ -11,19 +11,31 @@ same calls bring the same of 7.0 was observed too. What was not is called unveri
 
 from __future__ import annotations
 
-import base64
+import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from tieout import capabilities as caps
 from tieout.auth import Grant
-from tieout.capabilities import Capabilities, Changed, Dated, Feed, Kind, Open, Select
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Dated,
+    Everything,
+    Feed,
+    Kind,
+    Open,
+    Payments,
+    Select,
+)
 from tieout.connector import (
     Books,
     Fields,
@@ -52,17 +64,10 @@ from tieout.models import (
     settled_day,
 )
 from tieout.money import ZERO, parse_amount
-from tieout.wire import (
-    NUMBER_LENGTH_MAX,
-    Answer,
-    Flow,
-    Request,
-    Response,
-    Verdict,
-    read_json,
-    write_json,
-)
+from tieout.wire import Answer, Flow, Request, Response, Verdict, read_json, write_json
 
+T = TypeVar("T")
+Dialect = Literal["8.2", "7.0", ""]
 PaidDate = Literal["applied", "last"]
 
 INFLATED_MAX = 64 * 2**20
@@ -73,6 +78,14 @@ ID_MAX = 2**31 - 1
 
 LOCK_SECONDS = 300.0
 """How long a login stays locked after five wrong passwords, as Tryton is delivered."""
+
+STATES = {
+    "draft": Status.DRAFT,
+    "validated": Status.DRAFT,
+    "posted": Status.OPEN,
+    "paid": Status.SETTLED,
+    "cancelled": Status.VOID,
+}
 
 JOURNALS: Mapping[str, Part] = {
     "cash": Part.CASH,
@@ -86,119 +99,90 @@ module account_statement and was not observed.)"""
 PAYING_MODELS = ("account.payment", "account.statement")
 """What the origin of a payment's move starts with besides the invoice itself (unverified)."""
 
+_MODULE = "Tryton does not know what is named: activate the module account_invoice."
+_DATABASE = "Check the name of the database, and dialect= (the server's version)."
+_SLOW = "The request ran into Tryton's time limit: use a smaller page_size."
+_GROUP = "Put the user into the group 'Accounting' (7.0: 'Account') and allow it the company."
+_CONFIRM = "Tryton asks for a confirmation: do this step by hand and confirm it there."
+_DENIED = "not allowed to (access|search|execute)"
+_BUSY = "database is locked|could not serialize|deadlock"
+
 # Messages are in the language of the context; only the types of errors are relied on,
 # and English texts where they say more.
 RULES = (
-    Rule(
-        Code.PERMISSION_MISSING,
-        status=403,
-        remedy="Tryton does not know the method: activate the module account_invoice.",
-    ),
-    *(
-        Rule(
-            Code.NO_SUCH_RESOURCE,
-            status=status,
-            remedy="Check the name of the database, and dialect= (the server's version).",
-        )
-        for status in (404, 405)
-    ),
-    Rule(
-        Code.SERVER_ERROR,
-        status=504,
-        remedy="The request ran into Tryton's time limit: use a smaller page_size.",
-        answer=Answer.UNCLEAR,
-    ),
-    Rule(
-        Code.PERMISSION_MISSING,
-        vendor_code="lookup",
-        remedy="Tryton does not know the model or field that is named: activate the module account_invoice.",
-    ),
+    Rule(Code.BAD_PAYLOAD, text=r"^HTTP 2\d\d$", answer=Answer.UNCLEAR),
+    Rule(Code.PERMISSION_MISSING, 403, remedy=_MODULE),
+    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_DATABASE),
+    Rule(Code.NO_SUCH_RESOURCE, 405, remedy=_DATABASE),
+    Rule(Code.SERVER_ERROR, 504, remedy=_SLOW, answer=Answer.UNCLEAR),
+    Rule(Code.PERMISSION_MISSING, vendor_code="lookup", remedy=_MODULE),
     Rule(Code.SIGN_IN_REFUSED, vendor_code="LoginException"),
     Rule(Code.STALE_VERSION, vendor_code="ConcurrencyException"),
-    Rule(
-        Code.PERMISSION_MISSING,
-        vendor_code="UserError",
-        text=r"not allowed to (access|search|execute)",
-        remedy="Put the user into the group 'Accounting' (7.0: 'Account') and allow it the company.",
-    ),
+    Rule(Code.PERMISSION_MISSING, None, "UserError", _DENIED, _GROUP),
     Rule(Code.NO_SUCH_RESOURCE, vendor_code="UserError", text="that don't exist"),
     Rule(Code.REFUSED, vendor_code="UserError"),
-    Rule(
-        Code.REFUSED,
-        vendor_code="UserWarning",
-        remedy="Tryton asks for a confirmation: do this step by hand and accept its warning.",
-    ),
-    Rule(
-        Code.SERVER_ERROR,
-        status=200,
-        text="database is locked|could not serialize|deadlock",
-        answer=Answer.UNCLEAR,
-    ),
-    Rule(Code.UNKNOWN_ERROR, status=200, text="."),
+    Rule(Code.REFUSED, vendor_code="UserWarning", remedy=_CONFIRM),
+    Rule(Code.SERVER_ERROR, 200, text=_BUSY, answer=Answer.UNCLEAR),
+    Rule(Code.UNKNOWN_ERROR, 200, text="."),
 )
 
-SIGN_IN_RULES = (
-    Rule(Code.SIGN_IN_REFUSED, status=401),
-    Rule(Code.LOCKED_OUT, status=429),
-    *RULES,
-)
+SIGN_IN_RULES = (Rule(Code.SIGN_IN_REFUSED, 401), Rule(Code.LOCKED_OUT, 429), *RULES)
 """While signing in, 401 is final: five wrong passwords lock the login."""
 
-AMOUNT_FIELDS = ("date", "debit", "credit", "amount_second_currency", "second_currency")
-LINE_FIELDS = (*AMOUNT_FIELDS, "move.origin", "move.journal.type")
-OPEN_FIELDS = ("reconciliation", "reconciliation.delegate_to.reconciliation")
-DOCUMENT_FIELDS = (
-    *("state", "number", "reference", "invoice_date", "party", "total_amount"),
-    *("currency.code", "company.currency", "account"),
-    *("write_date", "create_date", "_timestamp"),
-)
+
+def _under(names: str, *paths: str) -> str:
+    return " ".join(f"{path}.{name}" for path in paths for name in names.split())
 
 
-def _under(path: str, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{path}.{name}" for name in names)
-
-
-# Only stored fields: 7.0 fails at a dotted path through one that it computes.
-OWN_LINES = ("move.lines", "additional_moves.lines")
-OWN_FIELDS = ("account", *AMOUNT_FIELDS, *OPEN_FIELDS)
-LINKED_FIELDS = _under("payment_lines", (*LINE_FIELDS, "reconciliation"))
-SETTLING_FIELDS = (*OWN_FIELDS, *_under("reconciliation.lines", LINE_FIELDS))
-CREDITING_FIELDS = (*OWN_FIELDS, "invoice_payments")
-SETTLEMENT_FIELDS = (
-    *DOCUMENT_FIELDS,
-    "amount_to_pay",
-    *LINKED_FIELDS,
-    *(name for path in OWN_LINES for name in _under(path, SETTLING_FIELDS)),
+# What is asked for, by Tryton's names; those with a point are read through a link. Only
+# stored fields: 7.0 fails at a link that it computes.
+OWN = ("move.lines", "additional_moves.lines")
+_STAMPS = "write_date create_date _timestamp"
+_DOCUMENT = (
+    "state number reference invoice_date party total_amount currency.code"
+    f" company.currency account {_STAMPS}"
 )
-CREDIT_FIELDS = (
-    *DOCUMENT_FIELDS,
-    *LINKED_FIELDS,
-    *(name for path in OWN_LINES for name in _under(path, CREDITING_FIELDS)),
+_LINE = "date debit credit amount_second_currency second_currency reconciliation"
+_PAYING = f"{_LINE} move.origin move.journal.type"
+_OWED = (
+    f"{_LINE} account reconciliation.delegate_to.reconciliation"
+    f" {_under(_PAYING, 'reconciliation.lines')}"
 )
-INVOICE_FIELDS = (
-    *DOCUMENT_FIELDS,
-    *_under("move.lines", ("account", "maturity_date")),
-    *_under("lines", ("type", "description", "quantity", "unit_price", "amount")),
-    *("lines.account.code", "lines.product.code"),
+_MONEY = (
+    f"{_DOCUMENT} amount_to_pay"
+    f" {_under(_PAYING, 'payment_lines')} {_under(_OWED, *OWN)}"
 )
-CUSTOMER_FIELDS = (
-    *("name", "code", "active", "email", "rec_name"),
-    *("write_date", "create_date", "_timestamp"),
-)
-
-FIELDS: Mapping[RecordType, Sequence[str]] = {
-    Settlement: SETTLEMENT_FIELDS,
-    Invoice: INVOICE_FIELDS,
-    CreditNote: CREDIT_FIELDS,
-    Customer: CUSTOMER_FIELDS,
+_BILLED = "type description quantity unit_price amount account.code product.code"
+FIELDS: Mapping[RecordType, str] = {
+    Settlement: _MONEY,
+    CreditNote: f"{_MONEY} {_under('invoice_payments', *OWN)}",
+    Invoice: (
+        f"{_DOCUMENT} {_under('account maturity_date', 'move.lines')}"
+        f" {_under(_BILLED, 'lines')}"
+    ),
+    Customer: f"name code active email rec_name {_STAMPS}",
 }
 
-STATES = {
-    "draft": Status.DRAFT,
-    "validated": Status.DRAFT,
-    "posted": Status.OPEN,
-    "paid": Status.SETTLED,
-    "cancelled": Status.VOID,
+_MOVED = _under("write_date", *OWN, "payment_lines")
+CHANGES: Mapping[RecordType, str] = {
+    Settlement: _MOVED,
+    CreditNote: f"{_MOVED} move.lines.invoice_payments.write_date",
+    Invoice: _MOVED,
+    Customer: _under("write_date create_date", "addresses", "contact_mechanisms"),
+}
+"""The stamps of others that tell of a change. A payment's reversal and, with a worker, a
+reconciliation move those of lines and not the invoice's; an e-mail not its party's."""
+
+
+# The wire ---------------------------------------------------------------------------
+
+_PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+_TYPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "Decimal": lambda held: Decimal(held["decimal"]),
+    "date": lambda held: date(**held),
+    "datetime": lambda held: datetime(**held, tzinfo=UTC),
+    "timedelta": lambda held: timedelta(seconds=float(held["seconds"])),
+    "bytes": lambda held: b64decode(held["base64"]),
 }
 
 
@@ -207,77 +191,54 @@ def encode(value: Any) -> Any:
     match value:
         case datetime():
             at = value.astimezone(UTC)
-            names = ("year", "month", "day", "hour", "minute", "second", "microsecond")
-            return {"__class__": "datetime"} | {
-                name: getattr(at, name) for name in names
-            }
+            return {"__class__": "datetime"} | {x: getattr(at, x) for x in _PARTS}
         case date():
-            day = {"year": value.year, "month": value.month, "day": value.day}
-            return {"__class__": "date"} | day
+            return {"__class__": "date"} | {x: getattr(value, x) for x in _PARTS[:3]}
         case Decimal():
             return {"__class__": "Decimal", "decimal": format(value, "f")}
         case Mapping():
             return {key: encode(item) for key, item in value.items()}
         case list() | tuple():
             return [encode(item) for item in value]
-        case _:
-            return value
+    return value
 
 
 def decode(value: Any) -> Any:
     """A value out of Tryton's JSON; what cannot be read stays as it is."""
     match value:
-        case {"__class__": str()}:
+        case {"__class__": str(name)} if name in _TYPES:
             try:
-                return _decoded(value)
+                held = {key: value[key] for key in value if key != "__class__"}
+                return _TYPES[name](held)
             except (KeyError, TypeError, ValueError, ArithmeticError):
                 return value
         case dict():
             return {key: decode(item) for key, item in value.items()}
         case list():
             return [decode(item) for item in value]
-        case _:
-            return value
+    return value
 
 
-def _decoded(value: Mapping[str, Any]) -> Any:
-    held = {key: item for key, item in value.items() if key != "__class__"}
-    match value["__class__"]:
-        case "Decimal":
-            digits = str(held["decimal"])
-            return Decimal(digits) if len(digits) < NUMBER_LENGTH_MAX else value
-        case "date":
-            return date(**held)
-        case "datetime":
-            return datetime(**held, tzinfo=UTC)
-        case "timedelta":
-            return timedelta(seconds=float(held["seconds"]))
-        case "bytes":
-            return base64.b64decode(held["base64"])
-        case _:
-            return value
+def body_of(response: Response) -> Mapping[str, Any]:
+    """The JSON object in an answer, also where a gzip body was handed on as it came."""
+    if response.body.startswith(b"\x1f\x8b"):
+        unpack = zlib.decompressobj(wbits=31)
+        with suppress(zlib.error):
+            body = unpack.decompress(response.body, INFLATED_MAX)
+            if unpack.unconsumed_tail:
+                raise Fault(Code.TOO_LARGE, "an answer of more than 64 MiB unpacked")
+            response = evolve(response, body=body)
+    body = response.json()
+    return body if isinstance(body, dict) else {}
 
 
-def plain(response: Response) -> Response:
-    """The answer with its body unpacked, where a gzip body was handed on as it came."""
-    if not response.body.startswith(b"\x1f\x8b"):
-        return response
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        body = unpack.decompress(response.body, INFLATED_MAX)
-    except zlib.error:
-        return response
-    if unpack.unconsumed_tail:
-        raise Fault(Code.TOO_LARGE, "the unpacked answer is larger than 64 MiB")
-    return evolve(response, body=body)
-
-
-def answered(response: Response) -> Any:
-    """The ``result`` in an answer; `Fault` BAD_PAYLOAD where it is no JSON-RPC answer."""
-    body = read_json(plain(response).body)
-    if not isinstance(body, dict) or "result" not in body:
-        raise Fault(Code.BAD_PAYLOAD, "no JSON-RPC result", fate=Fate.UNCLEAR)
-    return decode(body["result"])
+def answered(response: Response, kind: type[T]) -> T:
+    """The ``result`` in an answer; `Fault` BAD_PAYLOAD where there is none of that type."""
+    result = decode(body_of(response).get("result"))
+    if not isinstance(result, kind):
+        text = f"the JSON-RPC result is no {kind.__name__}"
+        raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
+    return result
 
 
 def explain(response: Response) -> tuple[str, str]:
@@ -287,15 +248,13 @@ def explain(response: Response) -> tuple[str, str]:
     In an answer of status 200 the error is a list: a type and its words, or the words of
     an unforeseen exception and a trace. ``lookup`` is a model or field that is not there.
     """
-    if response.status != 200:  # noqa: PLR2004 - HTTP's own number
+    if response.status != HTTPStatus.OK:
         return "", f"HTTP {response.status}"
     try:
-        held = plain(response).body
-        # Most answers are spared being read twice.
-        body = read_json(held) if b'"error"' in held else None
+        error = body_of(response).get("error")
     except Fault:
         return "", ""  # what asked will find out
-    match body.get("error") if isinstance(body, dict) else None:
+    match error:
         case None:
             return "", ""
         case [("UserError" | "UserWarning" | "LoginException") as kind, [*words]]:
@@ -307,10 +266,8 @@ def explain(response: Response) -> tuple[str, str]:
             return kind, words or kind
         case [str(words), *_] if words.startswith("'") and words.endswith("'"):
             return "lookup", words
-        case [str(words), *_]:
-            return "", words or "an error without words"
-        case other:
-            return "", str(other) or "an error without words"
+        case [str(words), *_] | words:
+            return "", str(words) or "an error without words"
 
 
 def call(method: str, *params: Any) -> Request:
@@ -320,18 +277,19 @@ def call(method: str, *params: Any) -> Request:
 
 
 def search_read(
-    model: str,
-    domain: Sequence[Any],
-    fields: Iterable[str],
-    *,
-    limit: int | None = None,
-    order: str = "id",
+    model: str, domain: Sequence[Any], fields: str, limit: int | None = None
 ) -> Request:
-    """A call that searches and reads at once."""
-    ordered = [[order, "ASC"]]
-    return call(f"{model}.search_read", domain, 0, limit, ordered, list(fields))
+    """
+    A call that searches and reads at once.
+
+    Ordered by id, which never changes: whatever is written while the pages are read stays
+    in its place, and rows that share one write_date cannot split.
+    """
+    asked = (domain, 0, limit, [["id", "ASC"]], fields.split())
+    return call(f"{model}.search_read", *asked)
 
 
+@frozen
 class TrytonSession:
     """
     Signs in with a password and wraps each call for the session.
@@ -341,27 +299,13 @@ class TrytonSession:
     7.0, ``/<db>/``: all calls go to exactly that address, their own URL is empty.
     """
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        database: str,
-        user: str,
-        password: str,
-        dialect: Literal["8.2", "7.0", ""] = "",
-        company: int | None = None,
-        language: str = "en",
-    ) -> None:
-        self._root = url.rstrip("/")
-        self._database = database
-        self._user = user
-        self._password = password
-        self._dialect = dialect
-        self._company = company
-        self._language = language
-
-    def __repr__(self) -> str:
-        return f"TrytonSession({self._root!r}, {self._database!r}, {self._user!r})"
+    root: str
+    database: str
+    user: str
+    password: str = field(repr=False)
+    dialect: Dialect
+    company: int | None
+    language: str
 
     def first(self) -> Grant:
         """
@@ -369,286 +313,89 @@ class TrytonSession:
 
         Its base URL is the root where the version has to be found out.
         """
-        values = {
-            "database": self._database,
-            "user": self._user,
-            "password": self._password,
-            "company": str(self._company),
-            "language": self._language,
-        }
-        base = self._base(self._dialect) if self._dialect else f"{self._root}/"
+        names = ("database", "user", "password", "company", "language")
+        values = {name: str(getattr(self, name)) for name in names}
+        base = self._base(self.dialect) if self.dialect else f"{self.root}/"
         return Grant(base, values, signed_in=False)
 
     def sign(self, request: Request, grant: Grant) -> Request:
         """The call in its envelope; one that has its envelope already stays as it is."""
         asked = request.json
-        if isinstance(asked, Mapping) and "id" not in asked:
-            context = read_json(grant.values.get("context", "{}").encode())
-            asked = {**asked, "id": 1, "params": [*asked["params"], context]}
-        return _enveloped(evolve(request, json=asked), grant.values)
+        if "id" in asked:
+            return request
+        params = [*asked["params"], read_json(grant.values["context"].encode())]
+        signed = _plea(request.url, asked["method"], params, grant.values)
+        return evolve(request, json=signed.json, headers=signed.headers)
 
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         """Sign in anew; a refused password is never tried a second time."""
         base = grant.base_url
-        if not self._dialect and grant.base_url == f"{self._root}/":
+        if base == f"{self.root}/":
             base = yield from self._discover()
-        secret = {"password": self._password}
-        login = [self._user, secret, self._language]
-        result = yield from _asked(base, "common.db.login", login, {})
-        if not isinstance(result, list) or len(result) < 2:  # noqa: PLR2004 - id, token
-            raise Fault(Code.BAD_PAYLOAD, "the sign-in brought no session")
-        values = {"user": self._user, "id": str(result[0]), "token": str(result[1])}
-        preferences = yield from _asked(
-            base, "model.res.user.get_preferences", [True, {}], values
-        )
-        context = self._context(preferences)
+        login = [self.user, {"password": self.password}, self.language]
+        session = yield from _asked(_plea(base, "common.db.login", login), list)
+        given = Fields(dict(zip(("id", "token"), session, strict=False)))
+        values = {"user": self.user, "id": given.id("id"), "token": given.id("token")}
+        plea = _plea(base, "model.res.user.get_preferences", [True, {}], values)
+        context = self._context((yield from _asked(plea, dict)))
         values["context"] = write_json(encode(context)).decode()
         # The password, and a session that has ended, are not kept.
         return evolve(grant.renewed(values, base_url=base), previous={})
 
     def _base(self, dialect: str) -> str:
-        path = quote(self._database, safe="")
-        return f"{self._root}/{path}/" + ("" if dialect == "7.0" else "rpc/")
+        path = quote(self.database, safe="")
+        return f"{self.root}/{path}/" + ("" if dialect == "7.0" else "rpc/")
 
     def _discover(self) -> Flow[str]:
         # Up to 7.0 the root's calls have no path of their own, and ``rpc`` would be the
         # name of a database: 401.
         for path, dialect in (("rpc/", "8.2"), ("", "7.0")):
-            url = f"{self._root}/{path}"
-            response = yield _plea(url, "common.server.version", [], {})
-            if response.status == 200 and isinstance(answered(response), str):  # noqa: PLR2004
+            response = yield _plea(f"{self.root}/{path}", "common.server.version", [])
+            good = response.status == HTTPStatus.OK
+            if good and isinstance(answered(response, object), str):
                 return self._base(dialect)
-        raise Fault(
-            Code.NOT_REACHED,
-            f"no Tryton server answers there (HTTP {response.status})",
-            remedy="Check the url: the address of the server without the database.",
-            fate=Fate.REFUSED,
-        )
+        text = f"no Tryton server answers there (HTTP {response.status})"
+        remedy = "Check the url: the address of the server without the database."
+        raise Fault(Code.NOT_REACHED, text, remedy=remedy)
 
-    def _context(self, preferences: Any) -> dict[str, Any]:
-        if not isinstance(preferences, dict):
-            raise Fault(Code.BAD_PAYLOAD, "the user has no preferences")
+    def _context(self, preferences: dict[str, Any]) -> dict[str, Any]:
         # Messages in a language of ours, so that their texts can say more; one company's
         # books; inactive parties too, which no domain with an OR in it finds otherwise.
         ours = {"company_filter": "one", "active_test": False}
-        ours["language"] = self._language
-        context = {**preferences, **ours}
-        if self._company is None:
+        context = {**preferences, **ours, "language": self.language}
+        if self.company is None:
             return context
         allowed = preferences.get("companies") or [preferences.get("company")]
-        if self._company not in allowed:
-            raise Fault(
-                Code.PERMISSION_MISSING,
-                f"the user may not work for company {self._company}",
-                remedy="Add the company to the user's companies in Tryton.",
-            )
-        return {**context, "company": self._company}
-
-
-def _enveloped(request: Request, values: Mapping[str, str]) -> Request:
-    # Without Accept-Encoding, 8.2 calls long answers gzip and sends them plain.
-    headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
-    if "token" in values:
-        session = ":".join(values[name] for name in ("user", "id", "token"))
-        headers["Authorization"] = (
-            f"Session {base64.b64encode(session.encode()).decode()}"
-        )
-    missing = [(n, v) for n, v in headers.items() if request.header(n) is None]
-    return evolve(request, headers=(*request.headers, *missing))
+        if self.company not in allowed:
+            text = f"the user may not work for company {self.company}"
+            remedy = "Add the company to the user's companies in Tryton."
+            raise Fault(Code.PERMISSION_MISSING, text, remedy=remedy)
+        return {**context, "company": self.company}
 
 
 def _plea(
-    url: str, method: str, params: Sequence[Any], values: Mapping[str, str]
+    url: str, method: str, params: list[Any], session: Mapping[str, str] | None = None
 ) -> Request:
+    # Without Accept-Encoding, 8.2 calls long answers gzip and sends them plain.
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
+    if session:
+        token = ":".join(session[name] for name in ("user", "id", "token"))
+        headers["Authorization"] = f"Session {b64encode(token.encode()).decode()}"
     asked = {"id": 1, "method": method, "params": params}
-    return _enveloped(Request("POST", url, json=asked), values)
+    return Request("POST", url, headers=headers, json=asked)
 
 
-def _asked(
-    url: str, method: str, params: Sequence[Any], values: Mapping[str, str]
-) -> Flow[Any]:
-    response = yield _plea(url, method, params, values)
+def _asked(plea: Request, kind: type[T]) -> Flow[T]:
+    response = yield plea
     verdict = judge(response, SIGN_IN_RULES, *explain(response))
     if verdict.code is Code.LOCKED_OUT:
         verdict = evolve(verdict, wait=LOCK_SECONDS)
     if verdict.answer is not Answer.OK:
         raise verdict.fault()
-    return answered(response)
+    return answered(response, kind)
 
 
 # Money ------------------------------------------------------------------------------
-
-
-@frozen
-class MoveLine:
-    """One line of the books; ``amount`` is what it adds to what is owed, if that is known."""
-
-    id: str
-    on: date
-    amount: Decimal | None
-    open: bool
-    part: Part | None
-
-
-@frozen
-class Level:
-    """What the lines of an invoice say of its money; ``parts`` None where they do not tell."""
-
-    balance: Decimal
-    settling: tuple[MoveLine, ...] = ()
-    parts: Mapping[Part, Decimal] | None = None
-    own: Decimal | None = None
-
-    @property
-    def last_on(self) -> date | None:
-        """The day of the last receipt; where the lines do not tell, of the last line."""
-        taken = [x for x in self.settling if x.amount is None or x.amount < 0]
-        known = self.parts is not None
-        days = [line.on for line in taken if not known or line.part is Part.CASH]
-        return max(days, default=None)
-
-
-def move_line(raw: Fields, document: Fields) -> MoveLine:
-    """A move line as a document sees it: in the document's currency."""
-    move = raw.child("move.") or Fields({})
-    journal = move.child("journal.") or Fields({})
-    origin = move.text("origin")
-    part = JOURNALS.get(journal.text("type"))
-    if part is None and (
-        origin == f"account.invoice,{document.id('id')}"
-        or origin.startswith(PAYING_MODELS)
-    ):
-        part = Part.CASH
-    return MoveLine(
-        raw.id("id"), raw.read("date", day), _effect(raw, document), _is_open(raw), part
-    )
-
-
-def _effect(raw: Fields, document: Fields) -> Decimal | None:
-    currency = document.child("currency.") or Fields({})
-    company = document.child("company.") or Fields({})
-    code = currency.currency("code")
-    if raw.has("second_currency") and raw.id("second_currency") == currency.id("id"):
-        return raw.amount("amount_second_currency", code)
-    if company.id("currency") != currency.id("id"):
-        return None
-    debit = raw.maybe_amount("debit", code) or ZERO
-    return debit - (raw.maybe_amount("credit", code) or ZERO)
-
-
-def _is_open(raw: Fields) -> bool:
-    # A reconciliation may hand what is owed on to another line.
-    held = raw.child("reconciliation.")
-    delegate = held.child("delegate_to.") if held else None
-    if delegate is not None:
-        return not delegate.has("reconciliation")
-    return not raw.has("reconciliation")
-
-
-def total_of(lines: Iterable[MoveLine]) -> Decimal | None:
-    """What lines add to what is owed; None where one is in another currency."""
-    amounts = [line.amount for line in lines]
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, ZERO) if len(known) == len(amounts) else None
-
-
-def split(settled: Decimal, lines: Sequence[MoveLine]) -> Mapping[Part, Decimal] | None:
-    """
-    By what an amount was settled, or None where the lines do not tell.
-
-    Where other invoices were settled by the same lines, the lines tell only if all were
-    of one kind.
-    """
-    parts = dict.fromkeys(JOURNALS.values(), ZERO)
-    for line in lines:
-        if line.part is None or line.amount is None:
-            return None
-        parts[line.part] -= line.amount
-    if min(parts.values()) >= 0 and sum(parts.values()) == settled:
-        return parts
-    paying = {line.part for line in lines if line.amount and line.amount < 0}
-    if len(paying) != 1:
-        return None
-    return {part: settled if part in paying else ZERO for part in parts}
-
-
-def own_lines(document: Fields) -> list[Fields]:
-    """The lines that say what the customer owes: of its moves, on its account."""
-    moves = [document.child("move."), *document.children("additional_moves.")]
-    account = document.id("account")
-    return [
-        line
-        for move in moves
-        for line in (move.children("lines.") if move else ())
-        if line.id("account") == account
-    ]
-
-
-def linked_lines(document: Fields) -> list[MoveLine]:
-    """Its payment lines that are not reconciled with anything."""
-    lines = document.children("payment_lines.")
-    return [move_line(x, document) for x in lines if not x.has("reconciliation")]
-
-
-def _reconciled_with(own: Iterable[Fields], document: Fields) -> list[MoveLine]:
-    found: dict[str, MoveLine] = {}
-    for line in own:
-        held = line.child("reconciliation.")
-        if held is not None and not _is_open(line):
-            others = [move_line(each, document) for each in held.children("lines.")]
-            found.update({other.id: other for other in others})
-    for line in own:
-        found.pop(line.id("id"), None)
-    return list(found.values())
-
-
-def level_of(document: Fields, total: Decimal, *, linked_settles: bool) -> Level:
-    """
-    What an invoice owes, and the lines that settled the rest.
-
-    It owes what is open of its own lines, less the payment lines that are linked to it
-    and not reconciled: that is a part payment. A linked line that is reconciled counts
-    only if it is so with a line of the invoice; otherwise it is a payment that was taken
-    back. Linked lines that cover the whole although nothing was reconciled are what is
-    left where a reconciliation was undone: they settle nothing, unless
-    ``linked_settles``.
-    """
-    raws = own_lines(document)
-    own = [move_line(raw, document) for raw in raws]
-    if not own:
-        return Level(total)
-    owing = [line for line in own if line.open]
-    offered = linked_lines(document)
-    settling = _reconciled_with(raws, document)
-    owed, offer = total_of(owing), total_of(offered)
-    if owed is None or offer is None:
-        # A payment in the company's currency for an invoice in another one: Tryton's
-        # own conversion is the only one there is.
-        balance = document.amount("amount_to_pay", _currency(document))
-    else:
-        balance = owed + offer
-    taken_back = owed is not None and balance <= 0 < owed and not linked_settles
-    if owed is not None and taken_back:
-        balance, offered = owed, []
-    settling += offered
-    return Level(
-        balance,
-        tuple(settling),
-        split(total - balance, settling),
-        total_of(own),
-    )
-
-
-def settled_on(
-    level: Level, total: Decimal, on: date | None, rule: PaidDate
-) -> date | None:
-    """The day from which nothing was owed."""
-    known = [(x.on, -x.amount) for x in level.settling if x.amount is not None]
-    found = None
-    if rule == "applied" and len(known) == len(level.settling):
-        found = settled_day(total, known, not_before=on)
-    # Where a currency difference is among the lines, the last of them settled it.
-    return found or max((line.on for line in level.settling), default=on)
 
 
 def day(value: Any) -> date:
@@ -665,13 +412,153 @@ def instant(value: Any) -> datetime:
     return value
 
 
-def _currency(document: Fields) -> str:
-    return (document.child("currency.") or Fields({})).currency("code")
+def inside(raw: Fields, *links: str) -> Fields:
+    """What stands behind these links, which Tryton names with a point; may be empty."""
+    for link in links:
+        raw = raw.child(f"{link}.") or Fields({}, raw.path(f"{link}."))
+    return raw
 
 
-def _changed_at(raw: Fields) -> datetime | None:
-    # write_date is empty until the first change.
-    return raw.maybe("write_date", instant) or raw.maybe("create_date", instant)
+def own_lines(document: Fields) -> list[Fields]:
+    """The lines that say what the customer owes: of its moves, on its account."""
+    moves = [inside(document, "move"), *document.children("additional_moves.")]
+    lines = [line for move in moves for line in move.children("lines.")]
+    account = document.id("account") if lines else ""
+    return [line for line in lines if line.id("account") == account]
+
+
+@frozen
+class MoveLine:
+    """
+    One line of the books as a document sees it, in the document's currency.
+
+    ``amount`` is what it adds to what is owed; None where it is in another currency.
+    """
+
+    on: date
+    amount: Decimal | None
+    part: Part | None
+    open: bool
+
+    @classmethod
+    def read(cls, raw: Fields, document: Fields) -> MoveLine:
+        currency, amount = inside(document, "currency"), None
+        unit, code = currency.id("id"), currency.currency("code")
+        if raw.has("second_currency") and raw.id("second_currency") == unit:
+            amount = raw.amount("amount_second_currency", code)
+        elif inside(document, "company").id("currency") == unit:
+            debit = raw.maybe_amount("debit", code) or ZERO
+            amount = debit - (raw.maybe_amount("credit", code) or ZERO)
+        origin = inside(raw, "move").text("origin")
+        ours = origin == f"account.invoice,{document.id('id')}"
+        cash = Part.CASH if ours or origin.startswith(PAYING_MODELS) else None
+        part = JOURNALS.get(inside(raw, "move", "journal").text("type"), cash)
+        # A reconciliation may hand what is owed on to another line. A credit note's line
+        # is spent where it is linked to an invoice, although it stays unreconciled.
+        delegate = inside(raw, "reconciliation").child("delegate_to.")
+        closed = (delegate or raw).has("reconciliation")
+        is_open = not closed and not raw.raw.get("invoice_payments")
+        return cls(raw.read("date", day), amount, part, is_open)
+
+
+def total_of(lines: Iterable[MoveLine]) -> Decimal | None:
+    """What lines add to what is owed; None where one is in another currency."""
+    amounts = [line.amount for line in lines]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, ZERO) if len(known) == len(amounts) else None
+
+
+def split(settled: Decimal, lines: Sequence[MoveLine]) -> Mapping[Part, Decimal]:
+    """
+    By what an amount was settled; empty where the lines do not tell.
+
+    Where other invoices were settled by the same lines, the lines tell only if all were
+    of one kind.
+    """
+    parts = dict.fromkeys(JOURNALS.values(), ZERO)
+    for line in lines:
+        if line.part is None or line.amount is None:
+            return {}
+        parts[line.part] -= line.amount
+    if min(parts.values()) >= 0 and sum(parts.values()) == settled:
+        return parts
+    paying = {line.part for line in lines if line.amount and line.amount < 0}
+    if len(paying) != 1:
+        return {}
+    return {part: settled if part in paying else ZERO for part in parts}
+
+
+@frozen
+class Level:
+    """What a document owes, and the lines that settled the rest; ``parts`` may be empty."""
+
+    status: Status
+    balance: Decimal
+    settling: Sequence[MoveLine] = ()
+    parts: Mapping[Part, Decimal] = field(factory=dict)
+
+    @property
+    def last_on(self) -> date | None:
+        """The day of the last receipt; where the parts are not told, of the last line."""
+        taken = [x for x in self.settling if x.amount is None or x.amount < 0]
+        days = [x.on for x in taken if not self.parts or x.part is Part.CASH]
+        return max(days, default=None)
+
+    def paid_on(self, total: Decimal, on: date | None, rule: PaidDate) -> date | None:
+        """The day from which nothing was owed; None while something is."""
+        if self.status is not Status.SETTLED:
+            return None
+        known = [(x.on, -x.amount) for x in self.settling if x.amount is not None]
+        found = None
+        if rule == "applied" and len(known) == len(self.settling):
+            found = settled_day(total, known, not_before=on)
+        # Where a currency difference is among the lines, the last of them settled it.
+        return found or max((x.on for x in self.settling), default=on)
+
+
+def level_of(document: Fields, total: Decimal) -> Level:
+    """
+    What an invoice or, below zero, a credit note owes, and by what the rest was settled.
+
+    It owes what is open of its own lines, less the payment lines that are linked to it
+    and not reconciled: that is a part payment. A linked line that is reconciled counts
+    only if it is so with a line of the invoice; otherwise it is a payment that was taken
+    back. Linked lines that cover the whole although nothing was reconciled are what is
+    left where a reconciliation was undone: they settle nothing.
+    """
+    status = document.choice("state", STATES)
+    if status in (Status.DRAFT, Status.VOID):
+        return Level(status, total if status is Status.DRAFT else ZERO)
+    own: dict[str, MoveLine] = {}
+    closing: dict[str, MoveLine] = {}
+    for raw in own_lines(document):
+        line = own[raw.id("id")] = MoveLine.read(raw, document)
+        held = inside(raw, "reconciliation").children("lines.")
+        if not line.open:
+            closing |= {x.id("id"): MoveLine.read(x, document) for x in held}
+    settling = [line for name, line in closing.items() if name not in own]
+    if not own:
+        return Level(Status.OPEN if total else Status.SETTLED, total)
+    billed = total_of(own.values())
+    if billed not in (None, total):
+        text = f"the document is of {total}, its move lines are of {billed}"
+        raise Fault(Code.TOTALS_DISAGREE, text)
+    linked = [MoveLine.read(x, document) for x in document.children("payment_lines.")]
+    linked = [line for line in linked if line.open]
+    owed, offer = total_of(x for x in own.values() if x.open), total_of(linked)
+    if owed is None or offer is None:
+        # A payment in the company's currency for an invoice in another one: Tryton's
+        # own conversion is the only one there is.
+        currency = inside(document, "currency").currency("code")
+        balance = document.amount("amount_to_pay", currency)
+    elif owed + offer <= 0 < owed:
+        balance, linked = owed, []
+    else:
+        balance = owed + offer
+    settling += linked
+    owes = balance < 0 if total < 0 else balance > 0
+    status = Status.OPEN if owes else Status.SETTLED
+    return Level(status, balance, settling, split(total - balance, settling))
 
 
 # The connector ----------------------------------------------------------------------
@@ -685,10 +572,8 @@ class Tryton(RestConnector):
     address answers. ``company`` is needed only where the user may work for several.
     ``page_size`` of 250 was the fastest of 20 to 1000 (measured). ``paid_date``:
     "applied" is the first day from which nothing was owed, "last" the day of the last
-    line that settled. ``linked_settles`` makes payments that cover an invoice settle it
-    although Tryton has not reconciled them (its ``amount_to_pay`` says so, its ``state``
-    does not). ``overlap``: a post stamps its start and commits later. ``page_link`` is the
-    web client's address of a record (unverified).
+    line that settled. ``overlap``: a post stamps its start and commits later.
+    ``page_link`` is the web client's address of a record (unverified).
     """
 
     rules = RULES
@@ -701,70 +586,108 @@ class Tryton(RestConnector):
         user: str,
         password: str,
         company: int | None = None,
-        dialect: Literal["8.2", "7.0", ""] = "",
+        dialect: Dialect = "",
         language: str = "en",
         page_size: int = 250,
         fetch_size: int = 200,
         paid_date: PaidDate = "applied",
-        linked_settles: bool = False,
         overlap: timedelta = timedelta(minutes=10),
         page_link: str = "{url}/#{database}/model/{model}/{id}",
     ) -> None:
         host = urlsplit(url)
-        if host.scheme not in ("http", "https") or not host.hostname or host.username:
+        if host.scheme not in ("http", "https") or not host.hostname or "@" in host[1]:
             raise ConfigError("url is http(s)://host[:port], without a user")
-        port = "" if host.port is None else f":{host.port}"
-        at = f"tryton:{database}@{host.hostname}{port}"
-        self.connection = at if company is None else f"{at}/{company}"
+        self._root, self._database = url.rstrip("/"), database
+        self._at = f"tryton:{database}@{host.netloc.lower()}"
+        self.connection = self._at if company is None else f"{self._at}/{company}"
         self.auth = TrytonSession(
-            url=url,
-            database=database,
-            user=user,
-            password=password,
-            dialect=dialect,
-            company=company,
-            language=language,
+            self._root, database, user, password, dialect, company, language
         )
-        self.capabilities = _capabilities(page_size, fetch_size, overlap)
+        self._company: int | None = company
+        self._paid_date: PaidDate = paid_date
+        one = [] if company is None else [["company", "=", company]]
+        self._scope: list[Any] = [["type", "=", "out"], *one]
+        self._page_size, self._page_link = page_size, page_link
+        bills = "account.invoice"
         self.resources = {
-            Settlement: Resource(Settlement, "account.invoice", self.load_settlement),
-            Invoice: Resource(Invoice, "account.invoice", self.load_invoice),
-            CreditNote: Resource(CreditNote, "account.invoice", self.load_credit_note),
+            Settlement: Resource(Settlement, bills, self.load_settlement),
+            Invoice: Resource(Invoice, bills, self.load_invoice),
+            CreditNote: Resource(CreditNote, bills, self.load_credit_note),
             Customer: Resource(
                 Customer, "party.party", self.load_customer, number_field="code"
             ),
         }
-        self._company = company
-        self._paid_date: PaidDate = paid_date
-        self._linked_settles = linked_settles
-        self._page_link = page_link.replace("{url}", url.rstrip("/")).replace(
-            "{database}", quote(database, safe="")
+        customers = Kind(
+            selects=frozenset({Changed, Everything}),
+            page_size=page_size,
+            fetch_size=fetch_size,
+            stable_order=True,
+        )
+        documents = evolve(customers, selects=customers.selects | {Dated, Open})
+        self.capabilities = Capabilities(
+            system="Tryton",
+            kinds={**dict.fromkeys(self.resources, documents), Customer: customers},
+            payments=Payments(
+                feeds=(Feed.STAMP, Feed.ENTRIES),
+                parts=frozenset(JOURNALS.values()),
+                paid_on=Basis.APPLICATIONS,
+            ),
+            overlap=overlap,
         )
 
-    # The verbs
+    def deep_link(self, ref: Ref) -> str:
+        return self._page_link.format(
+            url=self._root,
+            database=quote(self._database, safe=""),
+            model="party.party" if ref.kind == "Customer" else "account.invoice",
+            id=quote(ref.id, safe=""),
+        )
 
     def check(self) -> Flow[Health]:
         """The session, the module, what may be read, and the company's books."""
         try:
-            preferences = yield from self._result(
-                call("res.user.get_preferences", True)
-            )
+            response = yield from self.ask(call("res.user.get_preferences", True))
         except Fault as fault:
             if fault.code in (Code.SIGN_IN_REFUSED, Code.LOCKED_OUT):
                 return Health(reachable=True, signed_in=False, notes=(fault.text,))
             raise
-        missing = []
+        company = self._company or answered(response, dict).get("company")
+        lacks, books = [], None
         for model in ("account.invoice", "account.move.line", "party.party"):
-            lacks = yield from self._lacks(model)
-            missing += lacks
-        company = self._company or preferences.get("company")
-        if not isinstance(company, int):
-            missing.append("a company for the user")
-            return Health(reachable=True, signed_in=True, missing=tuple(missing))
-        books = yield from self._books(company)
-        return Health(
-            reachable=True, signed_in=True, missing=tuple(missing), books=books
+            try:
+                yield from self.ask(call(f"{model}.search", [], 0, 1, None))
+            except Fault as fault:
+                if fault.code is not Code.PERMISSION_MISSING:
+                    raise
+                lacks.append(f"{model}: {fault.text}")
+        if isinstance(company, int):
+            books = yield from self._books(company)
+        else:
+            lacks.append("a company for the user")
+        return Health(reachable=True, signed_in=True, missing=tuple(lacks), books=books)
+
+    def _books(self, company: int) -> Flow[Books]:
+        names = "party.name currency.code timezone"
+        asked = search_read("company.company", [["id", "=", company]], names)
+        rows = answered((yield from self.ask(asked)), list)
+        if not rows:
+            raise Fault(Code.WRONG_COMPANY, f"there is no company {company}")
+        raw = Fields(rows[0])
+        # Nothing can be dated before the first open period.
+        where = {"company": company, "type": "standard", "state": "open"}
+        domain = [[name, "=", value] for name, value in where.items()]
+        asked = search_read("account.period", domain, "start_date")
+        rows = answered((yield from self.ask(asked)), list)
+        starts = [Fields(row).read("start_date", day) for row in rows]
+        return Books(
+            identity=f"{self._at}/{company}",
+            name=inside(raw, "party").text("name"),
+            currency=inside(raw, "currency").currency("code"),
+            zone=raw.text("timezone") or None,
+            locked_through=min(starts) - timedelta(days=1) if starts else None,
         )
+
+    # Asking
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -780,67 +703,44 @@ class Tryton(RestConnector):
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Flow[Page[R]]:
         page = yield from super().fetch(kind, ids=ids, numbers=numbers)
-        asked_ids, asked = set(ids), {clean_number(number) for number in numbers}
-        records = [
+        asked, named = set(ids), {clean_number(number) for number in numbers}
+        records = tuple(
             record
             for record in page.records
-            if record.ref.id in asked_ids or getattr(record, "number", "") in asked
-        ]
-        return evolve(page, records=tuple(records))
-
-    def deep_link(self, ref: Ref) -> str:
-        model = "party.party" if ref.kind == "Customer" else "account.invoice"
-        link = self._page_link.replace("{model}", model)
-        return link.replace("{id}", quote(ref.id, safe=""))
-
-    # What differs from REST
-
-    def judge(self, response: Response) -> Verdict:
-        verdict = super().judge(response)
-        if verdict.answer is Answer.OK and response.status != 200:  # noqa: PLR2004
-            return Verdict(Answer.UNCLEAR, Code.BAD_PAYLOAD, f"HTTP {response.status}")
-        return verdict
-
-    def suspicious(self, response: Response) -> bool:
-        return True
-
-    def explain(self, response: Response) -> tuple[str, str]:
-        return explain(response)
+            if record.ref.id in asked or getattr(record, "number", "") in named
+        )
+        return evolve(page, records=records)
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
-        # Ordered by id, which never changes: whatever is written while the pages are
-        # read stays in its place, and rows that share one write_date cannot split.
-        after = int(cursor) if cursor else 0
-        domain = [*self._scope(resource), ["id", ">", after]]
-        domain += _selected(resource.kind, select)
-        size = self.capabilities.kind(resource.kind).page_size
-        fields = FIELDS[resource.kind]
-        return search_read(resource.path, domain, fields, limit=size)
+        behind = ["id", ">", int(cursor) if cursor else 0]
+        conditions = [behind, *selected(resource.kind, select)]
+        return self._search(resource, conditions, self._page_size)
 
     def fetch_requests(
         self, resource: Resource[Any], field_name: str, values: Sequence[str]
     ) -> Iterable[Request]:
-        wanted: list[Any]
+        name, wanted = resource.number_field, list[Any](values)
         if field_name == "id":
-            numeric = [v for v in values if v.isascii() and v.isdecimal()]
-            wanted = [int(v) for v in numeric if len(v) <= len(str(ID_MAX))]
-            wanted = [value for value in wanted if value <= ID_MAX]
-        else:
-            field_name = resource.number_field
-            wanted = list(
-                dict.fromkeys(n for v in values for n in (v, clean_number(v)))
-            )
+            numeric = [x for x in values if re.fullmatch("[0-9]{1,10}", x)]
+            name, wanted = "id", [int(x) for x in numeric if int(x) <= ID_MAX]
         if wanted:
-            domain = [*self._scope(resource), [field_name, "in", wanted]]
-            yield search_read(resource.path, domain, FIELDS[resource.kind])
+            yield self._search(resource, [[name, "in", wanted]])
+
+    def _search(
+        self, resource: Resource[Any], conditions: list[Any], limit: int | None = None
+    ) -> Request:
+        domain = [*([] if resource.kind is Customer else self._scope), *conditions]
+        return search_read(resource.path, domain, FIELDS[resource.kind], limit)
+
+    # Answers
+
+    def judge(self, response: Response) -> Verdict:
+        return judge(response, self.rules, *explain(response))
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
-        rows = answered(response)
-        if not isinstance(rows, list):
-            raise Fault(Code.BAD_PAYLOAD, "no list of records", fate=Fate.UNCLEAR)
-        return rows
+        return answered(response, list)
 
     def next_cursor(
         self,
@@ -849,7 +749,7 @@ class Tryton(RestConnector):
         rows: Sequence[Any],
         cursor: str | None,
     ) -> str | None:
-        if len(rows) < self.capabilities.kind(resource.kind).page_size:
+        if len(rows) < self._page_size:
             return None
         held = [row.get("id") for row in rows if isinstance(row, Mapping)]
         ids = [each for each in held if isinstance(each, int)]
@@ -860,257 +760,112 @@ class Tryton(RestConnector):
     # Records
 
     def load_settlement(self, raw: Fields) -> Settlement | None:
-        currency = _currency(raw)
-        total = raw.amount("total_amount", currency)
-        if total < 0:
+        head = self._head(raw, "Invoice")
+        if head is None:
             return None
-        status, on = raw.choice("state", STATES), raw.maybe("invoice_date", day)
-        level = Level(total if status is Status.DRAFT else ZERO)
-        if status in (Status.OPEN, Status.SETTLED):
-            level = level_of(raw, total, linked_settles=self._linked_settles)
-            status = Status.OPEN if level.balance > 0 else Status.SETTLED
-        if level.own is not None and level.own != total:
-            raise Fault(
-                Code.TOTALS_DISAGREE,
-                f"the invoice is of {total}, its move lines are of {level.own}",
-            )
-        paid_on = None
-        if status is Status.SETTLED:
-            paid_on = settled_on(level, total, on, self._paid_date)
+        on, level = raw.maybe("invoice_date", day), level_of(raw, head["total"])
+        paid_on = level.paid_on(head["total"], on, self._paid_date)
         return Settlement(
-            ref=self._ref("Invoice", raw),
-            number=raw.number("number"),
-            currency=currency,
-            total=total,
+            **head,
             balance=level.balance,
-            status=status,
-            reference=raw.text("reference"),
-            customer=self._party(raw),
+            status=level.status,
             on=on,
-            settled_by=level.parts or {},
+            settled_by=level.parts,
             paid_on=paid_on,
             last_on=level.last_on,
             basis=Basis.APPLICATIONS if paid_on else None,
-            changed_at=_changed_at(raw),
-            version=raw.text("_timestamp"),
         )
 
     def load_credit_note(self, raw: Fields) -> CreditNote | None:
-        currency = _currency(raw)
-        total = -raw.amount("total_amount", currency)
-        if total <= 0:
+        head = self._head(raw, "CreditNote")
+        if head is None:
             return None
-        status = raw.choice("state", STATES)
-        remaining: Decimal | None = ZERO if status is Status.VOID else total
-        if status in (Status.OPEN, Status.SETTLED):
-            remaining = _remaining(raw)
-            status = Status.SETTLED if remaining == 0 else Status.OPEN
-        return CreditNote(
-            ref=self._ref("CreditNote", raw),
-            number=raw.number("number"),
-            customer=self._party(raw),
-            currency=currency,
-            on=_dated(raw, status),
-            total=total,
-            status=status,
-            remaining=remaining,
-            reference=raw.text("reference"),
-            changed_at=_changed_at(raw),
-            version=raw.text("_timestamp"),
-        )
+        level = level_of(raw, -head["total"])
+        on, left = _dated(raw, level.status), max(-level.balance, ZERO)
+        return CreditNote(**head, on=on, status=level.status, remaining=left)
 
     def load_invoice(self, raw: Fields) -> Invoice | None:
-        currency = _currency(raw)
-        total = raw.amount("total_amount", currency)
-        if total < 0:
+        head = self._head(raw, "Invoice")
+        if head is None:
             return None
         status = raw.choice("state", STATES)
         dues = [line.maybe("maturity_date", day) for line in own_lines(raw)]
-        lines = [_line(line, currency) for line in raw.children("lines.")]
+        lines = [x for x in raw.children("lines.") if x.text("type", "line") == "line"]
         return Invoice(
-            ref=self._ref("Invoice", raw),
-            number=raw.number("number"),
-            customer=self._party(raw),
-            currency=currency,
+            **head,
             on=_dated(raw, status),
-            total=total,
             status=status,
-            reference=raw.text("reference"),
             due=max(filter(None, dues), default=None),
-            lines=tuple(filter(None, lines)),
-            changed_at=_changed_at(raw),
-            version=raw.text("_timestamp"),
+            lines=tuple(_line(line, head["currency"]) for line in lines),
         )
 
     def load_customer(self, raw: Fields) -> Customer:
         return Customer(
-            ref=self._ref("Customer", raw),
+            ref=Ref(self.connection, "Customer", raw.id("id")),
             name=raw.text("name") or raw.text("rec_name"),
             number=raw.number("code"),
             email=raw.text("email"),
             # SQLite has no booleans: 0 and 1.
             active=raw.maybe("active", bool) is not False,
-            changed_at=_changed_at(raw),
-            version=raw.text("_timestamp"),
+            **_stamps(raw),
         )
 
-    def _ref(self, kind: str, raw: Fields) -> Ref:
-        return Ref(self.connection, kind, raw.id("id"))
-
-    def _party(self, raw: Fields) -> Ref | None:
-        if not raw.has("party"):
+    def _head(self, raw: Fields, kind: str) -> dict[str, Any] | None:
+        """What documents have in common, by our names; None where it is of another kind."""
+        currency = inside(raw, "currency").currency("code")
+        total = raw.amount("total_amount", currency)
+        if (total < 0) is not (kind == "CreditNote"):
             return None
-        return Ref(self.connection, "Customer", raw.id("party"))
-
-    # Questions
-
-    def _scope(self, resource: Resource[Any]) -> list[Any]:
-        if resource.kind is Customer:
-            return []
-        company = [] if self._company is None else [["company", "=", self._company]]
-        return [["type", "=", "out"], *company]
-
-    def _result(self, request: Request) -> Flow[Any]:
-        response = yield from self.ask(request)
-        return answered(response)
-
-    def _lacks(self, model: str) -> Flow[list[str]]:
-        try:
-            yield from self.ask(call(f"{model}.search", [], 0, 1, None))
-        except Fault as fault:
-            if fault.code is not Code.PERMISSION_MISSING:
-                raise
-            return [f"{model}: {fault.text}"]
-        return []
-
-    def _books(self, company: int) -> Flow[Books]:
-        names = ("party.name", "currency.code", "timezone")
-        rows = yield from self._result(
-            search_read("company.company", [["id", "=", company]], names)
-        )
-        if not isinstance(rows, list) or not rows:
-            raise Fault(Code.WRONG_COMPANY, f"there is no company {company}")
-        found = Fields(rows[0])
-        periods = [
-            *(["company", "=", company], ["type", "=", "standard"]),
-            ["state", "=", "open"],
-        ]
-        first = yield from self._result(
-            search_read(
-                "account.period", periods, ["start_date"], limit=1, order="start_date"
-            )
-        )
-        return Books(
-            identity=f"{self.connection.partition('/')[0]}/{company}",
-            name=(found.child("party.") or Fields({})).text("name"),
-            currency=_currency(found),
-            zone=found.text("timezone") or None,
-            locked_through=_before(first),
-        )
+        party = raw.id("party") if raw.has("party") else None
+        return {
+            "ref": Ref(self.connection, kind, raw.id("id")),
+            "number": raw.number("number"),
+            "reference": raw.text("reference"),
+            "customer": party and Ref(self.connection, "Customer", party),
+            "currency": currency,
+            "total": abs(total),
+            **_stamps(raw),
+        }
 
 
-def _before(periods: Any) -> date | None:
-    # Nothing can be dated before the first open period.
-    if not isinstance(periods, list) or not periods:
-        return None
-    return Fields(periods[0]).read("start_date", day) - timedelta(days=1)
+def _stamps(raw: Fields) -> dict[str, Any]:
+    # write_date is empty until the first change.
+    changed = raw.maybe("write_date", instant) or raw.maybe("create_date", instant)
+    return {"changed_at": changed, "version": raw.text("_timestamp")}
 
 
 def _dated(raw: Fields, status: Status) -> date:
-    on = raw.maybe("invoice_date", day)
-    if on is None and status is Status.DRAFT:
-        # A draft gets its date when it is posted.
+    # A draft gets its date when it is posted.
+    if status is Status.DRAFT and not raw.has("invoice_date"):
         return raw.read("create_date", instant).date()
-    return on or raw.read("invoice_date", day)
+    return raw.read("invoice_date", day)
 
 
-def _remaining(note: Fields) -> Decimal | None:
-    # A line of the note that is linked to an invoice is spent there, although the note
-    # itself goes on saying that it is open.
-    own = [
-        move_line(line, note)
-        for line in own_lines(note)
-        if not line.raw.get("invoice_payments")
-    ]
-    left = total_of([*(line for line in own if line.open), *linked_lines(note)])
-    return None if left is None else max(-left, ZERO)
-
-
-def _line(raw: Fields, currency: str) -> Line | None:
-    if raw.text("type", "line") != "line":
-        return None
-    account = raw.child("account.") or Fields({})
-    product = raw.child("product.") or Fields({})
+def _line(raw: Fields, currency: str) -> Line:
     return Line(
         description=raw.text("description"),
         amount=raw.maybe_amount("amount", currency) or ZERO,
         quantity=raw.maybe("quantity", parse_amount),
         unit_price=raw.maybe("unit_price", parse_amount),
-        account=account.text("code"),
-        item=product.text("code"),
+        account=inside(raw, "account").text("code"),
+        item=inside(raw, "product").text("code"),
     )
 
 
-def _selected(kind: RecordType, select: Select) -> list[Any]:
+def selected(kind: RecordType, select: Select) -> list[Any]:
+    """The conditions that a selection is for a kind."""
     match select:
+        case Everything():
+            return []
         case Changed(since=since):
-            return [_changed(kind, encode(since))]
+            own = ["write_date", ">=", since]
+            new = [["write_date", "=", None], ["create_date", ">=", since]]
+            others = [[name, ">=", since] for name in CHANGES[kind].split()]
+            return [["OR", own, new, *others]]
         case Dated(first, last) if kind is not Customer:
             return [["invoice_date", ">=", first], ["invoice_date", "<=", last]]
         case Open(through) if kind is not Customer:
             until = [["invoice_date", "<=", through]] if through else []
             return [["state", "=", "posted"], *until]
-        case caps.Everything():
-            return []
-        case _:
-            raise Fault(
-                Code.NOT_ALLOWED,
-                f"Tryton cannot select {kind.__name__} records by {type(select).__name__}",
-            )
-
-
-def _changed(kind: RecordType, since: Any) -> list[Any]:
-    stamps = [
-        ["write_date", ">=", since],
-        [["write_date", "=", None], ["create_date", ">=", since]],
-    ]
-    if kind is Customer:
-        # Addresses and e-mails do not move the stamp of their party.
-        parts = ("addresses", "contact_mechanisms")
-        dated = ("write_date", "create_date")
-        fields = [f"{part}.{name}" for part in parts for name in dated]
-        return ["OR", *stamps, *([field, ">=", since] for field in fields)]
-    # Nor do a payment's reversal and, with a worker, a reconciliation move that of the
-    # invoice; they move those of the lines.
-    lines = [
-        [f"{path}.write_date", ">=", since] for path in (*OWN_LINES, "payment_lines")
-    ]
-    if kind is CreditNote:
-        lines.append(["move.lines.invoice_payments.write_date", ">=", since])
-    return ["OR", *stamps, *lines]
-
-
-def _capabilities(page_size: int, fetch_size: int, overlap: timedelta) -> Capabilities:
-    def kind(*selects: type) -> Kind:
-        return Kind(
-            selects=frozenset({Changed, caps.Everything, *selects}),
-            page_size=page_size,
-            fetch_size=fetch_size,
-            stable_order=True,
-        )
-
-    return Capabilities(
-        system="Tryton",
-        kinds={
-            Settlement: kind(Dated, Open),
-            Invoice: kind(Dated, Open),
-            CreditNote: kind(Dated, Open),
-            Customer: kind(),
-        },
-        payments=caps.Payments(
-            feeds=(Feed.STAMP, Feed.ENTRIES),
-            parts=frozenset(JOURNALS.values()),
-            paid_on=Basis.APPLICATIONS,
-        ),
-        overlap=overlap,
-    )
+    text = f"Tryton has no {kind.__name__} records by {type(select).__name__}"
+    raise Fault(Code.NOT_ALLOWED, text)

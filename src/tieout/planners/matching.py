@@ -126,7 +126,7 @@ def _accepted(
     settings: Settings,
 ) -> Found | Issue:
     held = known.claimed.get(billing.ref.id)
-    if held is not None:
+    if held is not None and held.ledger.id != ledger.ref.id:
         text = f"billing invoice {billing.number} is tied to ledger document {held.ledger.id}."
         return issue(Code.ALREADY_LINKED, ledger, text)
     differing = _differences(ledger, billing, known, settings)

@@ -7,7 +7,7 @@ writes or remembers; who is who is decided in `tieout.planners.matching`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
@@ -124,15 +124,24 @@ def plan(
     )
 
 
-def keeping(plan: Plan, capabilities: Capabilities, settings: Settings) -> list[Change]:
-    """What must be remembered of the records that need nothing: new and changed links."""
+def keeping(
+    plan: Plan,
+    capabilities: Capabilities,
+    settings: Settings,
+    pending: Container[str] = (),
+) -> list[Change]:
+    """
+    What must be remembered of the records that need nothing: new and changed links, and those of
+    which something is ``pending`` (by ledger id).
+    """
     rules = settings.digest()
     found: list[Change] = []
     for ledger, billing, link, evidence in plan.same:
         agreed = basis(ledger, rules)
         owned = billing.receipts if capabilities.payments.owned_payment else ()
         known = link is not None and link.agreed.get(KIND) == agreed
-        if known and link and link.owned == owned and link.open is _open(ledger):
+        settled = known and link and link.owned == owned and link.open is _open(ledger)
+        if settled and ledger.ref.id not in pending:
             continue
         counterpart = Found(billing, evidence, link)
         kept = _change(Action.KEEP, ledger, counterpart, agreed, billing)
@@ -289,28 +298,29 @@ def want(
     if ledger.status is Status.VOID:
         return _want_void(ledger, billing)
     notes: list[tuple[Code, str]] = []
-    residue, excess = max(ledger.balance, ZERO), max(-ledger.balance, ZERO)
-    if excess:
-        notes.append(
-            (Code.OVERPAID, f"{ledger.money(excess)} more than the total was paid.")
-        )
-    settled = ledger.total - residue
-    if ZERO < residue <= settings.tolerance.get(ledger.currency, ZERO):
-        notes.append(
-            (Code.WITHIN_TOLERANCE, f"{ledger.money(residue)} is treated as nothing.")
-        )
-        settled, residue = ledger.total, ZERO
+    if ledger.balance < 0:
+        excess = ledger.money(-ledger.balance)
+        notes.append((Code.OVERPAID, f"{excess} more than the total was paid."))
     written_off = ledger.settled_by.get(Part.WRITE_OFF, ZERO)
-    if written_off > 0 and settings.write_off == "open":
-        notes.append(
-            (Code.WRITTEN_OFF, f"{ledger.money(written_off)} was written off.")
-        )
-        settled, residue = settled - written_off, residue + written_off
+    not_paid = written_off if settings.write_off == "open" else ZERO
+    if not_paid > 0:
+        notes.append((Code.WRITTEN_OFF, f"{ledger.money(not_paid)} was written off."))
+    residue = max(ledger.balance + not_paid, ZERO)
+    if ZERO < residue <= settings.tolerance.get(ledger.currency, ZERO):
+        text = f"{ledger.money(residue)} is treated as nothing."
+        notes.append((Code.WITHIN_TOLERANCE, text))
+        residue = ZERO
+    settled = ledger.total - residue
     fully = residue <= 0
     paid = _paid_part(ledger, billing, settings, settled, fully=fully)
     if paid is None:
         return issue(Code.PARTS_UNKNOWN, ledger)
-    paid_on = _paid_day(ledger, observed_on) if fully else None
+    if fully and ledger.total != billing.total:
+        text = (
+            f"the totals differ by {ledger.money(abs(ledger.total - billing.total))}."
+        )
+        notes.append((Code.WITHIN_TOLERANCE, text))
+    paid_on = _paid_day(ledger, observed_on, not_paid) if fully else None
     if _before_invoice(ledger):
         notes.append(
             (Code.PAID_BEFORE_INVOICE, "It counts from the invoice's own date.")
@@ -351,9 +361,20 @@ def _paid_part(
     return settled - max(ZERO, min(shown, credit))
 
 
-def _paid_day(ledger: Settlement, observed_on: date | None) -> date | None:
-    """The day of full payment: as told, else the last receipt, else the day it was seen."""
-    day = ledger.paid_on or ledger.last_on
+def _paid_day(
+    ledger: Settlement, observed_on: date | None, not_paid: Decimal
+) -> date | None:
+    """
+    The day of full payment: as told, else the last receipt, else the day it was seen.
+
+    Where a write-off closed the invoice first, only the last receipt paid it.
+    """
+    told = (
+        (ledger.last_on, ledger.paid_on)
+        if not_paid
+        else (ledger.paid_on, ledger.last_on)
+    )
+    day = told[0] or told[1]
     if day is None:
         day = observed_on if ledger.total else ledger.on or observed_on
     return max(day, ledger.on) if day and ledger.on else day

@@ -1,0 +1,46 @@
+"""What a system can do, as data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+
+from tieout.capabilities import NOTHING, Capabilities, Kind, Limit, LimitScope, Verb
+from tieout.models import Invoice, Settlement
+
+ABLE = Capabilities(
+    "X", {Settlement: Kind(verbs=frozenset({Verb.READ, Verb.UPDATE}), page_size=7)}
+)
+
+
+def test_what_is_not_declared_cannot_be_done() -> None:
+    """A kind that is missing allows nothing, not even reading."""
+    assert ABLE.kind(Invoice) is NOTHING
+    assert not any(NOTHING.can(verb) for verb in Verb)
+
+
+def test_what_is_declared_can_be_done() -> None:
+    """Verb by verb; reading alone is the default of a declared kind."""
+    kind = ABLE.kind(Settlement)
+    assert kind.can(Verb.UPDATE)
+    assert not kind.can(Verb.VOID)
+    assert kind.page_size == 7
+    assert [verb for verb in Verb if Kind().can(verb)] == [Verb.READ]
+
+
+def test_settling_waits_for_late_commits_and_slow_searches() -> None:
+    """H6, P12: absence proves nothing before the longest of both together."""
+    told = Capabilities(
+        "X", {}, late_commit=timedelta(minutes=3), search_lag=timedelta(seconds=30)
+    )
+    assert told.settle == timedelta(seconds=210)
+    assert ABLE.settle == timedelta(minutes=5)
+
+
+def test_capabilities_are_values() -> None:
+    """Declared, never found out: nothing changes them at run time."""
+    with pytest.raises(FrozenInstanceError):
+        ABLE.concurrency = 9  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    assert Limit(60, 60.0).scope is LimitScope.CONNECTION
