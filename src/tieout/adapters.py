@@ -20,14 +20,13 @@ from tieout.connector import Page, batches
 from tieout.errors import Code, Fate, Fault, Scope
 from tieout.models import Record
 from tieout.plan import (
-    Digest,
     Header,
     Plan,
+    Seal,
     cells,
     header_line,
     item_line,
     load,
-    trailer_line,
 )
 from tieout.session import Attempt, Session
 from tieout.wire import Flow
@@ -251,12 +250,12 @@ class PlanFile(_Dry):
         self.path = Path(path)
         self._partial = self.path.with_name(self.path.name + ".part")
         self._file: TextIO | None = None
-        self._digest = Digest()
+        self._seal = Seal()
 
     def begin(self, header: Header) -> None:
-        self._digest = Digest()
+        self._seal = Seal()
         self._file = self._partial.open("w", encoding="utf-8")
-        self._file.write(header_line(header) + "\n")
+        self._write(header_line(header))
 
     def take(self, plan: Plan) -> None:
         assert self._file is not None
@@ -269,9 +268,7 @@ class PlanFile(_Dry):
 
     def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
         assert self._file is not None
-        last = trailer_line(
-            self._digest.count, self._digest.hexdigest(), complete=complete, as_of=as_of
-        )
+        last = self._seal.trailer(complete=complete, as_of=as_of)
         self._file.write(last + "\n")
         self._file.close()
         self._file = None
@@ -283,5 +280,4 @@ class PlanFile(_Dry):
 
     def _write(self, line: str) -> None:
         assert self._file is not None
-        self._file.write(line + "\n")
-        self._digest.add(line)
+        self._file.write(self._seal.add(line) + "\n")

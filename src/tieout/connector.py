@@ -440,6 +440,9 @@ BY_STATUS: Mapping[int, tuple[Answer, Code]] = {
 }
 """What a bare status means where no rule of the vendor says otherwise."""
 
+FINE = Verdict(Answer.OK)
+"""The verdict of nearly every answer: it is asked for three times a call."""
+
 TEXT_KEPT_MAX = 2000
 """Of a vendor's error text; enough for every message seen, too little to flood a log."""
 
@@ -459,7 +462,7 @@ def judge(
         if rule.holds(status, vendor_code, text):
             return Verdict(rule.answer, rule.code, text, rule.remedy, wait=wait)
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
-        return Verdict(Answer.OK)
+        return FINE
     answer, code = BY_STATUS.get(status, (_UNCLEAR, _bare(status)))
     said = text or f"HTTP {status}"
     return Verdict(answer, code, said, wait=wait)
@@ -493,7 +496,7 @@ def server_time(response: Response) -> datetime | None:
         return None
 
 
-_PARAMETER = r"""\s*;\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\\\]|\\\\.)*"|[^\s;,"]*))?"""
+_PARAMETER = r"""\s*;\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?"""
 _LINK = re.compile(rf"<([^<>]*)>((?:{_PARAMETER})*)")
 
 
@@ -645,9 +648,9 @@ class RestConnector:
         return tuple(outcomes)
 
     def judge(self, response: Response) -> Verdict:
-        vendor_code, text = "", ""
-        if response.status >= 300 or self.suspicious(response):  # noqa: PLR2004
-            vendor_code, text = self.explain(response)
+        if 200 <= response.status < 300 and not self.suspicious(response):  # noqa: PLR2004
+            return FINE
+        vendor_code, text = self.explain(response)
         return judge(response, self.rules, vendor_code, text)
 
     def deep_link(self, ref: Ref) -> str:

@@ -195,7 +195,8 @@ class Journal:
             wanted=shown(change.after),
             mark=change.mark,
             stage=step(held, "sent"),
-            attempt=(held.attempt if held else 0) + 1,
+            # After a refusal the content is another one: its count begins again.
+            attempt=(held.attempt if held and held.stage is Stage.PLANNED else 0) + 1,
             fence=self._lease.fence,
             run=self._run,
             owned=change.owned,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import Attribute, field, fields, frozen
@@ -45,6 +46,9 @@ class Part(Enum):
     WITHHOLDING = "withholding"
     WRITE_OFF = "write-off"
     OTHER = "other"
+
+    # Members are single: the hash of `Enum` itself is computed in Python at each look-up.
+    __hash__ = object.__hash__
 
 
 class Basis(Enum):
@@ -342,20 +346,23 @@ def fingerprint(record: Record) -> str:
     equal. 16 hexadecimal digits: among a million records two meet by chance once in
     thirty million.
     """
-    values = [_canon(getattr(record, name)) for name in _lasting(type(record))]
+    values = [
+        value if type(value) in _AS_IT_IS else _canon(value)
+        for value in _lasting(type(record))(record)
+    ]
     return hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
-_LASTING: dict[RecordType, tuple[str, ...]] = {}
+_LASTING: dict[RecordType, Callable[[Any], tuple[Any, ...]]] = {}
 
 
-def _lasting(kind: RecordType) -> tuple[str, ...]:
-    names = _LASTING.get(kind)
-    if names is None:
-        names = _LASTING[kind] = tuple(
-            each.name for each in fields(kind) if not each.metadata.get("volatile")
-        )
-    return names
+def _lasting(kind: RecordType) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes out of a record of this kind all values that matter."""
+    found = _LASTING.get(kind)
+    if found is None:
+        names = [e.name for e in fields(kind) if not e.metadata.get("volatile")]
+        found = _LASTING[kind] = attrgetter(*names)
+    return found
 
 
 def _canon_mapping(value: Mapping[Any, Any]) -> Any:
@@ -364,11 +371,8 @@ def _canon_mapping(value: Mapping[Any, Any]) -> Any:
     return sorted([_canon(key), _canon(item)] for key, item in value.items())
 
 
+_AS_IT_IS = frozenset({str, bool, int, type(None)})
 _CANON: dict[type, Callable[[Any], Any]] = {
-    str: lambda value: value,
-    bool: lambda value: value,
-    int: lambda value: value,
-    type(None): lambda value: value,
     Decimal: lambda value: str(value.normalize(EXACT) or ZERO),
     date: date.isoformat,
     datetime: datetime.isoformat,
@@ -382,12 +386,14 @@ _CANON: dict[type, Callable[[Any], Any]] = {
 
 
 def _canon(value: Any) -> Any:
+    if type(value) in _AS_IT_IS:
+        return value
     known = _CANON.get(type(value))
     if known is not None:
         return known(value)
     if isinstance(value, Mapping):
         return _canon_mapping(value)
-    return [_canon(getattr(value, name)) for name in _lasting(type(value))]
+    return [_canon(each) for each in _lasting(type(value))(value)]
 
 
 def settled_day(
@@ -416,4 +422,4 @@ def settled_day(
 
 def clean_number(text: str) -> str:
     """A document number as it is compared: NFC, without outer white space."""
-    return unicodedata.normalize("NFC", text).strip()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()

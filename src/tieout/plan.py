@@ -85,7 +85,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """A hash of all changes and issues: equal for equal plans, whatever the paging."""
-        return _digest(_lines(self))
+        return hashlib.sha256("\n".join(_lines(self)).encode()).hexdigest()
 
     @property
     def counts(self) -> dict[Action, int]:
@@ -241,49 +241,55 @@ def item_line(item: Change | Issue | Claim) -> str:
 _NAMES = {Change: "change", Issue: "issue", Claim: "claim"}
 
 
-def trailer_line(
-    count: int, digest: str, *, complete: bool = True, as_of: datetime | None = None
-) -> str:
-    """The last line: a file without it was cut off."""
-    told = {"count": count, "digest": digest, "complete": complete}
-    return _line("end", told | ({"as_of": as_of.isoformat()} if as_of else {}))
+class Seal:
+    """
+    Follows a saved plan line by line, header first, and makes its last line.
 
-
-class Digest:
-    """The running digest of a saved plan's lines, in the order in which they are written."""
+    The seal covers every line and the trailer itself: a file that was altered or cut off
+    does not match it.
+    """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self.count = 0
+        self._lines = 0
 
-    def add(self, line: str) -> None:
+    def add(self, line: str) -> str:
+        """The line, as it is, now covered."""
         self._hash.update(line.encode())
         self._hash.update(b"\n")
-        self.count += 1
+        self._lines += 1
+        return line
 
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
+    def trailer(self, *, complete: bool, as_of: datetime | None) -> str:
+        """The last line."""
+        told = {
+            "count": self._lines - 1,
+            "complete": complete,
+            "as_of": as_of.isoformat() if as_of else None,
+        }
+        covered = self._hash.copy()
+        covered.update(json.dumps(told).encode())
+        return _line("end", {**told, "digest": covered.hexdigest()})
 
 
 def save(plan: Plan, path: str | Path) -> None:
     """Write a plan to a file, line by line. Raises `ConfigError` for one without header."""
     if plan.header is None:
         raise ConfigError("only a plan made by an engine can be saved")
-    lines = _lines(plan)
-    end = trailer_line(
-        len(lines), _digest(lines), complete=plan.complete, as_of=plan.as_of
-    )
-    text = "\n".join((header_line(plan.header), *lines, end, ""))
-    Path(path).write_text(text, encoding="utf-8")
+    seal = Seal()
+    lines = [seal.add(line) for line in (header_line(plan.header), *_lines(plan))]
+    end = seal.trailer(complete=plan.complete, as_of=plan.as_of)
+    Path(path).write_text("\n".join((*lines, end, "")), encoding="utf-8")
 
 
 def load(path: str | Path) -> Plan:
     """A plan from a file. Raises `ConfigError` where it is cut off, altered or newer."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        rows = [json.loads(line) for line in text.splitlines() if line]
-        return _loaded(path, text, rows)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        # Only at our own line ends: a text may hold other separators.
+        lines = [line for line in text.split("\n") if line]
+        return _loaded(path, lines, [json.loads(line) for line in lines])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} is no saved plan ({type(error).__name__})"
         ) from error
@@ -291,7 +297,9 @@ def load(path: str | Path) -> Plan:
         raise ConfigError(f"{path} is no saved plan of this version") from error
 
 
-def _loaded(path: str | Path, text: str, rows: Sequence[dict[str, Any]]) -> Plan:
+def _loaded(
+    path: str | Path, lines: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> Plan:
     first, *items, last = rows
     if first.get("is") != "plan":
         raise ConfigError(f"{path} is no saved plan: it does not begin with a header")
@@ -302,9 +310,11 @@ def _loaded(path: str | Path, text: str, rows: Sequence[dict[str, Any]]) -> Plan
         )
     if last.get("is") != "end":
         raise ConfigError(f"{path} was cut off: make the plan again")
-    if last["count"] != len(items) or last["digest"] != _digest(
-        text.splitlines()[1:-1]
-    ):
+    seal = Seal()
+    for line in lines[:-1]:
+        seal.add(line)
+    as_of = datetime.fromisoformat(last["as_of"]) if last["as_of"] else None
+    if lines[-1] != seal.trailer(complete=last["complete"], as_of=as_of):
         raise ConfigError(f"{path} was altered after it was saved: make the plan again")
     changes = [codec.load(row, Change) for row in items if row["is"] == "change"]
     issues = [codec.load(row, Issue) for row in items if row["is"] == "issue"]
@@ -315,20 +325,13 @@ def _loaded(path: str | Path, text: str, rows: Sequence[dict[str, Any]]) -> Plan
         kept=0,
         header=codec.load(first, Header),
         complete=last["complete"],
-        as_of=datetime.fromisoformat(last["as_of"]) if "as_of" in last else None,
+        as_of=as_of,
     )
 
 
 def _lines(plan: Plan) -> list[str]:
     items = (plan.changes, plan.issues, plan.claims)
     return [item_line(each) for group in items for each in group]
-
-
-def _digest(lines: Iterable[str]) -> str:
-    running = Digest()
-    for line in lines:
-        running.add(line)
-    return running.hexdigest()
 
 
 def _line(kind: str, data: dict[str, Any]) -> str:

@@ -158,8 +158,8 @@ class Reader:
 
         Pages overlap, and a record that changes meanwhile comes again.
         """
-        stamp = record.changed_at
-        return stamp is None or self._seen.get(record.ref.id) != stamp
+        stamp, seen = record.changed_at, self._seen.get(record.ref.id)
+        return stamp is None or seen is None or stamp > seen
 
     def _remember(self, records: Iterable[Settlement]) -> None:
         for record in records:

@@ -185,8 +185,7 @@ class PaymentRun:
         for each in held:
             self._tell(each)
         if self.journal is not None:
-            parked = [each for each in held if each.code is Code.PARKED]
-            self.journal.keep((), parked)
+            self.journal.keep((), held)
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if isinstance(self.adapter, DryAdapter):
@@ -209,13 +208,14 @@ class PaymentRun:
         self, records: Sequence[Settlement], links: Mapping[str, Link]
     ) -> tuple[list[Settlement], list[Issue]]:
         """The levels that need comparing, and the issues of those that stay held."""
-        rows = self._rows(records) if self.trusting else {}
+        held_up = [each for each in records if each.ref.id in self.unfinished]
+        rows = self._rows(records if self.trusting else held_up)
         rules = self.settings.digest()
         rest: list[Settlement] = []
         held: list[Issue] = []
         for record in records:
             if record.ref.id in self.unfinished:
-                held.append(_waiting(record, self.unfinished[record.ref.id]))
+                held.append(_waiting(record, self.unfinished[record.ref.id], rows))
                 continue
             agreed = settlements.basis(record, rules) if self.trusting else ""
             row = rows.get(record.ref.id)
@@ -322,6 +322,8 @@ class PaymentRun:
                 found[outcome.name] = outcome
                 if outcome.state is State.APPLIED and outcome.name in by_name:
                     self._written(by_name[outcome.name])
+                if self.journal is not None:
+                    self.journal.hold_on()  # an adapter of the caller's may be slow
         except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
             log.warning("the adapter raised %s", type(error).__name__)
             text = f"the adapter raised {type(error).__name__}."
@@ -338,11 +340,16 @@ class PaymentRun:
         """Carry out a saved plan, as far as its records are still as they were."""
         assert self.journal is not None
         plan = join([plan])
+        notes: dict[str, list[Issue]] = {}
+        for each in plan.issues:
+            if not each.blocking and each.source:
+                notes.setdefault(each.source.id, []).append(each)
         for some in batches(plan.changes, CHECK_SIZE):
             self.check_stop()
             fresh, stale = self._fresh(some)
-            self.carry(Plan(tuple(fresh), tuple(stale)))
-        self.carry(Plan(issues=plan.issues))
+            told = [note for each in fresh for note in notes.get(each.source.id, ())]
+            self.carry(Plan(tuple(fresh), (*stale, *told)))
+        self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
 
     def _fresh(self, changes: Sequence[Change]) -> tuple[list[Change], list[Issue]]:
         """The changes whose records on both sides are as they were, and issues for the rest."""
@@ -453,10 +460,13 @@ def _explained(issues: Iterable[Issue], unreadable: Sequence[Issue]) -> list[Iss
     return found
 
 
-def _waiting(record: Settlement, intent: Intent) -> Issue:
+def _waiting(record: Settlement, intent: Intent, rows: Mapping[str, IssueRow]) -> Issue:
     """The issue of a record about which an earlier write is not settled yet."""
     if intent.stage is Stage.PARKED:
         return issue(Code.PARKED, record)
+    row = rows.get(record.ref.id)
+    if row is not None and row.issue.code is Code.OUTCOME_UNKNOWN:
+        return row.issue
     until = (
         f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC" if intent.not_before else "later"
     )

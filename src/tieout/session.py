@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -452,25 +453,14 @@ class Session:
         The request at its absolute address, which lies below the connection's base, or
         on a host that the grant names; else `Fault` FOREIGN_LINK.
         """
-        base = grant.base_url if grant.base_url.endswith("/") else grant.base_url + "/"
-        try:
-            address = urljoin(base, request.url) if request.url else grant.base_url
-            target, home = urlsplit(address), urlsplit(base)
-        except ValueError:  # no address at all
-            address, target, home = "", urlsplit(""), urlsplit("")
-        origin = _origin(target)
-        if origin is not None and _sound(target):
-            below = unquote(target.path + "/").startswith(unquote(home.path))
-            if origin == _origin(home) and below:
-                return evolve(request, url=address)
-            # A sign-in may live beside the API, on its very origin.
-            if any(origin == _origin(urlsplit(host)) for host in grant.hosts):
-                return evolve(request, url=address)
-        raise Fault(
-            Code.FOREIGN_LINK,
-            f"{request.url[:60]!r} is outside of the connection's own address",
-            fate=Fate.NOT_SENT,
-        )
+        address = _address(grant.base_url, grant.hosts, request.url)
+        if address is None:
+            raise Fault(
+                Code.FOREIGN_LINK,
+                f"{request.url[:60]!r} is outside of the connection's own address",
+                fate=Fate.NOT_SENT,
+            )
+        return evolve(request, url=address)
 
     def _count(self, request: Request, answer: Response | Fault) -> None:
         was = self.traffic
@@ -490,6 +480,27 @@ _PAUSE_LIMIT = 366 * 86400.0
 """Seconds. A longer pause is nonsense; it is named as a year."""
 
 _PORTS = {"http": 80, "https": 443}
+
+
+@lru_cache(maxsize=1024)
+def _address(base_url: str, hosts: tuple[str, ...], url: str) -> str | None:
+    """The absolute address of a request, or None where it leads elsewhere."""
+    base = base_url if base_url.endswith("/") else base_url + "/"
+    try:
+        address = urljoin(base, url) if url else base_url
+        target, home = urlsplit(address), urlsplit(base)
+    except ValueError:  # no address at all
+        return None
+    origin = _origin(target)
+    if origin is None or not _sound(target):
+        return None
+    below = unquote(target.path + "/").startswith(unquote(home.path))
+    if origin == _origin(home) and below:
+        return address
+    # A sign-in may live beside the API, on its very origin.
+    if any(origin == _origin(urlsplit(host)) for host in hosts):
+        return address
+    return None
 
 
 def _origin(address: SplitResult) -> tuple[str, str, int | None] | None:

@@ -46,7 +46,9 @@ class NumberRule:
 
     def key(self, number: str) -> str:
         """What two equal numbers have in common."""
-        kept = "".join(each for each in number if each not in self.strip)
+        kept = number
+        if self.strip:
+            kept = "".join(each for each in number if each not in self.strip)
         if not self.same_case:
             kept = kept.casefold()
         prefix = self.prefix if self.same_case else self.prefix.casefold()

@@ -399,6 +399,8 @@ def test_a_payment_in_another_currency_is_converted_by_tryton_alone() -> None:
     )
     it = level(row)
     assert of(it.balance, it.settled_by, it.paid) == (60, {}, 40)
+    undone = level({**row, "amount_to_pay": dec("0")})
+    assert of(undone.status, undone.balance, undone.paid) == (Status.OPEN, 100, 0)
 
 
 def test_drafts_and_cancelled_ones() -> None:

@@ -32,6 +32,7 @@ from tieout.connector import (
 )
 from tieout.errors import Fault
 from tieout.models import Part, R, Record, Ref, Settlement, Status
+from tieout.settings import Settings
 from tieout.store import Expect, Fact, Gone
 from tieout.stores.memory import MemoryStore
 from tieout.wire import Call, Flow, Request, Response, Verdict
@@ -141,9 +142,10 @@ class Renewing:
 
 def ask(*requests: Request) -> Flow[list[Response]]:
     """A flow that asks one request after another and returns the answers."""
-    answers = []
+    answers: list[Response] = []
     for request in requests:
-        answers.append((yield request))
+        answer = yield request
+        answers.append(answer)
     return answers
 
 
@@ -163,6 +165,11 @@ def drive(flow: Flow[T], *replies: Response | Exception) -> tuple[list[Any], T]:
     except StopIteration as stop:
         assert not waiting, f"the flow left {len(waiting)} replies unasked"
         return asked, cast(T, stop.value)
+
+
+def rules(**given: Any) -> Settings:
+    """Settings from plain texts and numbers, as a caller's configuration has them."""
+    return Settings(**given)
 
 
 # Records ------------------------------------------------------------------------------
@@ -290,7 +297,7 @@ class Desk:
         return judge(response, ())
 
     def check(self) -> Flow[Health]:
-        reply = yield Call(lambda: self._met("check") or self.health)
+        reply = yield Call(self._check)
         return cast(Health, reply.value)
 
     def page(
@@ -309,7 +316,7 @@ class Desk:
 
     def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
         ids = [each.target.id for each in changes if each.target]
-        reply = yield Call(lambda: self._met("find") or self._fetch(ids, ()))
+        reply = yield Call(lambda: self._find(ids))
         return cast(Page[Record], reply.value)
 
     def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
@@ -331,6 +338,14 @@ class Desk:
         self.put(each.after)
         if self.lost:
             raise ConnectionError("the answer was lost")
+
+    def _check(self) -> Health:
+        self._met("check")
+        return self.health
+
+    def _find(self, ids: Sequence[str]) -> Page[Settlement]:
+        self._met("find")
+        return self._fetch(ids, ())
 
     def _met(self, verb: str) -> None:
         waiting = self.trouble.get(verb)

@@ -194,7 +194,7 @@ def test_the_callers_own_functions_carry_changes_out() -> None:
     seen: list[Change] = []
     made = Callbacks(
         create=lambda c: Outcome.applied(c, version="7"),
-        update=lambda c: seen.append(c),
+        update=seen.append,
         void=lambda c: Outcome("another name", State.REJECTED),
     )
     some = [

@@ -140,3 +140,12 @@ def test_only_the_seven_kinds_are_kinds() -> None:
             codec.load({**dumped, "kind": name}, Change)
         with pytest.raises((BaseValidationError, KeyError)):
             codec.load({**dumped, "before": {"kind": name}}, Change)
+
+
+def test_a_record_that_is_not_there_may_be_said_not_to_be() -> None:
+    """A null in a file is no record; whatever else a host puts in custom is text."""
+    dumped = codec.dump(a_change(before=None))
+    assert codec.load({**dumped, "before": None}, Change).before is None
+    strange: Any = {"x": 5}
+    record = Customer(Ref("c", "Customer", "1"), "A", custom=strange)
+    assert through(record, Customer).custom == {"x": "5"}

@@ -17,6 +17,7 @@ from test_run import WEEK, World, counted
 
 from tieout.adapters import Callbacks, PlanFile, Preview
 from tieout.capabilities import Blind, Capabilities, Changed, Feed, Kind, Payments, Verb
+from tieout.clock import SystemClock
 from tieout.connector import Books, Health
 from tieout.engine import BOOKS_AGE_MAX, Engine, this_user
 from tieout.errors import Code, ConfigError, Fault, StoreError
@@ -97,7 +98,7 @@ def test_what_two_systems_cannot_do_is_found_at_once(
     billing: Capabilities, ledger: Capabilities, match: str
 ) -> None:
     """B162: by their capabilities, before any call."""
-    sides = {
+    sides: dict[str, Any] = {
         "billing": Desk("b:1", capabilities=billing),
         "ledger": Desk("l:1", capabilities=ledger),
     }
@@ -229,7 +230,7 @@ def test_the_marker_never_goes_back() -> None:
     assert marker(world) == NOW
 
 
-TROUBLES = {
+TROUBLES: dict[str, tuple[str, str, list[Fault | None]]] = {
     "a page fails": ("ledger", "page", [None, Fault(Code.SERVER_ERROR)]),
     "billing cannot be read": ("billing", "fetch", [Fault(Code.NOT_REACHED)]),
     "billing refuses the sign-in": ("billing", "write", [Fault(Code.RECONNECT_NEEDED)]),
@@ -245,7 +246,8 @@ def test_a_run_that_failed_leaves_the_marker(name: str) -> None:
     getattr(world, side).trouble[verb] = list(trouble)
     report = world.sync()
     assert (report.ending, report.ok, report.complete) == (Ending.FAILED, False, False)
-    assert report.code is trouble[-1].code if trouble[-1] else False
+    (wrong,) = [each for each in trouble if each]
+    assert report.code is wrong.code
     assert not report.marker_moved
     assert "did not end well" in report.marker_note
     assert marker(world) is None
@@ -502,6 +504,20 @@ def test_a_run_that_was_taken_over_writes_no_more() -> None:
     )
     assert world.store.get(Run, [report.run])[report.run].ending is Ending.RUNNING
     assert len(world.billing.written) == 1
+
+
+def test_by_default_time_is_the_machines_own() -> None:
+    """B156: one clock, aware, in UTC, that goes forward."""
+    clock = SystemClock()
+    before, began = clock.now(), clock.monotonic()
+    clock.sleep(0)
+    assert before.tzinfo is UTC
+    assert abs(datetime.now(UTC) - before) < timedelta(seconds=60)
+    assert clock.monotonic() >= began
+    world = World("1")
+    world.ledger.put(level("1", paid="30", changed_at=clock.now()))
+    engine = Engine(billing=world.billing, ledger=world.ledger, transport=Wire())
+    assert engine.sync_payments(WEEK).started_at >= before
 
 
 def test_the_lease_is_let_go_however_a_run_ends() -> None:

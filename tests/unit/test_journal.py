@@ -25,7 +25,15 @@ from tieout.journal import (
     shown,
     step,
 )
-from tieout.models import Invoice, Link, Record, Ref, Status, fingerprint
+from tieout.models import (
+    Invoice,
+    Link,
+    Record,
+    Ref,
+    Settlement,
+    Status,
+    fingerprint,
+)
 from tieout.store import (
     OPEN_STAGES,
     Event,
@@ -611,7 +619,7 @@ def test_what_was_being_sent_is_looked_for_and_adopted() -> None:
 
     def find(changes: Sequence[Change]) -> Iterable[Record]:
         asked.append(changes)
-        assert one.after is not None
+        assert isinstance(one.after, Settlement)
         return [evolve(one.after, receipts=("r9",))]
 
     journal.recover(find)
@@ -840,3 +848,24 @@ def test_an_expectation_of_the_lease_names_holder_and_fence() -> None:
     store.commit(evolve(held, fence=held.fence + 1))
     assert code_of(journal.renew) is Code.LEASE_LOST
     assert not store.commit(held, expect=[Expect(Lease, "p", {"fence": held.fence})])
+
+
+def test_two_ledger_documents_never_get_one_billing_invoice() -> None:
+    """2.1: the store refuses the second link, and nothing of the wave is written."""
+    store = MemoryStore()
+    journal, one = begun(store), change("1")
+    assert one.target is not None
+    sent(journal, one)
+    store.commit(Link("p", one.target, level("7").ref))
+    settling = [(one, outcome(one, State.APPLIED))]
+    assert code_of(lambda: journal.settle(settling)) is Code.ALREADY_LINKED
+    assert intent_of(store, one).stage is Stage.SENDING
+    assert events(store) == []
+
+
+def test_a_record_that_is_kept_twice_has_one_row() -> None:
+    """P8: each issue row once in a transaction."""
+    store = MemoryStore()
+    journal, one = begun(store), evolve(change("1"), action=Action.KEEP)
+    journal.keep([one, one], [], {one.source.id: [note(one)]})
+    assert len(rows(store)) == 1

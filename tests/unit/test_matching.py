@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from doubles import level
+from doubles import level, rules
 
 from tieout.change import Issue
 from tieout.errors import Code
@@ -170,6 +170,8 @@ def test_no_number_matches_nothing(number: str) -> None:
     nameless = evolve(LEDGER, number=number)
     assert refused(matched(nameless, bill("b1", ""))).code is Code.NOT_IN_BILLING
     assert refused(matched(nameless, bill("b1", " "))).code is Code.NOT_IN_BILLING
+    result = found(matched(LEDGER, bill("b0", number), bill("b1")))
+    assert result.billing.ref.id == "b1"
 
 
 def test_an_invoice_that_is_tied_elsewhere_is_not_taken() -> None:
@@ -197,19 +199,20 @@ def test_a_number_alone_is_no_proof(billing: Settlement, told: str) -> None:
 
 def test_a_tolerance_is_for_totals_too() -> None:
     """D12: configured by currency, and not one cent more."""
-    settings = Settings(tolerance={"EUR": "0.05"})
-    assert found(matched(LEDGER, bill("b1", total="100.05"), settings=settings))
-    assert refused(matched(LEDGER, bill("b1", total="100.06"), settings=settings))
-    dollars = Settings(tolerance={"USD": "5"})
-    assert refused(matched(LEDGER, bill("b1", total="100.05"), settings=dollars))
+    settings = rules(tolerance={"EUR": "0.05"})
+    found(matched(LEDGER, bill("b1", total="100.05"), settings=settings))
+    refused(matched(LEDGER, bill("b1", total="100.06"), settings=settings))
+    dollars = rules(tolerance={"USD": "5"})
+    refused(matched(LEDGER, bill("b1", total="100.05"), settings=dollars))
 
 
 def test_the_customer_must_agree_where_it_is_known() -> None:
     """B44: linked customers tell; unlinked ones say nothing."""
     here, there = Ref("billing:1", "Customer", "c1"), Ref("ledger:1", "Customer", "k1")
     told, billed = evolve(LEDGER, customer=there), bill("b1", customer=here)
-    assert found(matched(told, billed))
-    assert found(matched(told, billed, known=Known(customers={"k1": "c1"})))
+    assert found(matched(told, billed)).evidence == "number"
+    tied = Known(customers={"k1": "c1"})
+    assert found(matched(told, billed, known=tied)).evidence == "number"
     result = refused(matched(told, billed, known=Known(customers={"k1": "c9"})))
     assert result.code is Code.NUMBER_MEANS_ANOTHER_DOCUMENT
     assert "different customers" in result.text

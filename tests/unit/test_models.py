@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -124,7 +125,11 @@ def test_every_lasting_field_matters(kind: str, name: str) -> None:
     assert fingerprint(changed(kind, name)) != fingerprint(FULL[kind])
 
 
-VOLATILE = {"changed_at": AT + timedelta(hours=1), "version": "v2", "carry": {"raw": 1}}
+VOLATILE: Mapping[str, Any] = {
+    "changed_at": AT + timedelta(hours=1),
+    "version": "v2",
+    "carry": {"raw": 1},
+}
 
 
 @pytest.mark.parametrize("kind", FULL)
@@ -179,6 +184,13 @@ def test_the_order_of_mappings_does_not_matter() -> None:
     turned = evolve(FULL["Settlement"], settled_by=parts, custom={"b": "1", "a": "2"})
     straight = evolve(FULL["Settlement"], custom={"a": "2", "b": "1"})
     assert fingerprint(turned) == fingerprint(straight)
+
+
+def test_any_mapping_is_a_mapping() -> None:
+    """B23: a host may hand in a read-only one."""
+    plain = evolve(FULL["Settlement"], custom={"a": "2", "b": "1"})
+    strange = evolve(plain, custom=MappingProxyType({"b": "1", "a": "2"}))
+    assert fingerprint(strange) == fingerprint(plain)
 
 
 def test_the_order_of_lines_matters() -> None:

@@ -35,11 +35,9 @@ def made(
     settings: Settings | None = None,
 ) -> Reader:
     held = store if store is not None else MemoryStore()
-    sessions = [
-        Session(each, Wire(), held, SetClock())
-        for each in (billing or Desk("billing:1"), ledger)
-    ]
-    return Reader(*sessions, held, settings or Settings(), "p")
+    here = Session(billing or Desk("billing:1"), Wire(), held, SetClock())
+    there = Session(ledger, Wire(), held, SetClock())
+    return Reader(here, there, held, settings or Settings(), "p")
 
 
 def read(reader: Reader, **more: Any) -> list[Batch]:
@@ -390,7 +388,7 @@ def test_rivals_of_a_number_are_looked_for_where_numbers_may_repeat(
     unique: bool,
 ) -> None:
     """B44: live ones only, not the record itself, and only where billing has the number."""
-    same = {"number": "INV-1"}
+    same: dict[str, Any] = {"number": "INV-1"}
     ledger = desk(number_unique=unique)
     ledger.put(
         level("1"),
@@ -398,10 +396,11 @@ def test_rivals_of_a_number_are_looked_for_where_numbers_may_repeat(
         level("3", status=Status.VOID, **same),
         level("9"),
     )
-    billing = Desk("billing:1", bill("b1", number="INV-1"))
-    _, known, _ = counterparts(made(ledger, billing), level("1"), level("9"))
+    billing = Desk("billing:1", bill("b1", number="INV-1"), bill("b9", number="INV-9"))
+    some = (level("1"), level("8"), level("9"))
+    _, known, _ = counterparts(made(ledger, billing), *some)
     assert known.rivals == ({} if unique else {"1": ("2",)})
-    assert ledger.fetched == ([] if unique else [((), ("INV-1",))])
+    assert ledger.fetched == ([] if unique else [((), ("INV-1", "INV-9"))])
 
 
 def test_nothing_costs_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from doubles import NOW, Desk, Recorder, SetClock, Wire, able, change, level
+from doubles import NOW, Desk, Recorder, SetClock, Wire, able, change, level, rules
 
 from tieout import run as run_module
 from tieout.adapters import Callbacks
@@ -259,7 +259,7 @@ def test_what_is_held_is_looked_at_again_under_other_rules() -> None:
     world.ledger.as_of = world.clock.now()
     assert counted(world.sync(Since.LAST_RUN)) == {"failed": 1}
     assert counted(world.sync(Since.LAST_RUN)) == {}
-    lax = world.made(settings=Settings(tolerance={"EUR": "0.05"}))
+    lax = world.made(settings=rules(tolerance={"EUR": "0.05"}))
     assert counted(lax.sync_payments(Since.LAST_RUN))["updated"] == 1
 
 
@@ -447,6 +447,40 @@ def test_a_record_that_turned_unknown_waits_for_the_rest_of_the_run() -> None:
     report = world.made().sync_payments(WEEK)
     assert world.billing.written == []
     assert counted(report) == {"unknown": 2}
+
+
+def test_what_was_parked_waits_until_a_run_looks_at_it() -> None:
+    """2.6: LAST_RUN leaves it to a person, in red; an explicit window looks."""
+    world = World("1")
+    lose(world)
+    world.sync()
+    (intent,) = world.intents().values()
+    world.store.commit(evolve(intent, stage=Stage.PARKED))
+    world.clock.pass_by(600)
+    report = world.sync(Since.LAST_RUN)
+    assert world.billing.written == []
+    assert [each.code for each in report.issues] == [Code.PARKED]
+    assert counted(world.sync()) == {"updated": 1}
+
+
+def test_what_a_dead_run_left_unknown_is_told_with_its_time() -> None:
+    """C6: no issue was written yet; it waits all the same."""
+    world = World("1")
+
+    class Died(BaseException):
+        """The process is killed."""
+
+    def die() -> None:
+        raise Died
+
+    world.billing.before_write = die
+    with pytest.raises(Died):
+        world.sync()
+    told: list[Progress] = []
+    world.billing.before_write = lambda: None
+    assert counted(world.sync(on_progress=told.append)) == {"unknown": 1}
+    assert "It is looked at after 2026-03-10 12:07:00 UTC" in told[0].text
+    assert world.billing.written == []
 
 
 # Adapters that misbehave ----------------------------------------------------------------

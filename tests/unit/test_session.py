@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from tieout.session import (
 )
 from tieout.store import StoredGrant
 from tieout.stores.memory import MemoryStore
-from tieout.wire import Call, Flow, Request, Response, Verdict
+from tieout.wire import Answer, Call, Flow, Request, Response, Verdict
 
 OK = Response(200, (), b"fine")
 READ, WRITE = Request("GET", "x"), Request("PUT", "x", effect=True)
@@ -247,10 +249,8 @@ class Discovering(Renewing):
 
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         secret = (yield Call(lambda: "from the host")).value
-        try:
+        with suppress(Fault):
             yield Request("GET", "discover")
-        except Fault:
-            pass
         return grant.renewed({"token": secret})
 
 
@@ -448,6 +448,18 @@ def test_a_long_pause_of_a_vendors_own_code_keeps_that_code() -> None:
     assert refused(
         Code.DAY_LIMIT_REACHED, lambda: session.run(ask(READ))
     ).text.startswith("day")
+
+
+def test_a_long_pause_without_a_code_is_too_many_requests() -> None:
+    """A connector's verdict may name no code."""
+
+    class Mute(Plain):
+        def judge(self, response: Response) -> Verdict:
+            return Verdict(Answer.WAIT, wait=9999)
+
+    session = Session(Mute(), Wire(OK), MemoryStore(), SetClock())
+    fault = refused(Code.TOO_MANY_REQUESTS, lambda: session.run(ask(READ)))
+    assert fault.text.startswith("the other side asked for a pause")
 
 
 # Pacing ---------------------------------------------------------------------------------
@@ -760,9 +772,8 @@ def test_other_hosts_are_those_of_the_grant() -> None:
         "https://u@login.vendor.example/token",
         "http://127.0.0.1:8081/any",
     ):
-        refused(
-            Code.FOREIGN_LINK, lambda url=url: session.run(ask(Request("GET", url)))
-        )
+        astray = ask(Request("GET", url))
+        refused(Code.FOREIGN_LINK, partial(session.run, astray))
     assert len(wire.sent) == 2
 
 
@@ -946,7 +957,12 @@ def test_a_bug_in_one_flow_waits_for_what_is_under_way() -> None:
 def test_a_started_flow_travels_while_the_caller_goes_on() -> None:
     """The first request leaves at once; the rest when the result is asked for."""
     left = threading.Event()
-    wire = Wire(lambda _: left.set() or OK, OK)
+
+    def first(_: Request) -> Response:
+        left.set()
+        return OK
+
+    wire = Wire(first, OK)
     session = made(wire)
     started = session.start(ask(READ, READ))
     assert left.wait(10)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from doubles import rules
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,19 +63,19 @@ def test_what_makes_no_sense_is_refused_at_once(wrong: Mapping[str, Any]) -> Non
 
 def test_tolerances_are_amounts_of_their_currency() -> None:
     """B36: given as text or whole numbers, kept as decimals."""
-    settings = Settings(tolerance={"EUR": "0.05", "JPY": 2})
+    settings = rules(tolerance={"EUR": "0.05", "JPY": 2})
     assert settings.tolerance == {"EUR": Decimal("0.05"), "JPY": Decimal(2)}
 
 
 SAME = [
     (Settings(), Settings()),
     (
-        Settings(tolerance={"EUR": "0.05"}),
-        Settings(tolerance={"EUR": Decimal("0.050")}),
+        rules(tolerance={"EUR": "0.05"}),
+        rules(tolerance={"EUR": Decimal("0.050")}),
     ),
     (
-        Settings(tolerance={"EUR": "1", "USD": "2"}),
-        Settings(tolerance={"USD": "2.00", "EUR": 1}),
+        rules(tolerance={"EUR": "1", "USD": "2"}),
+        rules(tolerance={"USD": "2.00", "EUR": 1}),
     ),
     (
         Settings(directions={Invoice: Direction.OFF, Customer: Direction.OFF}),
@@ -94,9 +95,9 @@ DIFFERENT = [
     Settings(paid_amount="cash"),
     Settings(write_off="settle"),
     Settings(take_over=True),
-    Settings(tolerance={"EUR": "0.05"}),
-    Settings(tolerance={"USD": "0.05"}),
-    Settings(tolerance={"EUR": "0.06"}),
+    rules(tolerance={"EUR": "0.05"}),
+    rules(tolerance={"USD": "0.05"}),
+    rules(tolerance={"EUR": "0.06"}),
     Settings(number_rule=NumberRule(prefix="INV-")),
     Settings(number_rule=NumberRule(strip="INV-")),
     Settings(number_rule=NumberRule(pad=6)),

@@ -11,6 +11,7 @@ from test_stores import FACTS, INTENT, ISSUE, LINK
 from tieout.store import (
     OPEN_STAGES,
     SHAPES,
+    Event,
     Expect,
     Held,
     Intent,
@@ -91,7 +92,7 @@ def test_an_issue_is_listed_while_it_is_open(held: Held) -> None:
 
 def test_events_of_a_run_are_in_order() -> None:
     """Keys sort as serials do: 10 comes after 9."""
-    event = next(fact for fact in FACTS if SHAPES[type(fact)].name == "event")
+    event = next(fact for fact in FACTS if isinstance(fact, Event))
     serials = [1, 2, 9, 10, 11, 99, 100, 12345]
     keys = [key(evolve(event, serial=n)) for n in serials]
     assert keys == sorted(keys)

@@ -242,7 +242,8 @@ def test_headers_are_found_whatever_their_case() -> None:
 def test_parameters_are_pairs_in_order(given: Mapping[str, str]) -> None:
     """Both ways of giving them, numbers written out."""
     assert Request("GET", "x", params=given).params == (("a", "1"), ("b", "2"))
-    assert Request("GET", "x", params={"n": 3}).params == (("n", "3"),)
+    number: Any = {"n": 3}
+    assert Request("GET", "x", params=number).params == (("n", "3"),)
 
 
 def test_a_body_is_json_or_content_or_nothing() -> None:

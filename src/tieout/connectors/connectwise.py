@@ -728,12 +728,14 @@ def _quoted(text: str) -> str:
 def _lists(name: str, literals: Iterable[str], size: int) -> Iterator[str]:
     """Conditions for at most ``size`` values each that fit into an address."""
     some: list[str] = []
+    length = 0
     for literal in literals:
-        length = len(quote(",".join([*some, literal]), safe=""))
-        if some and (len(some) == size or length > CONDITION_LENGTH_MAX):
+        cost = len(quote(f"{literal},", safe=""))
+        if some and (len(some) == size or length + cost > CONDITION_LENGTH_MAX):
             yield f"{name} in ({','.join(some)})"
-            some = []
+            some, length = [], 0
         some.append(literal)
+        length += cost
     if some:
         yield f"{name} in ({','.join(some)})"
 

@@ -551,10 +551,10 @@ def level_of(document: Fields, total: Decimal) -> Level:
         # own conversion is the only one there is.
         currency = inside(document, "currency").currency("code")
         balance = document.amount("amount_to_pay", currency)
-    elif owed + offer <= 0 < owed:
-        balance, linked = owed, []
     else:
         balance = owed + offer
+    if owed and balance <= 0 < owed:
+        balance, linked = owed, []
     settling += linked
     owes = balance < 0 if total < 0 else balance > 0
     status = Status.OPEN if owes else Status.SETTLED

@@ -402,14 +402,16 @@ def _listing(
 
 def _fitting(texts: Iterable[str], glue: str) -> Iterator[str]:
     """The texts, joined as far as they fit into an address."""
-    some = ""
+    some: list[str] = []
+    length = 0
     for text in texts:
-        longer = f"{some}{glue}{text}" if some else text
-        if some and len(quote(longer, safe="")) > ADDRESS_MAX:
-            yield some
-            longer = text
-        some = longer
-    yield some
+        cost = len(quote(text + glue, safe=""))
+        if some and length + cost > ADDRESS_MAX:
+            yield glue.join(some)
+            some, length = [], 0
+        some.append(text)
+        length += cost
+    yield glue.join(some)
 
 
 def _of(types: str, load: Callable[[Fields], Any]) -> Callable[[Fields], Any]:

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from tieout.change import Issue
 from tieout.errors import Code
 from tieout.models import Link, Ref, Settlement, Status, clean_number
-from tieout.settings import NumberRule, Settings
+from tieout.settings import EXACT, NumberRule, Settings
 
 
 @frozen
@@ -54,18 +54,24 @@ class Candidates:
 
     def live(self, number: str) -> list[Settlement]:
         """The live records of a number; void and draft ones are dropped first."""
-        if not number:
+        cleaned = clean_number(number)
+        if not cleaned:
             return []
-        held = self._by_key.get(self._rule.key(clean_number(number)), {})
-        return [held[each] for each in sorted(held) if held[each].status not in _DEAD]
+        held = self._by_key.get(self._rule.key(cleaned), ())
+        return sorted(
+            (each for each in held if each.status not in _DEAD),
+            key=lambda each: each.ref.id,
+        )
 
     @cached_property
-    def _by_key(self) -> dict[str, dict[str, Settlement]]:
-        found: dict[str, dict[str, Settlement]] = {}
+    def _by_key(self) -> dict[str, list[Settlement]]:
+        found: dict[str, list[Settlement]] = {}
+        rule = None if self._rule == EXACT else self._rule
         for record in self.by_id.values():
-            if record.number:
-                key = self._rule.key(clean_number(record.number))
-                found.setdefault(key, {})[record.ref.id] = record
+            number = clean_number(record.number)
+            if number:
+                key = rule.key(number) if rule else number
+                found.setdefault(key, []).append(record)
         return found
 
 

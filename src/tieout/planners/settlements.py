@@ -76,10 +76,11 @@ def plan(
     same: list[Same] = []
     claims: list[Claim] = []
     skipped = 0
+    links, by_id = known.links, candidates.by_id
     for ledger in _latest(page):
-        link = known.links.get(ledger.ref.id)
+        link = links.get(ledger.ref.id)
         if plain and link is not None:
-            counterpart = candidates.by_id.get(link.billing.id)
+            counterpart = by_id.get(link.billing.id)
             if counterpart is not None and _plainly_shown(ledger, counterpart, link):
                 same.append((ledger, counterpart, link, "link"))
                 continue
@@ -155,9 +156,8 @@ def _open(ledger: Settlement) -> bool:
 
 def _is_plain(capabilities: Capabilities, settings: Settings) -> bool:
     """Whether no rule stands between a ledger's level and what billing shows."""
-    holds = capabilities.payments
     usual = settings.paid_amount == "settled" and not settings.tolerance
-    return usual and holds.partial and not holds.holds_open_date
+    return usual and capabilities.payments.partial
 
 
 def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
@@ -168,27 +168,38 @@ def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
     write-offs, excess or prepayments; a property test holds the two together.
     """
     total, balance, paid_on = ledger.total, ledger.balance, ledger.paid_on
-    if ledger.status is Status.SETTLED:
-        usual = not balance and paid_on is not None and paid_on == billing.paid_on
-    else:
-        usual = ledger.status is Status.OPEN and balance > 0 and billing.paid_on is None
-    if not usual or total != billing.total or ledger.currency != billing.currency:
+    last_on, on, status = ledger.last_on, ledger.on, ledger.status
+    if paid_on != billing.paid_on or total != billing.total or not total:
         return False
-    last_on, on = ledger.last_on, ledger.on
-    if on is not None and ((paid_on or on) < on or (last_on or on) < on):
+    if status is _SETTLED:
+        if balance or paid_on is None or (on is not None and paid_on < on):
+            return False
+    elif status is not _OPEN or paid_on is not None or balance <= 0:
+        return False
+    elif last_on is not None and last_on != billing.last_on:
+        return False  # some systems date a part payment too
+    if on is not None and last_on is not None and last_on < on:
         return False
     parts = billing.settled_by
     return (
         len(parts) == 1
-        and parts.get(Part.CASH) == total - balance
-        and billing.status is not Status.VOID
-        and Part.WRITE_OFF not in ledger.settled_by
+        and parts.get(_CASH) == total - balance
+        and ledger.currency == billing.currency
+        and billing.status is not _VOID
+        and _WRITE_OFF not in ledger.settled_by
         and billing.receipts == link.owned
     )
 
 
-def _latest(page: Sequence[Settlement]) -> list[Settlement]:
+_SETTLED, _OPEN, _VOID = Status.SETTLED, Status.OPEN, Status.VOID
+_CASH, _WRITE_OFF = Part.CASH, Part.WRITE_OFF
+# By name: an enumeration looks its members up anew each time.
+
+
+def _latest(page: Sequence[Settlement]) -> Sequence[Settlement]:
     """Each record once: the youngest, where a page names one twice."""
+    if len({each.ref.id for each in page}) == len(page):
+        return page
     found: dict[str, Settlement] = {}
     for each in page:
         held = found.get(each.ref.id)
@@ -218,19 +229,21 @@ def _compare(
     observed_on: date | None,
 ) -> tuple[Change | None, bool, list[Issue]]:
     """The change that a level asks for, or that billing shows it already, and issues."""
-    agreed = basis(ledger, settings.digest())
-    billing = found.billing
-    refusal = _refusal(ledger, billing, settings)
-    if refusal is not None:
-        return None, False, [evolve(refusal, basis=agreed)]
-    wanted = want(ledger, billing, capabilities, settings, observed_on)
+    billing, rules = found.billing, settings.digest()
+    wanted = _refusal(ledger, billing, settings) or want(
+        ledger, billing, capabilities, settings, observed_on
+    )
     if isinstance(wanted, Issue):
-        return None, False, [evolve(wanted, basis=agreed)]
+        return None, False, [evolve(wanted, basis=basis(ledger, rules))]
+    shown = _shows(billing, wanted, capabilities)
+    if shown and not wanted.notes:
+        return None, True, []  # most records: spare them the fingerprint
+    agreed = basis(ledger, rules)
     notes = [
         evolve(issue(code, ledger, text, blocking=False), basis=agreed)
         for code, text in wanted.notes
     ]
-    if _shows(billing, wanted, capabilities):
+    if shown:
         return None, True, notes
     blocked = _blocked(ledger, found, capabilities, settings)
     if blocked is not None:
