@@ -17,6 +17,14 @@ settings.register_profile(
     suppress_health_check=_SLOW,
 )
 settings.register_profile(
+    "simulate",
+    derandomize=True,
+    deadline=None,
+    max_examples=200,
+    stateful_step_count=30,
+    suppress_health_check=_SLOW,
+)
+settings.register_profile(
     "deep",
     deadline=None,
     max_examples=2000,

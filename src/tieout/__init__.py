@@ -129,6 +129,8 @@ __all__ = [
     "this_user",
 ]
 
+__version__: str
+
 
 def __getattr__(name: str) -> str:
     """The version, read from the installed package when somebody asks."""

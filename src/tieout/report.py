@@ -73,7 +73,7 @@ class Report:
     code: Code | None = None
     text: str = ""
     remedy: str = ""
-    _store: Store | None = field(default=None, repr=False, eq=False)
+    _store: Store | None = field(default=None, repr=False, eq=False, alias="store")
 
     @property
     def ok(self) -> bool:

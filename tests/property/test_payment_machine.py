@@ -238,6 +238,20 @@ class PaymentMachine(RuleBasedStateMachine):
         self._run(profile, point)
         self.world.calls.hooks.clear()
 
+    @rule(profile=st.sampled_from(PROFILES), place=PLACES)
+    def pay_and_run_from_later_on(self, profile: str, place: int) -> None:
+        self.world.clock.advance(timedelta(minutes=9))
+        self.world.ledger.apply(self._paper(place), 50)
+        self.world.clock.advance(timedelta(minutes=9))
+        self._run(profile, self._since("now"))
+
+    @rule(profile=st.sampled_from(PROFILES), ahead=st.integers(2, 5), place=PLACES)
+    def pay_in_the_middle(self, profile: str, ahead: int, place: int) -> None:
+        paper = self._paper(place)
+        self.world.calls.at(ahead, meanwhile(lambda: self._pay_slowly(paper)))
+        self._run(profile, LONG_AGO)
+        self.world.calls.hooks.clear()
+
     def _since(self, start: str) -> Any:
         now = self.world.clock.now()
         return {
@@ -261,7 +275,13 @@ class PaymentMachine(RuleBasedStateMachine):
             case "late":
                 return lands_after(self.world.clock, timedelta(minutes=3))
             case _:
-                return meanwhile(lambda: self.world.ledger.apply(paper, 50))
+                return meanwhile(lambda: self._pay_slowly(paper))
+
+    def _pay_slowly(self, paper: str) -> None:
+        """A payment in the middle of a run that takes its time."""
+        self.world.clock.advance(timedelta(minutes=9))
+        self.world.ledger.apply(paper, 50)
+        self.world.clock.advance(timedelta(minutes=9))
 
     def _run(self, profile: str, since: Any, *, store: Any = None, **more: Any) -> None:
         engine = self.world.engine(profile=profile, store=store or self.world.store)
