@@ -43,6 +43,11 @@ def middle(runs: Sequence[dict[str, Any]], name: str) -> float:
     return float(median(run[name] for run in runs))
 
 
+def least(runs: Sequence[dict[str, Any]], name: str) -> float:
+    """The least of one figure: what it costs where nothing else disturbs."""
+    return float(min(run[name] for run in runs))
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as a Markdown table, with columns of one width."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]

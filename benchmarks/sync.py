@@ -247,12 +247,13 @@ def promised(changed: int) -> dict[str, dict[str, int]]:
     The calls of a first run, by the connectors' formulas.
 
     Xero: signing in and `check`, the pages of both feeds that changed, one page of each
-    other feed. ConnectWise: `check`; the numbers of each page in batches; for the two rows that come again, which are tied by then, one batch of ids
-    and the payments of each; for each write, a look at the invoice's payments before.
+    other feed. ConnectWise: `check`; the numbers that each page brings, in batches (rows
+    that come again unchanged cost nothing); for each write, a look at the invoice's
+    payments before.
     """
     feeds = 2 * len(pages(changed)) + (FEEDS - 2)
     first, *rest = pages(changed)
-    asked = ceil(first / FETCH) + sum(ceil((n - 2) / FETCH) + 1 + 2 for n in rest)
+    asked = ceil(first / FETCH) + sum(ceil((n - 2) / FETCH) for n in rest)
     return {
         "ledger": {"calls": SIGN_IN + CHECKS["ledger"] + feeds, "writes": 0},
         "billing": {

@@ -70,7 +70,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "httpcore": {"transport"},
     "sqlite3": {"stores.sqlite"},
     "socket": {"engine"},  # for the host's name alone
-    "threading": {"stores.memory", "stores.sqlite", "transport"},
+    "threading": {"engine", "stores.memory", "stores.sqlite", "transport"},
     "concurrent": {"session"},
     "time": {"clock", "transport"},
     "random": set(),

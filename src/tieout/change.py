@@ -61,7 +61,7 @@ class Change:
     What should happen to one record of one system.
 
     ``source`` is the record on the other side that asks for it, ``target`` the one that
-    changes (None for a create). ``closes``: nothing is owed on the source any more. ``agreed`` is the fingerprint of the source that will be
+    changes (None for a create). ``closes``: nothing is owed on the source any more; ``releases``: it was voided. ``agreed`` is the fingerprint of the source that will be
     agreed once this is applied. ``owned`` are payment records of ours behind ``before``.
     ``reason`` is for people and is never read by what applies the change.
     """
@@ -83,6 +83,7 @@ class Change:
     owned: tuple[str, ...] = ()
     take_over: bool = False
     closes: bool = False
+    releases: bool = False
     depends_on: tuple[str, ...] = ()
     evidence: str = ""
     reason: str = ""

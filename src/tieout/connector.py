@@ -15,7 +15,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
 from tieout.capabilities import Capabilities, Select
@@ -64,6 +64,35 @@ class Health:
     def ok(self) -> bool:
         """Whether a run can start."""
         return self.reachable and self.signed_in and not self.missing
+
+
+_OUT_OF_REACH = (
+    Code.NOT_REACHED,
+    Code.ANSWER_LOST,
+    Code.SERVER_ERROR,
+    Code.BAD_PAYLOAD,
+)
+_NOT_SIGNED_IN = (Code.SIGN_IN_REFUSED, Code.RECONNECT_NEEDED, Code.LOCKED_OUT)
+
+
+def ailing(fault: Fault, missing: str = "") -> Health:
+    """
+    What a fault in `Connector.check` says of the connection.
+
+    ``missing`` names the permission that was lacking. Raises the fault again where it says
+    nothing of the connection.
+    """
+    lacks = fault.code is Code.PERMISSION_MISSING
+    reachable = fault.code not in _OUT_OF_REACH
+    if reachable and not lacks and fault.code not in _NOT_SIGNED_IN:
+        raise fault
+    return Health(
+        reachable=reachable,
+        signed_in=lacks,
+        missing=(missing or fault.text,) if lacks else (),
+        notes=(f"{fault.text} {fault.remedy}".strip(),),
+        code=fault.code,
+    )
 
 
 @frozen
@@ -443,6 +472,9 @@ BY_STATUS: Mapping[int, tuple[Answer, Code]] = {
 FINE = Verdict(Answer.OK)
 """The verdict of nearly every answer: it is asked for three times a call."""
 
+FETCH_PAGES_MAX = 1000
+"""Pages of one search by id or number; it asks for a few hundred records at most."""
+
 TEXT_KEPT_MAX = 2000
 """Of a vendor's error text; enough for every message seen, too little to flood a log."""
 
@@ -558,6 +590,10 @@ class Resource(Generic[R]):
     """
     Where one kind of record lives: its ``path``, where its ``rows`` are in a body (empty:
     the body is the list), how one is loaded, and by which fields it is named in an issue.
+
+    ``next_field`` names the field of the body that holds the next page's address or number
+    (which is then sent as ``page_parameter``); where it is empty, the ``Link`` header says
+    what comes next. A system that pages in another way overrides `next_cursor`.
     """
 
     kind: type[R]
@@ -569,6 +605,8 @@ class Resource(Generic[R]):
     id_parameter: str = "ids"
     number_parameter: str = "numbers"
     parameters: Mapping[str, str] = field(factory=dict)
+    next_field: str = ""
+    page_parameter: str = "page"
 
 
 class RestConnector:
@@ -591,13 +629,20 @@ class RestConnector:
     def check(self) -> Flow[Health]:
         """Overridden by connectors that can say more than that an answer came."""
         resource = next(iter(self.resources.values()))
-        yield from self.ask(Request("GET", resource.path))
+        try:
+            yield from self.ask(Request("GET", resource.path))
+        except Fault as fault:
+            return ailing(fault)
         return Health(reachable=True, signed_in=True, books=Books(self.connection))
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
         resource = self.resource(kind)
+        can = self.capabilities.kind(kind)
+        if can.selects and type(select) not in can.selects:
+            text = f"cannot select {kind.__name__} records by {type(select).__name__}"
+            raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
         response = yield from self.ask(self.list_request(resource, select, cursor))
         rows = self.rows(resource, response)
         records, issues = self.load(resource, rows)
@@ -618,11 +663,26 @@ class RestConnector:
         for field_name, values in (("id", ids), ("number", numbers)):
             for some in batches(dict.fromkeys(values), size):
                 for request in self.fetch_requests(resource, field_name, some):
-                    response = yield from self.ask(request)
-                    records, bad = self.load(resource, self.rows(resource, response))
+                    rows = yield from self._all_rows(resource, request)
+                    records, bad = self.load(resource, rows)
                     found.update({record.ref.id: record for record in records})
                     issues.extend(bad)
         return Page(tuple(found.values()), tuple(dict.fromkeys(issues)))
+
+    def _all_rows(self, resource: Resource[Any], request: Request) -> Flow[list[Any]]:
+        """The rows of a search, over all its pages."""
+        found: list[Any] = []
+        cursor: str | None = None
+        asked = request
+        for _ in range(FETCH_PAGES_MAX):
+            response = yield from self.ask(asked)
+            rows = self.rows(resource, response)
+            found += rows
+            cursor = self.next_cursor(resource, response, rows, cursor)
+            if cursor is None:
+                return found
+            asked = _turned(resource, request, cursor)
+        raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
         records: list[Record] = []
@@ -662,10 +722,9 @@ class RestConnector:
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
-        """The request for one page; by default the cursor is the whole next address."""
-        if cursor is not None:
-            return Request("GET", cursor)
-        return Request("GET", resource.path, params=resource.parameters)
+        """The request for one page."""
+        request = Request("GET", resource.path, params=resource.parameters)
+        return request if cursor is None else _turned(resource, request, cursor)
 
     def fetch_requests(
         self, resource: Resource[Any], field_name: str, values: Sequence[str]
@@ -685,7 +744,11 @@ class RestConnector:
         rows: Sequence[Any],
         cursor: str | None,
     ) -> str | None:
-        """The cursor of the page behind this one; by default the ``Link`` header's."""
+        """The cursor of the page behind this one, as the resource says where it stands."""
+        if resource.next_field:
+            body = response.json()
+            told = body.get(resource.next_field) if isinstance(body, dict) else None
+            return None if told in (None, "", False) else str(told)
         return next_link(response)
 
     def suspicious(self, response: Response) -> bool:
@@ -750,6 +813,14 @@ class RestConnector:
             id_field=resource.id_field,
             number_field=resource.number_field,
         )
+
+
+def _turned(resource: Resource[Any], request: Request, cursor: str) -> Request:
+    """The request for another page: at its own address, or with its number."""
+    if "/" in cursor or cursor.startswith("?"):
+        return Request("GET", cursor)
+    kept = tuple(pair for pair in request.params if pair[0] != resource.page_parameter)
+    return evolve(request, params=(*kept, (resource.page_parameter, cursor)))
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -12,7 +12,8 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Self, TypeAlias
+from threading import Lock
+from typing import Self, TypeAlias, cast
 from uuid import uuid4
 
 from attrs import define, evolve
@@ -45,7 +46,7 @@ from tieout.store import (
 from tieout.stores.memory import MemoryStore
 from tieout.transport import HTTPTransport
 from tieout.windows import Since, Window, window
-from tieout.wire import Transport
+from tieout.wire import Request, Response, Transport
 
 log = logging.getLogger("tieout.engine")
 
@@ -100,6 +101,23 @@ class _Under:
     resume: ResumePoint | None = None
 
 
+class _OnDemand:
+    """An HTTP client that is made when the first request is sent: a table needs none."""
+
+    def __init__(self) -> None:
+        self._made: HTTPTransport | None = None
+        self._lock = Lock()
+
+    def send(self, request: Request, timeout: float) -> Response:
+        with self._lock:
+            self._made = self._made or HTTPTransport()
+        return self._made.send(request, timeout)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+
 class Engine:
     """
     Keeps one billing system and one ledger in agreement.
@@ -130,7 +148,12 @@ class Engine:
         self._store: Store = store if store is not None else MemoryStore()
         self._clock: Clock = clock or SystemClock()
         self._profile = profile
-        self._opened: list[HTTPTransport] = []
+        self._opened: list[_OnDemand] = []
+        self._seen: dict[str, Identity] = {}
+        if isinstance(transport, Mapping):
+            strangers = set(transport) - {billing.connection, ledger.connection}
+            if strangers:
+                raise ConfigError(f"transport: no connection is {', '.join(strangers)}")
         self._billing = self._session(billing, transport)
         self._ledger = self._session(ledger, transport)
 
@@ -212,8 +235,8 @@ class Engine:
         run = self._payment_run(adapter, on_progress, stop, under)
 
         def work() -> None:
-            if isinstance(run.adapter, DryAdapter):
-                run.adapter.begin(self._header(under.moment))
+            if run.sink is not None:
+                run.sink.begin(self._header(under.moment))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
             under.moment = self._window(since, marker)  # now in the books' own zone
@@ -248,9 +271,9 @@ class Engine:
         run.reader.as_of = plan.as_of
 
         def work() -> None:
-            if isinstance(run.adapter, DryAdapter):
-                run.adapter.begin(header)
-                run.adapter.take(plan)
+            if run.sink is not None:
+                run.sink.begin(header)
+                run.sink.take(plan)
                 return
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=False)
@@ -280,10 +303,12 @@ class Engine:
         through = adapter or Direct(sessions)
         digest = self.settings.digest()
         billing = self._billing.connector.capabilities
-        journal = None
-        if through.dry and not isinstance(through, DryAdapter):
-            raise ConfigError("a dry adapter has the methods begin, take and end")
-        if not through.dry:
+        sink, journal = None, None
+        if through.dry:
+            if not isinstance(through, DryAdapter):
+                raise ConfigError("a dry adapter has the methods begin, take and end")
+            sink = through
+        else:
             journal = Journal(
                 self._store, self._clock, self.pair, PAYMENTS, under.id, digest
             )
@@ -300,7 +325,8 @@ class Engine:
             wave=billing.kind(Settlement).batch_size
             * self._billing.concurrency
             * WAVE_ROUNDS,
-            adapter=through,
+            adapter=None if sink else cast(Adapter, through),
+            sink=sink,
             journal=journal,
             on_progress=on_progress,
             stop=stop,
@@ -364,14 +390,20 @@ class Engine:
                 under.ending = Ending.DONE
             except Stopped:
                 under.ending = Ending.STOPPED
+            except ConfigError as error:
+                # The books' zone shows that the start cannot be: the run ends as failed.
+                under.ending = Ending.FAILED
+                under.fault = Fault(Code.NOT_ALLOWED, str(error))
+                self._finish(run, under, moves_marker=False)
+                raise
             except Fault as fault:
                 log.warning("run %s ended early: %s", under.id, fault.code)
                 yellow = fault.code.severity is not Severity.RED
                 under.ending = Ending.STOPPED if yellow else Ending.FAILED
                 under.fault = fault
-            if isinstance(run.adapter, DryAdapter) and run.journal is None:
+            if run.sink is not None:
                 as_of = run.reader.as_of or under.started_at
-                run.adapter.end(complete=under.ending is Ending.DONE, as_of=as_of)
+                run.sink.end(complete=under.ending is Ending.DONE, as_of=as_of)
             return self._finish(run, under, moves_marker=moves_marker)
         finally:
             if run.journal is not None:
@@ -460,7 +492,7 @@ class Engine:
             else transport
         )
         if given is None:
-            given = HTTPTransport()
+            given = _OnDemand()
             self._opened.append(given)
         return Session(connector, given, self._store, self._clock)
 
@@ -473,8 +505,9 @@ class Engine:
             return
         health = session.run(session.connector.check())
         if not health.signed_in or not health.reachable:
+            usual = Code.SIGN_IN_REFUSED if health.reachable else Code.NOT_REACHED
             raise Fault(
-                Code.SIGN_IN_REFUSED, f"{connection}: {'; '.join(health.notes)}"
+                health.code or usual, f"{connection}: {'; '.join(health.notes)}"
             )
         if health.missing:
             text = f"{connection} lacks: {', '.join(health.missing)}"
@@ -485,12 +518,17 @@ class Engine:
         if held is not None and held.identity != books.identity:
             text = f"{connection} is {books.name or books.identity} now, it was {held.name}"
             raise Fault(Code.WRONG_COMPANY, text)
-        if not dry:
-            seen = Identity(
-                connection, books.identity, books.name, books.currency, books.zone, now
-            )
-            if not self._store.commit(seen):
-                raise StoreError(f"the books of {connection} could not be remembered")
+        seen = Identity(
+            connection, books.identity, books.name, books.currency, books.zone, now
+        )
+        self._seen[connection] = seen
+        if not dry and not self._store.commit(seen):
+            raise StoreError(f"the books of {connection} could not be remembered")
+
+    def _identity(self, connection: str) -> Identity | None:
+        """What is known of a connection's books, remembered or just seen."""
+        held = self._store.get(Identity, [connection]).get(connection)
+        return self._seen.get(connection, held)
 
     def _window(self, since: Begin, marker: Marker | None) -> Window:
         if isinstance(since, ResumePoint):
@@ -501,7 +539,7 @@ class Engine:
                 )
             return Window(since.start, since.trusting, since.label)
         connection = self._ledger.connector.connection
-        books = self._store.get(Identity, [connection]).get(connection)
+        books = self._identity(connection)
         return window(
             since,
             now=self._clock.now(),

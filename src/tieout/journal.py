@@ -328,6 +328,7 @@ class Journal:
             agreed=agreed,
             owned=outcome.owned,
             open=not change.closes,
+            released=change.releases,
             seen_on=self._clock.now().date(),
         )
 

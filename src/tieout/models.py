@@ -323,7 +323,8 @@ class Link:
     ``version`` rises at each change that was carried over this link. ``agreed`` holds, by
     record kind, the fingerprint of what was last agreed. ``owned`` are the ids of payment
     records on the billing side that this library keeps. ``open`` says whether something
-    was owed at the last look, ``seen_on`` the day of that look.
+    was owed at the last look, ``seen_on`` the day of that look. ``released``: the ledger
+    document was voided, and another may take its place.
     """
 
     pair: str
@@ -335,6 +336,7 @@ class Link:
     agreed: Mapping[str, str] = field(factory=dict)
     owned: tuple[str, ...] = ()
     open: bool = True
+    released: bool = False
     seen_on: date | None = None
 
 

@@ -100,7 +100,7 @@ class Stopped(Exception):
 
 @define
 class PaymentRun:
-    """A run over one pair. ``journal`` is None for a dry one, which writes nothing."""
+    """A run over one pair: with an adapter and a journal, or dry, with a ``sink``."""
 
     pair: str
     verb: str
@@ -110,7 +110,8 @@ class PaymentRun:
     clock: Clock
     billing: Capabilities
     wave: int
-    adapter: Adapter | DryAdapter
+    adapter: Adapter | None
+    sink: DryAdapter | None
     journal: Journal | None
     on_progress: Callable[[Progress], None] | None
     stop: Callable[[], bool] | None
@@ -160,7 +161,7 @@ class PaymentRun:
     @property
     def live(self) -> Adapter:
         """The adapter of a run that writes."""
-        assert not isinstance(self.adapter, DryAdapter)
+        assert self.adapter is not None
         return self.adapter
 
     # A batch ------------------------------------------------------------------------------
@@ -188,8 +189,8 @@ class PaymentRun:
             self.journal.keep((), held)
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
-        if isinstance(self.adapter, DryAdapter):
-            self.adapter.take(plan)
+        if self.sink is not None:
+            self.sink.take(plan)
             for each in plan.issues:
                 self._tell(each)
             self.tally.count("updated", len(plan.changes))

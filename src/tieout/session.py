@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from tieout.auth import Grant
 from tieout.capabilities import Limit
 from tieout.clock import Clock
-from tieout.connector import Connector
+from tieout.connector import Connector, judge
 from tieout.errors import Code, Fate, Fault
 from tieout.store import Expect, Store, StoredGrant
 from tieout.wire import (
@@ -43,6 +43,9 @@ log = logging.getLogger("tieout.session")
 
 ATTEMPTS_MAX = 5
 """How often one request is sent in all; with doubling waits that is half a minute."""
+
+RENEWALS_MAX = 3
+"""How often one request of a sign-in is sent in all."""
 
 WAIT_FIRST, WAIT_MAX = 1.0, 120.0
 """Seconds. The first wait, doubled each time; and the longest that a run sits out. A
@@ -432,15 +435,33 @@ class Session:
             if isinstance(asked, Call):
                 answer = asked.answer()
                 continue
-            ready = self._pinned(asked, old)
-            while (pause := self._pace.wait()) > 0:
-                self.clock.sleep(pause)
-            got = self._send(ready)
-            self._count(ready, got)
+            got = self._asked_to_renew(self._pinned(asked, old))
             if isinstance(got, Fault):
                 thrown = got
             else:
                 answer = got
+
+    def _asked_to_renew(self, ready: Request) -> Response | Fault:
+        """
+        Send one request of a renewal; a busy or failing sign-in is asked again.
+
+        A refresh may be repeated: vendors that rotate tokens keep the one before for a
+        while, for the very case that an answer was lost.
+        """
+        for number in range(1, RENEWALS_MAX + 1):
+            while (pause := self._pace.wait()) > 0:
+                self.clock.sleep(pause)
+            got = self._send(ready)
+            self._count(ready, got)
+            passing = (
+                got.fate is not Fate.REFUSED
+                if isinstance(got, Fault)
+                else judge(got, ()).answer in (Answer.WAIT, Answer.UNCLEAR)
+            )
+            if not passing or number == RENEWALS_MAX:
+                return got
+            self.clock.sleep(WAIT_FIRST * 2 ** (number - 1))
+        raise AssertionError("the last attempt ends the loop")
 
     # The origin -------------------------------------------------------------------------
 

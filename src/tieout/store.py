@@ -257,9 +257,9 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
 
 def _link_indexes(link: Link) -> Iterable[Index]:
     kind = link.ledger.kind
-    yield Index(
-        "billing", link_billing(link.pair, kind, link.billing.id, link.role), True
-    )
+    if not link.released:
+        billing = link_billing(link.pair, kind, link.billing.id, link.role)
+        yield Index("billing", billing, unique=True)
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
     if link.open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -258,3 +259,24 @@ def test_a_settings_change_looks_again_at_what_was_held() -> None:
     world.settings = tieout.Settings(number_rule=NumberRule(pad=3))
     world.sync(Since.LAST_RUN)
     assert world.billing.shows(bill) == PAID
+
+
+def test_a_voided_invoice_gives_way_to_the_one_that_replaces_it() -> None:
+    """B44: voided and entered again under its number: the new one is carried, and stays."""
+    world = World()
+    paper, bill = world.both("I1", 50)
+    world.ledger.apply(paper, 50)
+    world.sync()
+    world.clock.advance(timedelta(hours=1))
+    world.ledger.void(paper)
+    world.sync(Since.LAST_RUN)
+    assert world.billing.shows(bill) == (Decimal(0), None)
+    world.clock.advance(timedelta(hours=1))
+    again = world.ledger.add("I1", 50)
+    world.ledger.apply(again, 20)
+    world.sync(Since.LAST_RUN)
+    assert world.held() == {}
+    assert world.billing.shows(bill)[0] == Decimal(20)
+    for _ in range(2):
+        assert world.sync().counts["updated"] == 0
+    assert world.billing.shows(bill)[0] == Decimal(20)

@@ -112,3 +112,10 @@ def test_an_issue_has_the_light_of_its_code() -> None:
     """B42: yellow for what is normal, red for what a person has to see."""
     assert Issue(Code.NOT_IN_BILLING).severity is Severity.YELLOW
     assert Issue(Code.TOTAL_DIFFERS).severity is Severity.RED
+
+
+def test_nothing_is_taken_over_and_every_issue_blocks_unless_it_is_said() -> None:
+    """The careful way is the default."""
+    assert Issue(Code.BAD_FIELD).blocking
+    assert not change("1").take_over
+    assert not change("1").closes

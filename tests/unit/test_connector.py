@@ -882,8 +882,14 @@ def test_a_check_is_at_least_a_call() -> None:
     assert [each.url for each in asked] == ["bills"]
     assert health.ok
     assert health.books == Books("plain:1")
+    _, failing = drive(Tiny().check(), Response(500))
+    assert (failing.reachable, failing.code) == (False, Code.SERVER_ERROR)
+    _, revoked = drive(Tiny().check(), Response(401))
+    assert (revoked.reachable, revoked.signed_in) == (True, False)
+    _, lacking = drive(Tiny().check(), Response(403))
+    assert lacking.missing
     with pytest.raises(Fault):
-        drive(Tiny().check(), Response(500))
+        drive(Tiny().check(), Response(404))
 
 
 def test_by_default_the_whole_body_is_the_vendors_word() -> None:

@@ -389,7 +389,7 @@ def test_another_company_is_refused() -> None:
         ),
         (
             Health(reachable=False, signed_in=True, notes=("no route",)),
-            Code.SIGN_IN_REFUSED,
+            Code.NOT_REACHED,
             "no route",
         ),
         (
@@ -691,6 +691,14 @@ def test_applying_a_plan_is_as_good_as_the_run_it_was_made_by() -> None:
     assert "past week" in report.window
 
 
+@pytest.mark.parametrize("as_of", [NOW - timedelta(minutes=7), None])
+def test_a_plan_says_when_its_reading_began(as_of: datetime | None) -> None:
+    """B6: by the other side's clock; by ours where it tells none."""
+    world = World("1")
+    world.ledger.as_of = as_of
+    assert world.engine.plan_payments(WEEK).as_of == (as_of or NOW)
+
+
 def test_an_incomplete_plan_moves_no_marker() -> None:
     """B6: what was not read is still to be read."""
     world = World(*"12")
@@ -802,7 +810,7 @@ def test_the_engine_closes_what_it_opened() -> None:
     with world.made(transport={"billing:1": wire}) as engine:
         (opened,) = engine._opened
         assert counted(engine.sync_payments(WEEK)) == {"updated": 1}
-    assert opened._client.is_closed
+    assert opened._made is None  # nothing was sent over it: none was needed
     assert not wire.closed
     with Engine(billing=world.billing, ledger=world.ledger) as plain:
         assert len(plain._opened) == 2

@@ -229,10 +229,6 @@ def twice(rows: list[str]) -> None:
     rows.insert(1, rows[1])
 
 
-def end(rows: list[str]) -> None:
-    rows[-2] = json.dumps({**json.loads(rows[-2]), "complete": False})
-
-
 ALTERED: dict[str, tuple[Callable[[str], str], str]] = {
     "an amount": (lambda text: text.replace('"100"', '"900"', 1), "altered"),
     "a line gone": (lines(lambda rows: rows.pop(1)), "altered"),
@@ -244,7 +240,16 @@ ALTERED: dict[str, tuple[Callable[[str], str], str]] = {
         "altered",
     ),
     "other settings": (lambda text: text.replace('"rules"', '"lax"', 1), "altered"),
-    "another ending": (lines(end), "altered"),
+    "another ending": (
+        lambda text: text.replace('"complete":true', '"complete":false'),
+        "altered",
+    ),
+    "another time": (
+        lambda text: text.replace(
+            '"as_of":null', '"as_of":"2026-03-10T00:00:00+00:00"'
+        ),
+        "altered",
+    ),
     "cut off": (lines(lambda rows: rows.__delitem__(slice(-2, None))), "cut off"),
     "cut in a line": (lambda text: text[: len(text) // 2], "no saved plan"),
     "no header": (lines(lambda rows: rows.pop(0)), "no saved plan"),

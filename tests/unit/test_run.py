@@ -479,6 +479,7 @@ def test_what_a_dead_run_left_unknown_is_told_with_its_time() -> None:
     told: list[Progress] = []
     world.billing.before_write = lambda: None
     assert counted(world.sync(on_progress=told.append)) == {"unknown": 1}
+    assert [each.what for each in told] == ["unknown"]
     assert "It is looked at after 2026-03-10 12:07:00 UTC" in told[0].text
     assert world.billing.written == []
 

@@ -83,7 +83,7 @@ def match(
 ) -> Found | Issue:
     """The counterpart of one ledger record, or why there is none."""
     link = known.links.get(ledger.ref.id)
-    if link is not None:
+    if link is not None and not link.released:
         billing = candidates.by_id.get(link.billing.id)
         if billing is None:
             gone = f"billing invoice {link.billing.id} no longer exists."
