@@ -345,7 +345,6 @@ MEANS: Mapping[type[Any], Mapping[str, str]] = {
         "page_size": "records in one page; 250 was the fastest (measured)",
         "fetch_size": "ids or numbers in one request",
         "paid_date": 'the day of full payment: the first from which nothing was owed, or (`"last"`) that of the last line that settled',
-        "linked_settles": "whether payments that cover an invoice settle it although Tryton has not reconciled them",
         "overlap": "how far before the marker a read begins: posting stamps its start and commits later",
         "page_link": "the address of a record's page for people (not sure)",
     },

@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from decimal import localcontext
 from threading import Lock
 from typing import Self, TypeAlias, cast
 from uuid import uuid4
@@ -26,6 +27,7 @@ from tieout.connector import Connector, Health
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
 from tieout.journal import Journal
 from tieout.models import Settlement
+from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
 from tieout.reading import Reader, Start
 from tieout.report import Progress, Report
@@ -55,6 +57,9 @@ PAYMENTS = "payments"
 
 BOOKS_AGE_MAX = timedelta(days=1)
 """After this, a connection's books are asked for again: zones move, companies change."""
+
+CLOCKS_APART_MAX = timedelta(hours=1)
+"""How far ahead of ours a vendor's clock may be; beyond it, one of the two is wrong."""
 
 Begin: TypeAlias = Since | date | datetime | ResumePoint
 Tell: TypeAlias = Callable[[Progress], None]
@@ -236,7 +241,8 @@ class Engine:
 
         def work() -> None:
             if run.sink is not None:
-                run.sink.begin(self._header(under.moment))
+                passed = isinstance(since, ResumePoint) and since.cursor is not None
+                run.sink.begin(self._header(under.moment, whole=not passed))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
             under.moment = self._window(since, marker)  # now in the books' own zone
@@ -357,7 +363,11 @@ class Engine:
         Where an interrupted run goes on: behind the last completed page, where the
         listing has an order that stays; else at its start, which is harmless.
         """
-        stable = self._ledger.connector.capabilities.kind(Settlement).stable_order
+        # A run that only looked has carried nothing: nothing may be passed over after it.
+        stable = (
+            run.journal is not None
+            and self._ledger.connector.capabilities.kind(Settlement).stable_order
+        )
         under.resume = ResumePoint(
             self.pair,
             PAYMENTS,
@@ -386,7 +396,9 @@ class Engine:
             run.journal.note(self._record(under, run))
         try:
             try:
-                work()
+                # The host's own decimal context must not round anybody's money.
+                with localcontext(EXACT):
+                    work()
                 under.ending = Ending.DONE
             except Stopped:
                 under.ending = Ending.STOPPED
@@ -415,7 +427,7 @@ class Engine:
         moved, note = False, ""
         done = under.ending is Ending.DONE
         if run.journal is not None and moves_marker:
-            as_of = run.reader.as_of or under.started_at
+            as_of = _sound_clock(run.reader.as_of, under.started_at)
             new = Marker(self.pair, PAYMENTS, self._profile, as_of, run.reader.token)
             moved, note = _marker_rule(under, new)
             if moved:
@@ -469,7 +481,9 @@ class Engine:
             yellow=run.tally.lights[Severity.YELLOW],
             totals=dict(sorted(run.tally.totals.items())),
             traffic=traffic,
-            marker=(run.reader.as_of or under.started_at) if moved else before,
+            marker=_sound_clock(run.reader.as_of, under.started_at)
+            if moved
+            else before,
             marker_moved=moved,
             marker_note=note,
             resume=None if under.ending is Ending.DONE else under.resume,
@@ -560,7 +574,7 @@ class Engine:
         last = self._store.get(Sweep, [key]).get(key)
         return last is None or self._clock.now() - last.at >= every
 
-    def _header(self, moment: Window) -> Header:
+    def _header(self, moment: Window, *, whole: bool) -> Header:
         return Header(
             pair=self.pair,
             billing=self._billing.connector.connection,
@@ -569,7 +583,7 @@ class Engine:
             settings=self.settings.digest(),
             window=moment.label,
             made_at=self._clock.now(),
-            start=moment.start,
+            start=moment.start if whole else None,
         )
 
     def _checked_header(self, plan: Plan) -> Header:
@@ -610,6 +624,8 @@ def _check_sides(billing: Connector, ledger: Connector, settings: Settings) -> N
 def _marker_rule(under: _Under, new: Marker) -> tuple[bool, str]:
     """Whether the marker moves: after success only, and never over a gap."""
     old = under.marker
+    if old is not None and old.at > under.started_at + CLOCKS_APART_MAX:
+        old = None  # a clock was wrong once; what it said is no marker
     if under.ending is not Ending.DONE:
         return False, "the marker stays where it was: the run did not end well"
     if old is not None and under.moment.start > old.at:
@@ -620,6 +636,11 @@ def _marker_rule(under: _Under, new: Marker) -> tuple[bool, str]:
     if old is not None and new.at <= old.at:
         return False, ""
     return True, ""
+
+
+def _sound_clock(told: datetime | None, started_at: datetime) -> datetime:
+    """The other side's clock, unless it is so far ahead that it must be wrong."""
+    return min(told or started_at, started_at + CLOCKS_APART_MAX)
 
 
 def _lost(under: _Under) -> bool:

@@ -159,6 +159,13 @@ class Code(Enum):
         False,
         "Make the totals equal, or set a tolerance for the currency in the settings.",
     )
+    WENT_BACK = (
+        "A posted invoice became a draft again in the ledger.",
+        _RED,
+        _RECORD,
+        False,
+        "Post the invoice again, or void it; until then billing is left as it is.",
+    )
     PARTS_UNKNOWN = (
         "The ledger does not tell how much of the settled amount was cash.",
         _RED,

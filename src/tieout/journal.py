@@ -75,7 +75,8 @@ def step(intent: Intent | None, by: str) -> Stage:
 def shown(record: Record | None) -> str:
     """A short hash of what a record shows of a wanted state: to find it again by."""
     if isinstance(record, Settlement):
-        told = f"{record.paid.normalize():f}|{record.paid_on}"
+        last = None if record.paid_on else record.last_on
+        told = f"{record.paid.normalize():f}|{record.paid_on}|{last}"
         return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
     return fingerprint(record) if record is not None else ""
 
@@ -103,7 +104,8 @@ class Journal:
         """Take the pair; `Fault` RUN_IN_PROGRESS where another run has it."""
         now = self._clock.now()
         held = self._store.get(Lease, [self._pair]).get(self._pair)
-        if held is not None and held.until > now:
+        # One that ends later than any lease can is the trace of a clock set back.
+        if held is not None and now < held.until <= now + 2 * LEASE:
             text = f"another run holds this pair until {held.until:%H:%M:%S} UTC"
             raise Fault(Code.RUN_IN_PROGRESS, text)
         fence = held.fence + 1 if held else 1
@@ -468,7 +470,12 @@ class Journal:
         for intent in unknown:
             change = changes[intent.name]
             record = found.get(intent.target.id) if intent.target else None
-            if record is not None and shown(record) == intent.wanted:
+            ripe = intent.not_before is None or now >= intent.not_before
+            if (
+                record is not None
+                and shown(record) == intent.wanted
+                and (ripe or not _like_any_other(record))
+            ):
                 owned = record.receipts if isinstance(record, Settlement) else ()
                 closed = (
                     isinstance(record, Settlement) and record.status is Status.SETTLED
@@ -478,7 +485,7 @@ class Journal:
                 facts.append(self._link(evolve(change, closes=closed), outcome, links))
                 facts.append(evolve(self._event(change, outcome), what="adopted"))
                 facts.extend(self._closing(change.source, (), rows))
-            elif intent.not_before is None or now >= intent.not_before:
+            elif ripe:
                 again = intent.stage is Stage.PARKED
                 too_often = intent.attempt >= ATTEMPTS_MAX and not again
                 by = "too often" if too_often else "proved absent"
@@ -508,6 +515,14 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text
     )
+
+
+def _like_any_other(record: Record) -> bool:
+    """
+    Whether what was found carries no mark of ours: a payment that anybody may have
+    entered. It proves something only once ours can no longer land beside it.
+    """
+    return isinstance(record, Settlement) and bool(record.receipts)
 
 
 def _asked(intent: Intent) -> Change:

@@ -134,7 +134,8 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
         claims.update((claim.source.id, claim) for claim in plan.claims)
         kept += plan.kept
         skipped += plan.skipped
-    for source, issue in clashes(claims.values()).items():
+    clashing = clashes(claims.values())
+    for source, issue in clashing.items():
         changes.pop(source, None)
         kept -= claims[source].kept
         issues[issue_key(issue)] = issue
@@ -144,6 +145,12 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
         kept,
         skipped,
         header,
+        # To be tied when the plan is applied: they agree, but nobody remembers it yet.
+        claims=tuple(
+            claims[key]
+            for key in sorted(claims)
+            if claims[key].kept and key not in clashing
+        ),
     )
 
 

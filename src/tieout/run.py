@@ -18,7 +18,7 @@ from tieout.capabilities import Capabilities
 from tieout.change import Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.connector import batches
-from tieout.errors import Code, Fate, Fault, Severity
+from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.journal import Journal, about
 from tieout.models import Link, Ref, Settlement, fingerprint
 from tieout.money import Money
@@ -154,7 +154,7 @@ class PaymentRun:
         ):
             for row in rows:
                 source = row.issue.source
-                if source and (row.issue.code.retryable or row.settings != digest):
+                if source and (_may_pass(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
 
@@ -226,7 +226,7 @@ class PaymentRun:
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
-            elif row and row.issue.basis == agreed and not row.issue.code.retryable:
+            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
                 held.append(row.issue)
             else:
                 rest.append(record)
@@ -351,6 +351,18 @@ class PaymentRun:
             told = [note for each in fresh for note in notes.get(each.source.id, ())]
             self.carry(Plan(tuple(fresh), (*stale, *told)))
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
+        for claims in batches((c for c in plan.claims if c.kept), CHECK_SIZE):
+            self._tie([claim.source.id for claim in claims])
+
+    def _tie(self, ids: Sequence[str]) -> None:
+        """Tie records that agreed when the plan was made, where they still do."""
+        for page in self.reader.fetch_ledger(ids=ids):
+            links = self.reader.links(each.ref.id for each in page.records)
+            billing, known, _ = self.reader.counterparts(page.records, links)
+            plan = settlements.plan(
+                page.records, billing, known, self.billing, self.settings
+            )
+            self.carry(evolve(plan, changes=(), issues=()))
 
     def _fresh(self, changes: Sequence[Change]) -> tuple[list[Change], list[Issue]]:
         """The changes whose records on both sides are as they were, and issues for the rest."""
@@ -422,6 +434,11 @@ class PaymentRun:
     ) -> None:
         if self.on_progress is not None:
             self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+
+
+def _may_pass(code: Code) -> bool:
+    """Whether trying again may help although the record is as it was."""
+    return code.retryable or code.scope is Scope.CONNECTION
 
 
 def _refreshed(change: Change, there: Settlement | None) -> Change:

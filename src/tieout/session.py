@@ -8,12 +8,14 @@ thread; worker threads do nothing but `Transport.send`.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar, cast
@@ -281,6 +283,7 @@ class Session:
             answer = yield Send(ready)
             assert answer is not None
             self._count(ready, answer)
+            answer = _hushed(answer, ready, grant)
             before = attempt.sent
             attempt.sent = before or request.effect
             kind, repeat, fault, pause = self._judged(request, answer)
@@ -435,7 +438,8 @@ class Session:
             if isinstance(asked, Call):
                 answer = asked.answer()
                 continue
-            got = self._asked_to_renew(self._pinned(asked, old))
+            ready = self._pinned(asked, old)
+            got = _hushed(self._asked_to_renew(ready), ready, old)
             if isinstance(got, Fault):
                 thrown = got
             else:
@@ -562,6 +566,28 @@ def _arguments(first: Grant) -> str:
     return hashlib.scrypt(
         told.encode(), salt=b"tieout", n=2**12, r=8, p=1, dklen=16
     ).hex()
+
+
+SECRET_MIN = 6
+"""Characters. A shorter value cannot be told from any other word of an answer."""
+
+
+def _hushed(
+    answer: Response | Fault, signed: Request, grant: Grant
+) -> Response | Fault:
+    """A refusal without the secrets that it repeats: some gateways echo the request."""
+    if isinstance(answer, Fault) or answer.status < 400:  # noqa: PLR2004 - HTTP's own
+        return answer
+    secrets = {*grant.values.values(), *grant.previous.values()}
+    told = signed.header("Authorization") or ""
+    secrets |= {told, told.partition(" ")[2]}
+    with suppress(ValueError):
+        secrets.add(base64.b64decode(told.partition(" ")[2], validate=True).decode())
+    body = answer.body
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SECRET_MIN:
+            body = body.replace(secret.encode(), b"***")
+    return answer if body == answer.body else evolve(answer, body=body)
 
 
 class _Stepping:

@@ -59,8 +59,8 @@ class NumberRule:
     def spellings(self, number: str) -> tuple[str, ...]:
         """How the other system may write a number; the number itself comes first."""
         key = self.key(number)
-        padded = key.zfill(self.pad)
-        found = [number, key, padded, self.prefix + key, self.prefix + padded]
+        padded = [key.zfill(length) for length in range(len(key), self.pad + 1)]
+        found = [number, key, *padded, *(self.prefix + each for each in (key, *padded))]
         if not self.same_case:
             found += [each.upper() for each in found]
         return tuple(dict.fromkeys(found))

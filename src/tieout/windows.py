@@ -28,6 +28,9 @@ class Since(Enum):
 UNKNOWN_ZONE_MARGIN = timedelta(hours=14)
 """No place on earth is farther than this from UTC: a start widened by it misses no day."""
 
+MARKER_AHEAD_MAX = timedelta(hours=2)
+"""A marker further ahead of the clock than this is no time at which a run began."""
+
 _BACK = {
     Since.PAST_WEEK: relativedelta(days=7),
     Since.PAST_TWO_WEEKS: relativedelta(days=14),
@@ -72,7 +75,7 @@ def window(
     future, a naive datetime, and anything that is no start at all.
     """
     if since is Since.LAST_RUN:
-        return _last_run(marker, overlap)
+        return _last_run(marker, overlap, now)
     if isinstance(since, datetime):
         return _instant(since, now)
     known = zone(books_zone)
@@ -105,11 +108,16 @@ def _in_utc(instant: datetime, earlier: timedelta = timedelta(0)) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _last_run(marker: datetime | None, overlap: timedelta) -> Window:
+def _last_run(marker: datetime | None, overlap: timedelta, now: datetime) -> Window:
     if marker is None:
         choices = "Since.PAST_WEEK, Since.PAST_TWO_WEEKS, Since.PAST_MONTH or a date"
         raise ConfigError(
             f"there has been no successful run yet: choose {choices} for the first one"
+        )
+    if marker > now + MARKER_AHEAD_MAX:
+        raise ConfigError(
+            f"the last successful run is remembered for {marker:%Y-%m-%d %H:%M} UTC, which "
+            "lies in the future: a clock was wrong. Run once from a date to set it right"
         )
     return Window(marker - overlap, trusting=True, label=Since.LAST_RUN.value)
 

@@ -622,6 +622,11 @@ def test_what_was_being_sent_is_looked_for_and_adopted() -> None:
         assert isinstance(one.after, Settlement)
         return [evolve(one.after, receipts=("r9",))]
 
+    # A payment without a mark may be anybody's: it proves nothing while ours may land.
+    journal.recover(find)
+    assert intent_of(store, one).stage is Stage.UNKNOWN
+    clock.pass_by(3600)
+    asked.clear()
     journal.recover(find)
     assert intent_of(store, one).stage is Stage.APPLIED
     link = link_of(store, one)

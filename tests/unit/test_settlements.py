@@ -247,9 +247,11 @@ def test_drafts_and_strangers_that_are_void_are_of_no_concern(status: Status) ->
     assert (plan.skipped, plan.changes, plan.issues, plan.kept) == (1, (), (), 0)
 
 
-def test_a_draft_is_skipped_even_where_it_is_tied() -> None:
-    """A ledger may take an invoice back into draft."""
-    assert planned(ledger(status=Status.DRAFT), link=TIED).skipped == 1
+def test_a_tied_invoice_that_went_back_to_draft_is_told() -> None:
+    """D21: an illegal way back: nothing is written, and a person hears of it."""
+    plan = planned(ledger(status=Status.DRAFT), link=TIED)
+    assert (plan.skipped, plan.changes) == (0, ())
+    assert [each.code for each in plan.issues] == [Code.WENT_BACK]
 
 
 def test_what_was_removed_is_taken_back() -> None:

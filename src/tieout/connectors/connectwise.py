@@ -703,7 +703,9 @@ def _outcome(
     sent = f"{wanted['amount']} of {wanted.get('paymentDate')}"
     text = f"{sent} was sent, payments there: {held or 'none'}"
     short = wanted["amount"] - _sum(cash)
-    if len(cash) == 1 and short > 0:
+    before = change.before
+    untouched = isinstance(before, Settlement) and _sum(cash) == before.paid != 0
+    if len(cash) == 1 and short > 0 and not untouched:
         text = f"{short} {invoice.currency} was not applied: {text}"
         return evolve(done, notes=(Code.UNAPPLIED_CREDIT,), text=text)
     # Kept as unknown, with what is ours named: it is looked at before a next try.

@@ -102,7 +102,10 @@ class _Comparing:
         link = self.known.links.get(ledger.ref.id)
         if self.plain and link is not None and not link.released:
             counterpart = self.candidates.by_id.get(link.billing.id)
-            if counterpart is not None and _plainly_shown(ledger, counterpart, link):
+            dated = self.capabilities.payments.holds_open_date
+            if counterpart is not None and _plainly_shown(
+                ledger, counterpart, link, dated=dated
+            ):
                 self.same.append((ledger, counterpart, link, "link"))
                 return
         if _of_no_concern(ledger, link):
@@ -185,7 +188,9 @@ def _is_plain(capabilities: Capabilities, settings: Settings) -> bool:
     return usual and capabilities.payments.partial
 
 
-def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
+def _plainly_shown(
+    ledger: Settlement, billing: Settlement, link: Link, *, dated: bool
+) -> bool:
     """
     Whether billing shows a usual level already: most records, most of the time.
 
@@ -201,7 +206,7 @@ def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
             return False
     elif status is not _OPEN or paid_on is not None or balance <= 0:
         return False
-    elif last_on is not None and last_on != billing.last_on:
+    elif dated and last_on is not None and last_on != billing.last_on:
         return False  # some systems date a part payment too
     if on is not None and last_on is not None and last_on < on:
         return False
@@ -242,139 +247,7 @@ def _younger(one: Settlement, other: Settlement) -> bool:
 def _of_no_concern(ledger: Settlement, link: Link | None) -> bool:
     """Drafts have no effect yet; a void document has none here, or none any more."""
     if ledger.status is Status.DRAFT:
-        return True
-    return ledger.status is Status.VOID and (link is None or link.released)
-
-
-def _compare(self, ledger: Settlement, found: Found, *, new: bool) -> None:
-        change, shows, told = _compare(
-            ledger, found, self.capabilities, self.settings, self.observed_on
-        )
-        self.issues.extend(told)
-        if new:
-            agreed = basis(ledger, self.settings.digest())
-            self.claims.append(
-                Claim(found.billing.ref.id, ledger.ref, ledger.number, agreed, shows)
-            )
-        if shows:
-            self.same.append((ledger, found.billing, found.link, found.evidence))
-        elif change is not None:
-            self.changes.append(change)
-
-    def plan(self) -> Plan:
-        """The plan of the page; where several claim one billing record, none is carried."""
-        clashing = clashes(self.claims)
-        changes = [each for each in self.changes if each.source.id not in clashing]
-        same = [each for each in self.same if each[0].ref.id not in clashing]
-        return Plan(
-            tuple(sorted(changes, key=lambda change: change.source.id)),
-            (*self.issues, *clashing.values()),
-            len(same),
-            self.skipped,
-            same=tuple(same),
-            claims=tuple(
-                evolve(each, kept=each.kept and each.source.id not in clashing)
-                for each in self.claims
-            ),
-        )
-
-
-def keeping(
-    plan: Plan,
-    capabilities: Capabilities,
-    settings: Settings,
-    pending: Container[str] = (),
-) -> list[Change]:
-    """
-    What must be remembered of the records that need nothing: new and changed links, and those of
-    which something is ``pending`` (by ledger id).
-    """
-    rules = settings.digest()
-    found: list[Change] = []
-    for ledger, billing, link, evidence in plan.same:
-        agreed = basis(ledger, rules)
-        owned = billing.receipts if capabilities.payments.owned_payment else ()
-        known = link is not None and link.agreed.get(KIND) == agreed
-        settled = known and link and link.owned == owned and _files_alike(link, ledger)
-        if settled and ledger.ref.id not in pending:
-            continue
-        counterpart = Found(billing, evidence, link)
-        kept = _change(Action.KEEP, ledger, counterpart, agreed, billing)
-        found.append(evolve(kept, owned=owned))
-    return found
-
-
-def _files_alike(link: Link, ledger: Settlement) -> bool:
-    """Whether a link says of the ledger's document what it is now."""
-    void = ledger.status is Status.VOID
-    return link.open is (ledger.status is Status.OPEN) and link.released is void
-
-
-def _is_plain(capabilities: Capabilities, settings: Settings) -> bool:
-    """Whether no rule stands between a ledger's level and what billing shows."""
-    usual = settings.paid_amount == "settled" and not settings.tolerance
-    return usual and capabilities.payments.partial
-
-
-def _plainly_shown(ledger: Settlement, billing: Settlement, link: Link) -> bool:
-    """
-    Whether billing shows a usual level already: most records, most of the time.
-
-    It is the short way to what `match` and `want` come to, for levels without credits,
-    write-offs, excess or prepayments; a property test holds the two together.
-    """
-    total, balance, paid_on = ledger.total, ledger.balance, ledger.paid_on
-    last_on, on, status = ledger.last_on, ledger.on, ledger.status
-    if paid_on != billing.paid_on or total != billing.total or not total:
-        return False
-    if status is _SETTLED:
-        if balance or paid_on is None or (on is not None and paid_on < on):
-            return False
-    elif status is not _OPEN or paid_on is not None or balance <= 0:
-        return False
-    elif last_on is not None and last_on != billing.last_on:
-        return False  # some systems date a part payment too
-    if on is not None and last_on is not None and last_on < on:
-        return False
-    parts = billing.settled_by
-    return (
-        len(parts) == 1
-        and parts.get(_CASH) == total - balance
-        and ledger.currency == billing.currency
-        and billing.status is not _VOID
-        and _WRITE_OFF not in ledger.settled_by
-        and billing.receipts == link.owned
-    )
-
-
-_SETTLED, _OPEN, _VOID = Status.SETTLED, Status.OPEN, Status.VOID
-_CASH, _WRITE_OFF = Part.CASH, Part.WRITE_OFF
-# By name: an enumeration looks its members up anew each time.
-
-
-def _latest(page: Sequence[Settlement]) -> Sequence[Settlement]:
-    """Each record once: the youngest, where a page names one twice."""
-    if len({each.ref.id for each in page}) == len(page):
-        return page
-    found: dict[str, Settlement] = {}
-    for each in page:
-        held = found.get(each.ref.id)
-        if held is None or _younger(each, held):
-            found[each.ref.id] = each
-    return list(found.values())
-
-
-def _younger(one: Settlement, other: Settlement) -> bool:
-    if one.changed_at is None or other.changed_at is None:
-        return other.changed_at is None
-    return one.changed_at >= other.changed_at
-
-
-def _of_no_concern(ledger: Settlement, known: Known) -> bool:
-    """Drafts have no effect yet; a void document that was never tied had none here."""
-    if ledger.status is Status.DRAFT:
-        return True
-    link = known.links.get(ledger.ref.id)
+        return link is None
     return ledger.status is Status.VOID and (link is None or link.released)
 
 
@@ -420,6 +293,9 @@ def _refusal(
         return issue(Code.CURRENCY_DIFFERS, ledger, text)
     if ledger.status is Status.VOID:
         return None
+    if ledger.status is Status.DRAFT:
+        text = f"billing shows {billing.money(billing.paid)} paid."
+        return issue(Code.WENT_BACK, ledger, text)
     contradiction = _contradiction(ledger)
     if contradiction:
         return issue(Code.TOTALS_DISAGREE, ledger, contradiction)
