@@ -37,6 +37,10 @@ class NumberRule:
     ``strip`` are characters that do not count, ``prefix`` a beginning that may be missing,
     ``pad`` the length to which digits may be filled with zeros. ``same_case`` false makes
     upper and lower case equal.
+
+    Billing is asked for numbers, not for patterns: `spellings` are the ones that it is
+    asked for. Where it may hold others (a character of ``strip`` anywhere, mixed case),
+    they are not found, nor seen as a second of the same number.
     """
 
     strip: str = ""
