@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,7 +106,7 @@ def test_control_c_ends_the_demo_in_a_sentence(
     def interrupted(screen: Screen, text: str) -> None:
         screen_write(screen, text)
         if "3. " in text:
-            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Screen, "_write", interrupted)
