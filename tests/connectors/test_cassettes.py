@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import vcr
+from vcr.record_mode import RecordMode
 
 import tieout
 from tieout.capabilities import Changed
@@ -71,7 +72,7 @@ def hushed(response: Any) -> Any:
 
 
 tape = vcr.VCR(
-    record_mode="all" if RECORDING else "none",
+    record_mode=RecordMode.ALL if RECORDING else RecordMode.NONE,
     match_on=["method", "path", "query"],
     filter_headers=["Authorization", "Host"],
     before_record_request=scrubbed,
