@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
-from uuid import uuid4
 
 from attrs import evolve, frozen
 
@@ -21,18 +20,17 @@ from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, ConfigError, Fault, Severity
 from tieout.evidence import Proof, asks_again, judged, shown
+from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
 from tieout.store import (
     SEPARATOR,
     Doubt,
     Event,
-    Expect,
     Fact,
     Gone,
     Held,
     Intent,
     IssueRow,
-    Lease,
     Stage,
     Store,
     key_of,
@@ -41,14 +39,6 @@ from tieout.store import (
 )
 
 log = logging.getLogger("tieout.journal")
-
-LEASE = timedelta(minutes=5)
-"""How long a run may be silent before another may take its pair over. It is renewed
-between steps, and the longest step is one page or one wave."""
-
-WRITE = timedelta(minutes=2)
-"""How long a wave of writes may take; well within the lease, so that none is still going
-out when somebody else takes over."""
 
 LOOK_SIZE = 200
 """How many unclear writes are looked at together."""
@@ -107,83 +97,18 @@ class Reply(Enum):
 PersonsAnswer: TypeAlias = Landed | Reply
 
 
-class Journal:
+class Journal(Hold):
     """What one run remembers of the changes it makes, while its lease lasts."""
 
     def __init__(
         self, store: Store, clock: Clock, pair: str, verb: str, run: str, settings: str
     ) -> None:
-        self._store = store
-        self._clock = clock
-        self._pair = pair
+        super().__init__(store, clock, pair)
         self._verb = verb
         self._run = run
         self._settings = settings
-        self._holder = uuid4().hex
-        self._lease: Lease | None = None
         self._serial = 0
         self._planned: dict[str, list[Intent]] = {}
-
-    # The lease --------------------------------------------------------------------------
-
-    def acquire(self) -> None:
-        """Take the pair; `Fault` RUN_IN_PROGRESS where another run has it."""
-        now = self._clock.now()
-        held = self._store.get(Lease, [self._pair]).get(self._pair)
-        # One that ends later than any lease can is the trace of a clock set back.
-        if held is not None and now < held.until <= now + 2 * LEASE:
-            text = f"another run holds this pair until {held.until:%H:%M:%S} UTC"
-            raise Fault(Code.RUN_IN_PROGRESS, text)
-        fence = held.fence + 1 if held else 1
-        lease = Lease(self._pair, self._holder, fence, now + LEASE)
-        before = None if held is None else {"holder": held.holder, "fence": held.fence}
-        if not self._store.commit(lease, expect=[Expect(Lease, self._pair, before)]):
-            raise Fault(Code.RUN_IN_PROGRESS, "another run was faster")
-        self._lease = lease
-
-    def renew(self) -> None:
-        """Keep the pair for another while; `Fault` LEASE_LOST where somebody took it."""
-        assert self._lease is not None
-        lease = evolve(self._lease, until=self._clock.now() + LEASE)
-        self._commit(lease)
-        self._lease = lease
-
-    def release(self) -> None:
-        """Let the pair go, if it is still ours."""
-        if self._lease is not None:
-            ended = evolve(self._lease, until=self._clock.now())
-            self._store.commit(ended, expect=self._fenced())
-            self._lease = None
-
-    def hold_on(self) -> None:
-        """Between two steps: renew the lease where little of it is left."""
-        assert self._lease is not None
-        if self._lease.until - self._clock.now() < 2 * WRITE:
-            self.renew()
-
-    def deadline(self) -> datetime:
-        """Until when a wave of writes may begin requests; well within the lease."""
-        self.hold_on()
-        return self._clock.now() + WRITE
-
-    def note(self, *facts: Fact | Gone) -> None:
-        """Write facts of the run itself, while the lease lasts."""
-        self._commit(*facts)
-
-    def _fenced(self) -> tuple[Expect, ...]:
-        assert self._lease is not None
-        mine = {"holder": self._holder, "fence": self._lease.fence}
-        return (Expect(Lease, self._pair, mine),)
-
-    def _commit(self, *facts: Fact | Gone) -> None:
-        fence = self._fenced()
-        if self._store.commit(*facts, expect=fence):
-            return
-        held = self._store.get(Lease, [self._pair]).get(self._pair)
-        if fence[0].holds(held):
-            text = "a record was tied twice at the same time; nothing was written down"
-            raise Fault(Code.ALREADY_LINKED, text)
-        raise Fault(Code.LEASE_LOST, "another run took this pair over")
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
@@ -240,7 +165,6 @@ class Journal:
         deadline: datetime,
         settle: timedelta,
     ) -> Intent:
-        assert self._lease is not None
         now, wanted = self._clock.now(), shown(change.after)
         # After a refusal the content is another one: its count begins again.
         attempt = (held.attempt if held and held.stage is Stage.PLANNED else 0) + 1
@@ -263,7 +187,7 @@ class Journal:
             mark=change.mark,
             stage=step(held, "sent"),
             attempt=attempt,
-            fence=self._lease.fence,
+            fence=self.fence,
             run=self._run,
             owned=change.owned,
             first_sent_at=held.first_sent_at if held else now,

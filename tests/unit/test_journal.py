@@ -16,14 +16,13 @@ from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.errors import Code, Fault, StoreError
 from tieout.evidence import ATTEMPTS_MAX, shown
 from tieout.journal import (
-    LEASE,
     TRANSITIONS,
-    WRITE,
     Journal,
     about,
     same,
     step,
 )
+from tieout.lease import LEASE, WRITE
 from tieout.models import (
     Invoice,
     Link,
