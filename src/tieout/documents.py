@@ -98,8 +98,7 @@ class DocumentRun(Carrying):
             return _issue(Code.NOT_ALLOWED, change, refused)
         intent = self.unfinished.get(change.source.id)
         if intent is not None and intent.stage is Stage.PARKED:
-            doubt = f"{intent.doubt.value}." if intent.doubt else ""
-            return _issue(Code.PARKED, change, doubt)
+            return _issue(Code.PARKED, change, intent.text)
         if intent is not None:
             text = f"It is looked at after {when(intent.not_before)}."
             return _issue(Code.OUTCOME_UNKNOWN, change, text)

@@ -264,5 +264,5 @@ def _waiting(record: Settlement, intent: Intent, rows: Mapping[str, IssueRow]) -
     if row is not None and row.issue.code is code:
         return row.issue
     if code is Code.PARKED:
-        return issue(code, record, f"{intent.doubt.value}." if intent.doubt else "")
+        return issue(code, record, intent.text)
     return issue(code, record, f"It is looked at after {when(intent.not_before)}.")
