@@ -15,18 +15,27 @@ from attrs import define, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
-from tieout.change import Change, Issue, Outcome, State
+from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.evidence import believed
-from tieout.journal import Journal, about
-from tieout.models import Ref, Settlement
+from tieout.journal import Journal, about, when
+from tieout.lease import WRITE
+from tieout.models import Record, Ref, Settlement
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.reading import Reader
 from tieout.report import Progress
 from tieout.settings import Settings
-from tieout.store import Held, Intent, IssueRow, Stage, Store, key_of
+from tieout.store import (
+    Held,
+    Intent,
+    IssueRow,
+    Restored,
+    Stage,
+    Store,
+    key_of,
+)
 
 log = logging.getLogger("tieout.run")
 
@@ -126,6 +135,8 @@ class Carrying:
     """Records of which somebody was faster: to be read and compared again at once."""
     rereads: bool = False
     """Whether such records can be compared again in this run."""
+    restored: Restored | None = None
+    """That the store is older than what was last written by it."""
     choked: Exception | None = None
     """What the caller's ``on_progress`` raised in the middle of a wave."""
 
@@ -140,10 +151,8 @@ class Carrying:
         issues: list[Issue] = []
         open_intents: Sequence[Intent]
         if self.journal is not None:
-            issues = self.journal.recover(
-                lambda changes: self.live.find(changes).records,
-                parked=not self.trusting,
-            )
+            self._check_restored()
+            issues = self.journal.recover(self._find, parked=not self.trusting)
             open_intents = self.journal.unfinished()
         else:
             value = key_of(self.pair, self.verb)
@@ -155,6 +164,26 @@ class Carrying:
             if each.stage is not Stage.PLANNED
         }
         return issues
+
+    def _find(self, changes: Sequence[Change]) -> Sequence[Record]:
+        return self.live.find(changes).records
+
+    def _check_restored(self) -> None:
+        """
+        End the run while writes that the store has forgotten may still be carried out.
+
+        After that, what the other side shows is what is true of them.
+        """
+        self.restored = self.store.get(Restored, ["store"]).get("store")
+        if self.restored is not None and self.clock.now() < self._certain():
+            text = f"nothing is written before {when(self._certain())}"
+            raise Fault(Code.RESTORED, text)
+
+    def _certain(self) -> datetime:
+        """From when on a look shows all that was written by runs that are forgotten."""
+        assert self.restored is not None
+        longest = max(side.settle for side in self.sides.values())
+        return self.restored.at + WRITE + longest
 
     def rows(self, sources: Iterable[Ref]) -> dict[str, IssueRow]:
         """The open and the ignored issues of these records, by id."""
@@ -214,6 +243,9 @@ class Carrying:
     ) -> list[Change]:
         """One wave: durable, sent, settled; then told. Returns what there was no time for."""
         assert self.journal is not None
+        changes = self._looked_for(changes)
+        if not changes:
+            return []
         deadline = self.journal.deadline()
         keyed = self.journal.send(changes, deadline, self._settle(changes))
         outcomes = self._applied(keyed, deadline)
@@ -233,6 +265,45 @@ class Carrying:
             if fault is not None:
                 raise fault
         return [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
+
+    def _looked_for(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """
+        The changes that are to be sent: of a restored store, no document without a look.
+
+        A run that is forgotten may have made it.
+        """
+        if self.restored is None:
+            return changes
+        assert self.journal is not None
+        creates = {c.name: c for c in changes if c.action is Action.CREATE}
+        held = self.store.get(Intent, creates)
+        forgotten = [c for c in creates.values() if self._forgotten(held.get(c.name))]
+        if not forgotten:
+            return changes
+        self.journal.suspect(forgotten, self._certain())
+        doubts = self.journal.recover(self._find)
+        found = self.store.get(Intent, [change.name for change in forgotten])
+        for name in [n for n, intent in found.items() if intent.stage is Stage.APPLIED]:
+            self.tally.count("unchanged")
+            del found[name]
+        self._waiting(n for n, i in found.items() if i.stage is not Stage.PLANNED)
+        unsure = [i for i in found.values() if i.stage is Stage.UNKNOWN]
+        unseen = [_unseen(each) for each in unsure]
+        self.journal.keep((), unseen)
+        for issue in (*doubts, *unseen):
+            self.tell(issue)
+        planned = {n for n, i in found.items() if i.stage is Stage.PLANNED}
+        gone = {change.name for change in forgotten} - planned
+        return [change for change in changes if change.name not in gone]
+
+    def _forgotten(self, intent: Intent | None) -> bool:
+        """Whether a document may have been made of which this store knows nothing."""
+        assert self.restored is not None
+        return (
+            intent is None
+            or intent.looked_at is None
+            or intent.looked_at < self.restored.at
+        )
 
     def _waiting(self, names: Iterable[str]) -> None:
         """Records of these writes wait, also where the run meets them again."""
@@ -319,3 +390,12 @@ class Carrying:
     ) -> None:
         if self.on_progress is not None:
             self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+
+
+def _unseen(intent: Intent) -> Issue:
+    """The issue of a write that could not be looked for yet."""
+    number = (intent.number,) if intent.number else ()
+    text = "the other side could not be asked whether it is there already."
+    return Issue(
+        Code.OUTCOME_UNKNOWN, intent.source, number, text=text, basis=intent.agreed
+    )

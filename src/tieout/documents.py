@@ -19,7 +19,7 @@ from tieout.errors import Code
 from tieout.journal import when
 from tieout.models import Link, Record, RecordType, Ref, fingerprint
 from tieout.plan import Plan
-from tieout.store import Stage
+from tieout.store import Intent, Stage
 
 CHECK_SIZE = 200
 """Changes whose records are read again together."""
@@ -59,9 +59,10 @@ class DocumentRun(Carrying):
         issues: list[Issue] = []
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
+        intents = self.store.get(Intent, [each.name for each in changes])
         for change in changes:
             link = links.get((change.source, change.role))
-            issue = self._hindered(change, records, link)
+            issue = self._hindered(change, records, link, intents.get(change.name))
             if issue is None:
                 fresh.append(_refreshed(change, records))
             else:
@@ -90,7 +91,11 @@ class DocumentRun(Carrying):
         }
 
     def _hindered(
-        self, change: Change, records: dict[Ref, Record], link: Link | None
+        self,
+        change: Change,
+        records: dict[Ref, Record],
+        link: Link | None,
+        before: Intent | None,
     ) -> Issue | None:
         """Why a change of a plan cannot be carried out now, or None."""
         refused = self._not_allowed(change)
@@ -102,6 +107,8 @@ class DocumentRun(Carrying):
         if intent is not None:
             text = f"It is looked at after {when(intent.not_before)}."
             return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        if before is not None and before.stage is Stage.APPLIED:
+            return _issue(Code.STALE_PLAN, change, "it was carried out already.")
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
             return _issue(Code.WAITS, change, "what it depends on was not carried.")

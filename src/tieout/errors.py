@@ -436,6 +436,13 @@ class Code(Enum):
         True,
         "Wait until it has ended; a run that died is taken over after its lease.",
     )
+    RESTORED = (
+        "The store was restored from an older copy, or moved: what it does not know may have been written.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: a run after the time that is named looks for each document before it makes one.",
+    )
     LEASE_LOST = (
         "Another run took over this pair; this one stopped writing.",
         _YELLOW,

@@ -238,6 +238,14 @@ class Sweep:
     at: datetime
 
 
+@frozen
+class Restored:
+    """That the store was last found to be older than, or another than, the one used here."""
+
+    store: str
+    at: datetime
+
+
 Fact: TypeAlias = (
     Link
     | Intent
@@ -250,6 +258,7 @@ Fact: TypeAlias = (
     | StoredGrant
     | Identity
     | Sweep
+    | Restored
 )
 
 
@@ -342,6 +351,7 @@ SHAPES: Mapping[type[Any], Shape] = {
     StoredGrant: Shape("grant", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
+    Restored: Shape("restored", lambda f: "store"),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""
 

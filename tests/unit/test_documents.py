@@ -34,7 +34,16 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.report import Report
-from tieout.store import Doubt, Event, Intent, Stage, link_billing, link_key
+from tieout.store import (
+    Doubt,
+    Event,
+    Gone,
+    Intent,
+    Restored,
+    Stage,
+    link_billing,
+    link_key,
+)
 from tieout.stores.memory import MemoryStore
 from tieout.wire import Call, Flow
 
@@ -117,11 +126,11 @@ class Shelf(Desk):
             raise Fault(Code.NOT_REACHED, "nobody there", fate=Fate.NOT_SENT)
         if fate == "late":
             self.late.append(lambda: self.make(change))
-        elif fate != "lost before":
-            made = self.make(change)
+        elif fate == "lost after":
+            self.make(change)
         if fate != "done":
             raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
-        return made
+        return self.make(change)
 
     def make(self, change: Change) -> Invoice:
         """Carry a change out."""
@@ -759,6 +768,64 @@ def test_what_was_planned_under_another_name_is_given_up() -> None:
     assert world.apply(other).ok
     assert world.intent(one).stage is Stage.SUPERSEDED
     assert len(world.book.documents) == 1
+
+
+def test_a_restored_store_waits_and_then_looks_before_it_makes() -> None:
+    """C17, R5: what its lost runs made is found, whatever the store has forgotten."""
+    world = World("a", "b")
+    forgotten = MemoryStore()
+    world.store, kept = forgotten, world.store
+    world.engine = world.made()
+    world.book.fates = ["done", "late"]
+    world.post("a", "b")
+    world.store = kept
+    world.store.commit(Restored("old", world.clock.now()))
+    world.engine = world.made()
+    report = world.post("a", "b")
+    assert (report.code, report.complete) == (Code.RESTORED, False)
+    assert len(world.book.sent) == 2
+    world.wait()
+    world.book.settle_late()
+    report = world.post("a", "b")
+    assert report.ok
+    assert report.counts["unchanged"] == 2
+    assert len(world.book.documents) == len(world.book.sent) == 2
+    assert world.link("a")
+    assert world.link("b")
+    world.shop.documents["c"] = invoice(SHOP, "c")
+    assert world.post("c").counts["updated"] == 1
+    assert len(world.book.documents) == 3
+
+
+def test_a_restored_store_asks_about_what_it_cannot_place() -> None:
+    """C17: found twice, or not to be looked for at the moment."""
+    world = World("a", "b")
+    world.store.commit(Restored("old", world.clock.now()))
+    world.wait()
+    mark = world.change("a").mark
+    for key in "XY":
+        world.book.documents[key] = invoice(BOOK, key, reference=mark)
+    assert codes(world.post("a")) == [Code.PARKED]
+    world.parked("a", Doubt.DUPLICATE)
+    world.book.trouble["find"] = [Fault(Code.SERVER_ERROR, "sorry")]
+    report = world.post("b")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert report.counts["updated"] == 0
+    assert world.book.sent == []
+    assert world.post("b").counts["updated"] == 1
+
+
+def test_what_was_carried_out_is_not_carried_out_again() -> None:
+    """I1: not even where its link was lost."""
+    world = World("a")
+    one = world.change("a")
+    world.apply(one)
+    link = world.link("a")
+    assert link is not None
+    own = link_key(world.engine.pair, "Invoice", link.ledger.id)
+    world.store.commit(Gone(Link, own))
+    assert codes(world.apply(one)) == [Code.STALE_PLAN]
+    assert len(world.book.sent) == 1
 
 
 # What is shown --------------------------------------------------------------------------
