@@ -17,7 +17,16 @@ from tieout.capabilities import Changed
 from tieout.change import Issue
 from tieout.connector import Page, batches
 from tieout.errors import Code, Fault
-from tieout.models import Customer, Invoice, Link, Ref, Settlement, Status, clean_number
+from tieout.models import (
+    Customer,
+    Invoice,
+    Link,
+    Ref,
+    Settlement,
+    Status,
+    clean_number,
+    is_name,
+)
 from tieout.planners.matching import Candidates, Known
 from tieout.session import Session
 from tieout.settings import Settings
@@ -208,7 +217,7 @@ class Reader:
             spelling
             for each in strangers
             for text in (each.number, each.reference)
-            if clean_number(text)
+            if is_name(clean_number(text))
             for spelling in self._settings.number_rule.spellings(clean_number(text))
         ]
         found: dict[str, Settlement] = {}
