@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying
@@ -33,6 +33,8 @@ class PaymentRun(Carrying):
     """A run that carries payment levels from the ledger to billing."""
 
     billing: Capabilities
+    told_before: set[str] = field(factory=set)
+    """Ledger records that earlier runs left an open issue of, by id."""
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
@@ -48,6 +50,8 @@ class PaymentRun(Carrying):
         ):
             for row in rows:
                 source = row.issue.source
+                if source:
+                    self.told_before.add(source.id)
                 if source and (_may_pass(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
@@ -133,7 +137,9 @@ class PaymentRun(Carrying):
 
     def _carry(self, plan: Plan) -> None:
         """Carry a plan out, and remember the ties of what needs no write."""
-        keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
+        # Also where nothing is left to do, what was wrong with a record is over now.
+        pending = self.pending.keys() | self.told_before
+        keeps = settlements.keeping(plan, self.billing, self.settings, pending)
         self.carry(plan, keeps)
 
     # A saved plan -------------------------------------------------------------------------
