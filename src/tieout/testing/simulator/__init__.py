@@ -1,0 +1,13 @@
+"""
+A simulator: real engines over simulated systems, with faults, crashes and one virtual clock.
+
+The same seed plays the same world, step by step. `simulate` plays one and checks the
+invariants; ``python -m tieout.testing.simulator`` plays many. It proves nothing about
+real files, sockets and servers: those have tests of their own.
+"""
+
+from __future__ import annotations
+
+from tieout.testing.simulator.result import Result, simulate
+
+__all__ = ["Result", "simulate"]
