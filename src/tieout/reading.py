@@ -17,7 +17,16 @@ from tieout.capabilities import Changed
 from tieout.change import Issue
 from tieout.connector import Page, batches
 from tieout.errors import Code, Fault
-from tieout.models import Customer, Invoice, Link, Ref, Settlement, Status, clean_number
+from tieout.models import (
+    Customer,
+    Invoice,
+    Link,
+    R,
+    Ref,
+    Settlement,
+    Status,
+    clean_number,
+)
 from tieout.planners.matching import Candidates, Known
 from tieout.session import Session
 from tieout.settings import Settings
@@ -186,7 +195,14 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Ledger levels by id or number, in pages."""
-        return _fetched(self._ledger, ids, numbers)
+        return _fetched(self._ledger, Settlement, ids, numbers)
+
+    def fetch(
+        self, connection: str, kind: type[R], ids: Sequence[str]
+    ) -> Iterator[Page[R]]:
+        """Records of any kind of one of the two connections by id, in pages."""
+        ours = connection == self._billing.connector.connection
+        return _fetched(self._billing if ours else self._ledger, kind, ids, ())
 
     # Billing ----------------------------------------------------------------------------
 
@@ -194,7 +210,7 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Billing's own records by id or number, in pages."""
-        return _fetched(self._billing, ids, numbers)
+        return _fetched(self._billing, Settlement, ids, numbers)
 
     def counterparts(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -231,6 +247,29 @@ class Reader:
         keys = [link_key(self._pair, INVOICE, each) for each in ids]
         found = self._store.get(Link, keys)
         return {link.ledger.id: link for link in found.values()}
+
+    def ties(self, wanted: Iterable[tuple[Ref, str]]) -> dict[tuple[Ref, str], Link]:
+        """The links of records of either side, by record and role."""
+        asked = list(wanted)
+        billing = self._billing.connector.connection
+        values = [
+            link_billing(self._pair, ref.kind, ref.id, role)
+            for ref, role in asked
+            if ref.connection == billing
+        ]
+        keys = [
+            link_key(self._pair, ref.kind, ref.id, role)
+            for ref, role in asked
+            if ref.connection != billing
+        ]
+        found = self._store.find(Link, "billing", values, limit=len(values) + 1)
+        return {
+            **{(link.billing, link.role): link for link in found},
+            **{
+                (link.ledger, link.role): link
+                for link in self._store.get(Link, keys).values()
+            },
+        }
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -298,14 +337,14 @@ def _to_match(
 
 
 def _fetched(
-    session: Session, ids: Sequence[str], numbers: Sequence[str]
-) -> Iterator[Page[Settlement]]:
+    session: Session, kind: type[R], ids: Sequence[str], numbers: Sequence[str]
+) -> Iterator[Page[R]]:
     connector = session.connector
-    size = connector.capabilities.kind(Settlement).fetch_size
+    size = connector.capabilities.kind(kind).fetch_size
     flows = [
-        *(connector.fetch(Settlement, ids=some) for some in batches(_once(ids), size)),
+        *(connector.fetch(kind, ids=some) for some in batches(_once(ids), size)),
         *(
-            connector.fetch(Settlement, numbers=some)
+            connector.fetch(kind, numbers=some)
             for some in batches(_once(numbers), size)
         ),
     ]
