@@ -8,6 +8,8 @@ real files, sockets and servers: those have tests of their own.
 
 from __future__ import annotations
 
-from tieout.testing.simulator.result import Result, simulate
+from tieout.testing.simulator.report import failure
+from tieout.testing.simulator.result import Broken, Result, simulate
+from tieout.testing.simulator.shrink import shrink
 
-__all__ = ["Result", "simulate"]
+__all__ = ["Broken", "Result", "failure", "shrink", "simulate"]

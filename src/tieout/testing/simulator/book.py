@@ -108,6 +108,7 @@ class Book:
         self.tokens = tokens
         self.papers: dict[str, Paper] = {}
         self.gone: dict[str, datetime] = {}
+        self.deleted: list[str] = []
         self.connection = "book:t1"
 
     # People ---------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class Book:
 
     def delete(self, paper: Paper, now: datetime) -> None:
         """Delete an invoice; the feed names it among the gone ones."""
-        del self.papers[paper.id]
+        self.deleted.append(self.papers.pop(paper.id).number)
         self.gone[paper.id] = self._stamp(now)
 
     def _stamp(self, now: datetime) -> datetime:

@@ -127,6 +127,8 @@ class FileDisk(Disk):
         for store in self._opened:
             store.close()
         self._opened.clear()
+        if self.written():  # what a failed power left behind
+            SQLiteStore(self.path).close()
 
     def back_up(self) -> None:
         """Keep a copy."""
@@ -158,8 +160,10 @@ class FileDisk(Disk):
         moved = self.folder / f"store{self._serial}.db"
         shutil.copy(self.path, moved)
         Path(f"{moved}-wal").write_bytes(here.read_bytes()[:kept])
+        for store in self._opened:
+            store.close()
+        self._opened.clear()
         self.path = moved
-        self.shut()
 
     def tear_migration(self, statements: int) -> None:
         """A process ends after some statements of the schema's first transaction."""
@@ -172,5 +176,6 @@ class FileDisk(Disk):
         connection.close()
 
     def close(self) -> None:
-        self.shut()
+        for store in self._opened:
+            store.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -132,7 +132,7 @@ INJECTED = tuple(name for name, known in CATALOGUE.items() if not known.why_not)
 """Those that the simulator can inject."""
 
 _RATES = (0.0, 0.05, 0.15, 0.3, 0.6)
-_CRASH_RATES = (0.0, 0.0, 0.002, 0.01, 0.03, 0.05)
+_CRASH_RATES = (0.0, 0.0, 0.002, 0.005, 0.02, 0.05)
 
 
 class Swarm:
@@ -148,10 +148,10 @@ class Swarm:
         self.crash_rate = decisions.pick(_CRASH_RATES)
         self.rates = {
             "effect": decisions.pick(_RATES),
-            "read": decisions.pick(_RATES) / 4,
-            "token": decisions.pick(_RATES),
-            "store": decisions.pick(_RATES) / 12,
-            "shape": decisions.pick(_RATES) / 3,
+            "read": decisions.pick(_RATES) / 8,
+            "token": decisions.pick(_RATES) / 2,
+            "store": decisions.pick(_RATES) / 15,
+            "shape": decisions.pick(_RATES) / 5,
             "paging": decisions.pick(_RATES),
             "office": decisions.pick(_RATES),
             "batch": decisions.pick(_RATES),
@@ -180,6 +180,7 @@ class Swarm:
         names = self._on.get(CATALOGUE[name].place, ())
         return not self.quiet and name in names
 
-    def crashes(self) -> bool:
-        """Whether the process ends at this call."""
-        return not self.quiet and self._decisions.chance(self.crash_rate)
+    def crashes(self, weight: float = 1.0) -> bool:
+        """Whether the process ends at this call; ``weight``: how telling a moment it is."""
+        rate = min(self.crash_rate * weight, 0.5)
+        return not self.quiet and self._decisions.chance(rate)

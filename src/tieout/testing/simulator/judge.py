@@ -60,8 +60,15 @@ def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, ZERO)
 
 
-def reasons(papers: Sequence[Row], bills: Sequence[Row]) -> dict[str, str]:
-    """By ledger id, why an invoice cannot be carried; those that can are left out."""
+def reasons(
+    papers: Sequence[Row], bills: Sequence[Row], deleted: Collection[str]
+) -> dict[str, str]:
+    """
+    By ledger id, why an invoice cannot be carried; those that can are left out.
+
+    ``deleted`` are the numbers of invoices that were deleted: what they were tied to is
+    not given to another one unasked.
+    """
     found: dict[str, str] = {}
     for paper in papers:
         rivals = [p for p in papers if _rival(p, paper)]
@@ -74,6 +81,8 @@ def reasons(papers: Sequence[Row], bills: Sequence[Row]) -> dict[str, str]:
             found[paper["id"]] = "billing does not have it"
         elif len(mine) > 1 or rivals:
             found[paper["id"]] = "its number is not its own"
+        elif paper["number"] in deleted:
+            found[paper["id"]] = "a deleted invoice had its number"
         elif mine[0]["tainted"]:
             found[paper["id"]] = f"billing holds a payment {mine[0]['tainted']}"
         elif paper["status"] == "void":

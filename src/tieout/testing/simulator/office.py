@@ -195,11 +195,15 @@ class Office:
 
 
 _ACTS: tuple[Act, ...] = (
-    Office.wait,
+    Office.pay,
+    Office.pay,
     Office.pay,
     Office.pay,
     Office.pay,
     Office.take_back,
+    Office.take_back,
+    Office.wait,
+    Office.invoice,
     Office.invoice,
     Office.burst,
     Office.void,

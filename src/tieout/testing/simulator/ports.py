@@ -119,7 +119,8 @@ class StorePort:
         self._stage.step(self._worker, "commit", _told(facts))
         self._alive()
         before, after = _points(self._worker, facts, self._disk)
-        ends = self._swarm.crashes()
+        telling = any(isinstance(each, Intent | Marker) for each in facts)
+        ends = self._swarm.crashes(6.0 if telling else 1.0)
         if ends and self._stage.decisions.draw(2) == 0:
             self._stage.crash(self._worker, before)
         fault = self._fault(facts)
@@ -143,7 +144,7 @@ class StorePort:
     def _read(self, verb: str, kind: type[Any]) -> None:
         self._stage.step(self._worker, verb, SHAPES[kind].name)
         self._alive()
-        if self._swarm.crashes():
+        if self._swarm.crashes(0.2):
             self._stage.crash(self._worker, self._worker.doing or "C1")
 
     def _alive(self) -> None:

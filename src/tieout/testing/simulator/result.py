@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from tieout.store import Intent
+from tieout.store import Stage as At
+from tieout.testing.simulator import invariants, judge
 from tieout.testing.simulator.scenario import play
 from tieout.testing.simulator.stage import (
     Decisions,
@@ -91,16 +94,20 @@ def simulate(
             pass
         except Violation as error:
             broken.append(Broken(error.invariant, stage.steps, error.text))
+        stage.flush()
+        try:
+            return _result(seed, profile, world, tuple(broken))
         finally:
-            stage.flush()
             world.close()
-        return _result(seed, profile, world, tuple(broken))
 
 
 def _result(
     seed: int, profile: str, world: World, broken: tuple[Broken, ...]
 ) -> Result:
     stage = world.stage
+    stages = {each.name: each.stage for each in world.disk.facts(Intent)}
+    left = [n for n in world.unclear if stages.get(n) in (At.UNKNOWN, At.SENDING)]
+    found = invariants.wrong(world, invariants.held(world.disk)) if broken else ()
     return Result(
         seed,
         profile,
@@ -108,9 +115,9 @@ def _result(
         world.runs,
         dict(stage.faults),
         dict(stage.crashes),
-        0,
-        0,
-        {},
+        len(world.unclear),
+        len(world.unclear) - len(left),
+        judge.gap(found),
         broken,
         stage.trace,
         tuple(stage.decisions.made),

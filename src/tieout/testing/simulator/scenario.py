@@ -36,7 +36,7 @@ def play(world: World) -> None:
     """Episodes with faults, then rest."""
     draw = world.stage.decisions
     world.office.open_up(draw.draw(6))
-    episodes = 2 + draw.draw(6)
+    episodes = 3 + draw.draw(7)
     for _ in range(episodes):
         draw.pick(_EPISODES)(world)
     world.rest()

@@ -55,6 +55,8 @@ class Bill:
     receipts: dict[str, Receipt] = field(factory=dict)
     version: int = 1
     foreign: bool = False
+    repeated: bool = False
+    """Whether a request about it was repeated unseen, so that answers may be untrue."""
     tainted: str = ""
     """Why what it shows may differ from the ledger, to be told in an issue."""
 
@@ -147,6 +149,7 @@ class Shop:
         bill = self.bills.get(parts[1])
         if bill is None:
             return told(404, {"error": "no such bill"}, now)
+        bill.repeated = bill.repeated or echo
         wanted = request.header("If-Match")
         if wanted and wanted != str(bill.version):
             return told(412, {"error": "somebody else was faster"}, now)

@@ -71,7 +71,8 @@ class WirePort:
         kind = _kind(request)
         address = request.url.partition("://")[2]
         stage.step(worker, "send", f"{request.method} {address}", takes=0)
-        ends = stage.decisions.draw(3) + 1 if swarm.crashes() else 0
+        telling = 6.0 if kind == "effect" else 1.0
+        ends = stage.decisions.draw(3) + 1 if swarm.crashes(telling) else 0
         if ends == 1:
             stage.crash(worker, "C6" if kind == "effect" else worker.doing or "C1")
         server = self._server(request)
@@ -296,7 +297,8 @@ class WirePort:
 
     def _overtaken(self, request: Request, *_: Any) -> Response:
         for bill in self._ground.shop.bills.values():
-            self._ground.shop.edit(bill, f"{bill.memo}!")
+            if not bill.foreign:
+                self._ground.shop.edit(bill, f"{bill.memo}!")
         return self._executed(request)
 
     def _signed_out(self, request: Request, server: Book | Shop, _: float) -> Response:
