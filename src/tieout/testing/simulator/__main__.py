@@ -52,10 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
 def _one(asked: argparse.Namespace) -> int:
     result = simulate(asked.seed, asked.profile, asked.until, recording=True)
     shrunk = shrink(result) if asked.shrink else None
-    print(failure(result, shrunk))
+    _say(failure(result, shrunk))
     return 0 if result.ok else 1
 
 
@@ -65,14 +69,14 @@ def _many(asked: argparse.Namespace) -> int:
         total.merge(part)
         rate = total.seeds / max(time.monotonic() - began, 0.001)
         done = f"\r{total.seeds:,} of {asked.seeds:,} seeds, {rate:.0f} a second, "
-        print(f"{done}{len(total.failed)} failed ", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        sys.stderr.write(f"{done}{len(total.failed)} failed ")
+    sys.stderr.write("\n")
     total.failed.sort(key=lambda each: each.seed)
     for result in total.failed[:TOLD_MAX]:
         again = simulate(result.seed, result.profile, recording=True)
-        print(failure(again, shrink(again) if asked.shrink else None))
-        print()
-    print(table(total, time.monotonic() - began))
+        _say(failure(again, shrink(again) if asked.shrink else None))
+        _say("")
+    _say(table(total, time.monotonic() - began))
     few = total.seeds >= JUDGED_FROM and total.covered < asked.min_faults
     return 1 if total.failed or few else 0
 

@@ -146,9 +146,7 @@ class Book:
         if self.style.stamping:
             self.touch(paper, now, lag)
 
-    def undo(
-        self, paper: Paper, piece: Piece, now: datetime, lag: float = 0.0
-    ) -> None:
+    def undo(self, paper: Paper, piece: Piece, now: datetime, lag: float = 0.0) -> None:
         """Take a part back."""
         piece.live = False
         piece.stamp = self._stamp(now)

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from tieout.errors import Code
-from tieout.store import Event, Held, Intent, IssueRow, Marker
 from tieout.models import Link
+from tieout.store import Event, Held, Intent, IssueRow, Marker
 from tieout.testing.simulator import judge
 from tieout.testing.simulator.book import EMAIL, Book
 from tieout.testing.simulator.disk import Disk

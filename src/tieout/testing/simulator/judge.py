@@ -71,32 +71,41 @@ def reasons(
     """
     found: dict[str, str] = {}
     for paper in papers:
-        rivals = [p for p in papers if _rival(p, paper)]
-        mine = [b for b in bills if b["number"] == paper["number"]]
-        if paper["poison"]:
-            found[paper["id"]] = "it cannot be read"
-        elif paper["status"] == "draft":
-            found[paper["id"]] = "it is a draft"
-        elif not mine:
-            found[paper["id"]] = "billing does not have it"
-        elif len(mine) > 1 or rivals:
-            found[paper["id"]] = "its number is not its own"
-        elif paper["number"] in deleted:
-            found[paper["id"]] = "a deleted invoice had its number"
-        elif mine[0]["tainted"]:
-            found[paper["id"]] = f"billing holds a payment {mine[0]['tainted']}"
-        elif paper["status"] == "void":
-            continue
-        elif mine[0]["total"] != paper["total"]:
-            found[paper["id"]] = "the totals differ"
-        elif mine[0]["currency"] != paper["currency"]:
-            found[paper["id"]] = "the currencies differ"
+        why = _reason(paper, papers, bills, deleted)
+        if why:
+            found[paper["id"]] = why
     return found
+
+
+def _reason(
+    paper: Row, papers: Sequence[Row], bills: Sequence[Row], deleted: Collection[str]
+) -> str:
+    rivals = [p for p in papers if _rival(p, paper)]
+    mine = [b for b in bills if b["number"] == paper["number"]]
+    if paper["poison"]:
+        return "it cannot be read"
+    if paper["status"] == "draft":
+        return "it is a draft"
+    if not mine:
+        return "billing does not have it"
+    if len(mine) > 1 or rivals:
+        return "its number is not its own"
+    if paper["number"] in deleted:
+        return "a deleted invoice had its number"
+    if mine[0]["tainted"]:
+        return f"billing holds a payment {mine[0]['tainted']}"
+    if paper["status"] == "void":
+        return ""
+    if mine[0]["total"] != paper["total"]:
+        return "the totals differ"
+    if mine[0]["currency"] != paper["currency"]:
+        return "the currencies differ"
+    return ""
 
 
 def _rival(one: Row, other: Row) -> bool:
     alive = "void" not in (one["status"], other["status"]) or one["number"] == ""
-    return alive and one["number"] == other["number"] and one["id"] != other["id"]
+    return bool(alive and one["number"] == other["number"] and one["id"] != other["id"])
 
 
 def differences(

@@ -26,7 +26,7 @@ MIL = Decimal("0.005")
 BY_HAND = Decimal(7)
 """What people enter in billing: never an amount of ours."""
 
-Act: TypeAlias = Callable[["Office"], None]
+Act: TypeAlias = Callable[["Office"], object]
 
 
 class Office:
@@ -66,7 +66,7 @@ class Office:
         if known != 7:  # noqa: PLR2004 - one in eight is the ledger's alone
             there = total + 1 if known == 6 and draw.draw(2) else total  # noqa: PLR2004
             bill = self.shop.add(number, there, self.stage.now, currency=currency)
-            if self._credits and draw.draw(4) == 3:  # noqa: PLR2004
+            if self._credits and draw.one_in(4):
                 bill.credited = min(Decimal(20), total)
             self._lagging(bill.id)
         paper = self.book.add(

@@ -23,9 +23,11 @@ from tieout.store import (
     Intent,
     Lease,
     Marker,
-    Stage as At,
     Store,
     StoredGrant,
+)
+from tieout.store import (
+    Stage as At,
 )
 from tieout.testing.simulator.disk import Disk, FileDisk, Torn
 from tieout.testing.simulator.faults import Swarm

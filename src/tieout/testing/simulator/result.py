@@ -1,6 +1,4 @@
-"""
-One seed played: what came of it, as a value.
-"""
+"""One seed played: what came of it, as a value."""
 
 from __future__ import annotations
 

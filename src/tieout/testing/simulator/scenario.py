@@ -7,7 +7,6 @@ later, run side by side, restore a backup, set a clock, break a file.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -18,13 +17,13 @@ from typing import Any
 from attrs import evolve
 
 from tieout.adapters import PlanFile
-from tieout.engine import PAYMENTS, Engine
-from tieout.errors import ConfigError, Fault, StoreError
+from tieout.engine import Engine
+from tieout.errors import StoreError
 from tieout.report import Report
 from tieout.store import Identity, Marker
 from tieout.stores.sqlite import SQLiteStore
 from tieout.testing.simulator.disk import FileDisk, MemoryDisk
-from tieout.testing.simulator.stage import Crash, Violation, Worker
+from tieout.testing.simulator.stage import Violation, Worker
 from tieout.testing.simulator.world import LONG_AGO, World
 from tieout.windows import Since
 
@@ -128,9 +127,7 @@ def _through_a_file(world: World, worker: Worker, profile: str) -> None:
             return
         world.told.append(path.read_text())
         again = world.worker()
-        world.within(
-            again, profile, lambda engine: engine.apply(PlanFile(path).read())
-        )
+        world.within(again, profile, lambda engine: engine.apply(PlanFile(path).read()))
     finally:
         for each in folder.iterdir():
             each.unlink()
@@ -148,9 +145,7 @@ def crowd(world: World) -> None:
         def act(
             worker: Worker = worker, profile: str = profile, since: Any = since
         ) -> None:
-            world.within(
-                worker, profile, lambda engine: engine.sync_payments(since)
-            )
+            world.within(worker, profile, lambda engine: engine.sync_payments(since))
 
         parts.append((worker, act))
     stage.fault("S7")
@@ -323,7 +318,7 @@ def _remove_logs(disk: FileDisk) -> None:
     for suffix in ("-wal", "-shm"):
         log = Path(f"{disk.path}{suffix}")
         if log.exists():
-            os.unlink(log)
+            log.unlink()
 
 
 _FILES: dict[str, Callable[[World, FileDisk], None]] = {

@@ -124,7 +124,9 @@ class Shop:
 
     # The API --------------------------------------------------------------------------
 
-    def answer(self, request: Request, now: datetime, *, echo: bool = False) -> Response:
+    def answer(
+        self, request: Request, now: datetime, *, echo: bool = False
+    ) -> Response:
         """What the server says to a signed request."""
         name = request.url.removeprefix(self.host + self.path)
         if not self.tokens.knows(request, now):
@@ -145,7 +147,9 @@ class Shop:
         parts = request.url.removeprefix(self.host + self.path).split("/")
         body = request.json or {}
         if parts == ["batch"]:
-            return told(200, {"results": [self._item(e, now) for e in body["items"]]}, now)
+            return told(
+                200, {"results": [self._item(e, now) for e in body["items"]]}, now
+            )
         bill = self.bills.get(parts[1])
         if bill is None:
             return told(404, {"error": "no such bill"}, now)
@@ -382,9 +386,7 @@ class ShopConnector(RestConnector):
         if not held:
             return Request("POST", path, (), headers, json=body, effect=True)
         method = "PUT" if amount else "DELETE"
-        return Request(
-            method, f"{path}/{held[0]}", (), headers, json=body, effect=True
-        )
+        return Request(method, f"{path}/{held[0]}", (), headers, json=body, effect=True)
 
 
 def _target(change: Change) -> str:
@@ -409,7 +411,9 @@ def _batched(change: Change, row: Fields) -> Outcome:
     if row.text("status") == "200":
         return Outcome.applied(change, version=row.text("version"))
     if verdict is None:
-        fault = Fault(Code.UNKNOWN_ERROR, "an item of no known status", fate=Fate.UNCLEAR)
+        fault = Fault(
+            Code.UNKNOWN_ERROR, "an item of no known status", fate=Fate.UNCLEAR
+        )
         return Outcome.failed(change, fault, effect_sent=True)
     return Outcome.failed(change, Fault(verdict, row.text("error")))
 
@@ -419,4 +423,3 @@ _ITEMS = {
     "412": Code.STALE_VERSION,
     "422": Code.REFUSED,
 }
-

@@ -69,6 +69,10 @@ class Decisions:
         """Whether something of this rate (0 to 1) happens; nothing is drawn for 0."""
         return rate > 0 and self.draw(FINE) >= FINE - rate * FINE
 
+    def one_in(self, count: int) -> bool:
+        """Whether one of ``count`` equal cases holds."""
+        return self.draw(count) == count - 1
+
     def pick(self, choices: Sequence[T]) -> T:
         """One of several; the first is the calm one."""
         return choices[self.draw(len(choices))]

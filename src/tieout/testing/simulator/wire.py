@@ -252,28 +252,34 @@ class WirePort:
 
     # The faults ---------------------------------------------------------------------------
 
-    def _refused_connection(self, *_: Any) -> Response:
+    def refused_connection(self, *_: Any) -> Response:
+        """H1: nobody takes the connection."""
         raise Fault(Code.NOT_REACHED, "nobody answers", fate=Fate.NOT_SENT)
 
-    def _lost_before(self, request: Request, server: Any, timeout: float) -> Response:
+    def lost_before(self, request: Request, server: Any, timeout: float) -> Response:
+        """H2: nothing was done, and no answer came in time."""
         self._stage.sleep(self._worker, timeout)
         raise lost("no answer in time")
 
-    def _lost_after(self, request: Request, server: Any, timeout: float) -> Response:
+    def lost_after(self, request: Request, server: Any, timeout: float) -> Response:
+        """H3: it was done, and no answer came in time."""
         self._executed(request)
         self._stage.sleep(self._worker, timeout)
         raise lost("no answer in time")
 
-    def _failed_before(self, *_: Any) -> Response:
+    def failed_before(self, *_: Any) -> Response:
+        """H4: a 5xx that did nothing."""
         status = self._stage.decisions.pick((500, 502, 504))
         return told(status, {"error": "internal"}, self._stage.now)
 
-    def _failed_after(self, request: Request, *_: Any) -> Response:
+    def failed_after(self, request: Request, *_: Any) -> Response:
+        """H5: a 500 behind the commit, which repeats the request."""
         self._executed(request)
         secret = request.header("Authorization") or ""
         return told(500, {"error": f"internal, request was {secret}"}, self._stage.now)
 
-    def _late(self, request: Request, server: Any, timeout: float) -> Response:
+    def late(self, request: Request, server: Any, timeout: float) -> Response:
+        """H6: the client gives up, and it is done later."""
         waits = self._stage.decisions.pick((timeout, 0.0))
         self._stage.later(
             waits + self._lateness(), lambda: self._executed(request, late=True)
@@ -281,48 +287,56 @@ class WirePort:
         self._stage.sleep(self._worker, waits)
         raise lost("no answer in time")
 
-    def _throttled(self, *_: Any) -> Response:
+    def throttled(self, *_: Any) -> Response:
+        """H7: too many requests, and any wish for a pause."""
         answer = told(429, {"error": "slow down"}, self._stage.now)
         asked = self._stage.decisions.pick(RETRY_AFTER)
         headers = (*answer.headers, ("Retry-After", asked)) if asked else answer.headers
         return evolve(answer, headers=headers)
 
-    def _overloaded(self, *_: Any) -> Response:
+    def overloaded(self, *_: Any) -> Response:
+        """H8: the vendor says that nothing was processed."""
         body = {"error": "too many operations in this company: not processed"}
         return told(503, body, self._stage.now)
 
-    def _invalid(self, *_: Any) -> Response:
+    def invalid(self, *_: Any) -> Response:
+        """H9: a definite refusal."""
         status = self._stage.decisions.pick((422, 400))
         return told(status, {"error": "this field is not valid"}, self._stage.now)
 
-    def _overtaken(self, request: Request, *_: Any) -> Response:
+    def overtaken(self, request: Request, *_: Any) -> Response:
+        """H11: somebody edits the records just before."""
         for bill in self._ground.shop.bills.values():
             if not bill.foreign:
                 self._ground.shop.edit(bill, f"{bill.memo}!")
         return self._executed(request)
 
-    def _signed_out(self, request: Request, server: Book | Shop, _: float) -> Response:
+    def signed_out(self, request: Request, server: Book | Shop, _: float) -> Response:
+        """H12: the tokens end just before."""
         server.tokens.expire()
         return self._executed(request)
 
-    def _forbidden(self, *_: Any) -> Response:
+    def forbidden(self, *_: Any) -> Response:
+        """H13: the whole connection is refused."""
         status = self._stage.decisions.pick((403, 402, 410))
         return told(status, {"error": "organisation disconnected"}, self._stage.now)
 
-    def _deleted(self, request: Request, *_: Any) -> Response:
+    def deleted(self, request: Request, *_: Any) -> Response:
+        """H14: the record is deleted just before."""
         shop = self._ground.shop
         for bill in targets_of(request, shop):
             self._stage.changed(f"{bill.id} deleted by hand")
             shop.delete(bill)
         return self._executed(request)
 
-    def _no_answer(self, request: Request, server: Any, _: float) -> Response:
+    def no_answer(self, request: Request, server: Any, _: float) -> Response:
+        """H15: status 200, and no answer."""
         if not request.effect or self._stage.decisions.draw(2):
             self._executed(request)
         return Response(200, {}, self._stage.decisions.pick(BODIES))
 
-    def _accepted(self, request: Request, server: Any, _: float) -> Response:
-        """202: it is done a while later, and asked for meanwhile."""
+    def accepted(self, request: Request, server: Any, _: float) -> Response:
+        """H17: 202; it is done a while later, and asked for meanwhile."""
         shop, stage = self._ground.shop, self._stage
         name = f"op{stage.steps}"
         pending = told(404, {"error": "no such operation"}, stage.now)
@@ -337,53 +351,58 @@ class WirePort:
         stage.later(waits, done)
         return told(202, {"operation": name}, stage.now)
 
-    def _doubled(self, request: Request, *_: Any) -> Response:
+    def doubled(self, request: Request, *_: Any) -> Response:
+        """H18: delivered twice; the first answer is told."""
         answer = self._executed(request)
         self._executed(request, echo=True)
         return answer
 
-    def _repeated_below(self, request: Request, *_: Any) -> Response:
+    def repeated_below(self, request: Request, *_: Any) -> Response:
+        """H22: repeated unseen; the second answer is told."""
         self._executed(request)
         return self._executed(request, echo=True)
 
-    def _dripping(self, request: Request, server: Any, timeout: float) -> Response:
+    def dripping(self, request: Request, server: Any, timeout: float) -> Response:
+        """H19: the body drips until the time is up."""
         if self._stage.decisions.draw(2):
             self._executed(request)
         self._stage.sleep(self._worker, timeout)
         raise lost("the answer was not complete in time")
 
-    def _reset(self, request: Request, *_: Any) -> Response:
+    def reset(self, request: Request, *_: Any) -> Response:
+        """H20: the connection is reset, before or behind the commit."""
         if self._stage.decisions.draw(2):
             self._executed(request)
         raise lost("the connection was reset")
 
-    def _redirected(self, request: Request, *_: Any) -> Response:
+    def redirected(self, request: Request, *_: Any) -> Response:
+        """H21: an address elsewhere, which nobody may follow."""
         status = self._stage.decisions.pick((307, 301, 302))
         headers = {"Location": "https://elsewhere.example/t1/"}
         return Response(status, headers, b"")
 
 
 _EFFECTS: Mapping[str, Callable[[WirePort, Request, Any, float], Response]] = {
-    "H1": WirePort._refused_connection,
-    "H2": WirePort._lost_before,
-    "H3": WirePort._lost_after,
-    "H4": WirePort._failed_before,
-    "H5": WirePort._failed_after,
-    "H6": WirePort._late,
-    "H7": WirePort._throttled,
-    "H8": WirePort._overloaded,
-    "H9": WirePort._invalid,
-    "H11": WirePort._overtaken,
-    "H12": WirePort._signed_out,
-    "H13": WirePort._forbidden,
-    "H14": WirePort._deleted,
-    "H15": WirePort._no_answer,
-    "H17": WirePort._accepted,
-    "H18": WirePort._doubled,
-    "H19": WirePort._dripping,
-    "H20": WirePort._reset,
-    "H21": WirePort._redirected,
-    "H22": WirePort._repeated_below,
+    "H1": WirePort.refused_connection,
+    "H2": WirePort.lost_before,
+    "H3": WirePort.lost_after,
+    "H4": WirePort.failed_before,
+    "H5": WirePort.failed_after,
+    "H6": WirePort.late,
+    "H7": WirePort.throttled,
+    "H8": WirePort.overloaded,
+    "H9": WirePort.invalid,
+    "H11": WirePort.overtaken,
+    "H12": WirePort.signed_out,
+    "H13": WirePort.forbidden,
+    "H14": WirePort.deleted,
+    "H15": WirePort.no_answer,
+    "H17": WirePort.accepted,
+    "H18": WirePort.doubled,
+    "H19": WirePort.dripping,
+    "H20": WirePort.reset,
+    "H21": WirePort.redirected,
+    "H22": WirePort.repeated_below,
 }
 """What each fault of the wire does."""
 

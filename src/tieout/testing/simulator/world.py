@@ -12,16 +12,14 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from tieout import session as session_module
-from tieout.adapters import PlanFile
-from tieout.engine import PAYMENTS, Engine
+from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fault, StoreError
 from tieout.report import Report
 from tieout.settings import Settings
@@ -51,7 +49,6 @@ from tieout.testing.simulator.shop import Shop, ShopConnector, ShopStyle
 from tieout.testing.simulator.signin import TokenServer
 from tieout.testing.simulator.stage import (
     Crash,
-    Decisions,
     Stage,
     Violation,
     Worker,
@@ -77,12 +74,12 @@ class World:
         self.latency = draw.pick((0.2, 0.05, 1.5))
         self.late = draw.pick((60.0, 10.0, 240.0))
         lag = draw.pick((20.0, 0.0, 60.0))
-        self.disk: Disk = FileDisk() if draw.draw(12) == 11 else MemoryDisk()
+        self.disk: Disk = FileDisk() if draw.one_in(12) else MemoryDisk()
         limit = draw.pick((0, 0, 0, 3))
         self.book = self._book(lag, limit)
         self.shop = self._shop(lag, limit)
         self.overlap = timedelta(minutes=5)
-        cash = not self.shop.style.owned and draw.draw(6) == 5
+        cash = not self.shop.style.owned and draw.one_in(6)
         self.settings = Settings(paid_amount="cash" if cash else "settled")
         self.rules = {
             "cash_only": cash,
@@ -108,34 +105,34 @@ class World:
 
     def _book(self, lag: float, limit: int) -> Book:
         draw = self.stage.decisions
-        by_id = draw.draw(2) == 1
+        by_id = draw.one_in(2)
         feed_lag = draw.pick((0.0, 0.0, 120.0, 290.0))
         tells = ("cash", "credit", "discount", "write-off")
         style = BookStyle(
             page_size=draw.pick((3, 1, 2, 5)),
             by_id=by_id,
             stable=draw.draw(2) == 0,
-            stamping=draw.draw(4) != 3,
-            whole_seconds=draw.draw(2) == 1,
+            stamping=not draw.one_in(4),
+            whole_seconds=draw.one_in(2),
             lag=feed_lag,
             number_unique=draw.draw(2) == 0,
             tells=draw.pick((tells, ("cash", "credit"))),
             late_commit=self.late,
             search_lag=lag,
             limit=limit,
-            sweep=draw.draw(8) == 7,
+            sweep=draw.one_in(8),
         )
         return Book(style, self._token_server("book"))
 
     def _shop(self, lag: float, limit: int) -> Shop:
         draw = self.stage.decisions
-        owned = draw.draw(2) == 1
+        owned = draw.one_in(2)
         style = ShopStyle(
             owned=owned,
-            versioned=draw.draw(3) != 2,
+            versioned=not draw.one_in(3),
             batch=0 if owned else draw.pick((0, 0, 2, 3)),
-            partial=owned or draw.draw(5) != 4,
-            credits_told=draw.draw(4) == 3 and not owned,
+            partial=owned or not draw.one_in(5),
+            credits_told=draw.one_in(4) and not owned,
             late_commit=self.late,
             search_lag=lag,
             limit=limit,
@@ -146,7 +143,7 @@ class World:
     def _token_server(self, side: str) -> TokenServer:
         draw = self.stage.decisions
         lifetime = draw.pick((1800.0, 1800.0, 90.0, 8.0))
-        rotating = draw.draw(4) != 3
+        rotating = not draw.one_in(4)
         return TokenServer(side, lifetime, grace=1800.0, rotating=rotating)
 
     # Processes ------------------------------------------------------------------------
