@@ -605,6 +605,8 @@ class Journal(Hold):
     def _looked_at(self, unknown: Sequence[Intent], find: Find) -> list[Issue]:
         """Look for some unclear writes and write down what that proves."""
         can_look = True
+        # A look proves absence only if it began after the wait: an answer may be old.
+        now = self._clock.now()
         found: list[Record] = []
         try:
             found = list(find([_asked(each) for each in unknown]))
@@ -615,7 +617,6 @@ class Journal(Hold):
             if can_look:
                 log.warning("unclear writes cannot be looked at yet: %s", fault.code)
                 return []
-        now = self._clock.now()
         proofs = [
             (each, proof)
             for each in unknown
@@ -667,7 +668,7 @@ class Journal(Hold):
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield self._link(change, outcome, links)
-        yield evolve(self._event(change, outcome), what=what)
+        yield evolve(self._event(change, outcome), what=what, after=intent.wanted)
         yield from self._closing(change.source, (), rows)
 
     def _absent(
@@ -762,8 +763,8 @@ class Journal(Hold):
         value = key_of(self._pair, self._verb)
         while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
             after = some[-1].name
-            found = list(find([_asked(each) for each in some]))
             now = self._clock.now()
+            found = list(find([_asked(each) for each in some]))
             proofs = [(each, judged(each, found, now)) for each in some]
             issues += self._proved(
                 [
