@@ -264,6 +264,8 @@ class Journal(Hold):
             and outcome.state is State.APPLIED
             and outcome.ref is not None
         }
+        if not made:
+            return set()
         owners = self._owners(made.values())
         refs = [(change.role, ref) for change, ref in made.values()]
         return {
@@ -335,6 +337,8 @@ class Journal(Hold):
 
         Returns the notes that had not been told before.
         """
+        if not changes and not issues:
+            return []
         links = self._links(changes)
         rows = self._rows([*(c.source for c in changes), *(i.source for i in issues)])
         told = dict(notes or {})
@@ -364,6 +368,8 @@ class Journal(Hold):
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)
+        if not wanted:
+            return
         rows = self._rows(wanted)
         facts: list[Fact | Gone] = []
         for source in wanted:
@@ -430,6 +436,8 @@ class Journal(Hold):
         found = {
             inward[key]: link for key, link in self._store.get(Link, inward).items()
         }
+        if not outward:
+            return found
         for link in self._store.find(Link, "billing", outward, limit=len(outward) + 1):
             source = link.billing
             value = link_billing(self._pair, source.kind, source.id, link.role)
