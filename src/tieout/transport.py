@@ -232,8 +232,8 @@ class _Call(threading.local):
 
     def left(self, timeout: float | None = None) -> float:
         """Seconds left for one step; never 0, which would mean "do not wait"."""
-        left = max(self.until - time.monotonic(), 0.001)
-        return left if timeout is None else min(left, timeout)
+        left = self.until - time.monotonic()
+        return max(left if timeout is None else min(left, timeout), 0.001)
 
     def is_over(self) -> bool:
         """Whether the time is used up."""
@@ -262,7 +262,7 @@ class _TimedStream(httpcore.NetworkStream):
         return got
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        carrier = self._stream.get_extra_info("socket")
+        carrier = self.get_extra_info("socket")
         written, rest = _CALL.written or 0, memoryview(buffer)
         while rest:
             _CALL.written = written
@@ -334,13 +334,11 @@ class _Timed(httpx.HTTPTransport):
         )
 
 
-def _headers_too_long(error: BaseException | None) -> bool:
+def _headers_too_long(error: Exception) -> bool:
     """Whether the parser below gave up on headers that never ended."""
-    while error is not None:
-        if getattr(error, "error_status_hint", None) == _HEADERS_TOO_LARGE:
-            return True
-        error = error.__cause__
-    return False
+    wrapped = error.__cause__.args if error.__cause__ else ()
+    hints = (getattr(each, "error_status_hint", None) for each in wrapped)
+    return _HEADERS_TOO_LARGE in hints
 
 
 _HEADERS_TOO_LARGE = 431
