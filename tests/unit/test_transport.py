@@ -429,16 +429,18 @@ def test_a_kept_connection_that_has_ended_is_not_used(
     how_it_ends: Callable[[socket.socket], None],
 ) -> None:
     """H20: the next request takes a new connection, and arrives once."""
-    ended = threading.Event()
+    answered, ended = threading.Event(), threading.Event()
 
     def how(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer())
         if not ended.is_set():
+            assert answered.wait(5)
             how_it_ends(connection)
             ended.set()
 
     server = serve(how)
     get(http, server.url)
+    answered.set()
     assert ended.wait(5)
     request = Request(method, server.url + "again", effect=method == "POST")
     assert http.send(request, 5).status == 200
@@ -462,10 +464,11 @@ def test_a_connection_that_ends_just_before_a_write(
 
     That it ended is not seen when the connection is chosen: as if it ended a moment later.
     """
-    ended = threading.Event()
+    answered, ended = threading.Event(), threading.Event()
 
     def how(connection: socket.socket, _: bytes) -> None:
         connection.sendall(answer())
+        assert answered.wait(5)
         how_it_ends(connection)
         ended.set()
 
@@ -475,6 +478,7 @@ def test_a_connection_that_ends_just_before_a_write(
     monkeypatch.setattr(transport._TimedStream, "get_extra_info", unseen)
     server = serve(how)
     get(http, server.url)
+    answered.set()
     assert ended.wait(5)
     write = Request("POST", server.url, json={}, effect=True)
     with pytest.raises(Fault) as caught:
