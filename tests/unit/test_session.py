@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,20 +15,18 @@ from doubles import BASE, NOW, Plain, Renewing, SetClock, Wire, ask
 
 from tieout.auth import Auth, Grant, Headers
 from tieout.capabilities import Limit
-from tieout.errors import Code, Fate, Fault
+from tieout.errors import Code, Fate, Fault, StoreError
+from tieout.grants import RENEWALS_MAX
+from tieout.pace import WAIT_FIRST, WAIT_MAX, Pace
 from tieout.session import (
     ATTEMPTS_MAX,
     DEADLINE_MARGIN,
-    RENEWALS_MAX,
     TIMEOUT,
-    WAIT_FIRST,
-    WAIT_MAX,
     Attempt,
-    Pace,
     Session,
     Traffic,
 )
-from tieout.store import StoredGrant
+from tieout.store import Expect, Fact, Gone, StoredGrant
 from tieout.stores.memory import MemoryStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Verdict
 
@@ -508,7 +506,7 @@ def test_a_day_limit_ends_cleanly_with_a_time() -> None:
 def test_pace_by_hand() -> None:
     """0 counts the call; a pause does not."""
     clock = SetClock()
-    pace = Pace([Limit(1, 5)], clock)
+    pace = Pace([(Limit(1, 5), "all")], clock)
     assert pace.wait() == 0
     assert pace.wait() == 5
     assert pace.wait() == 5
@@ -937,20 +935,50 @@ def test_limits_hold_for_all_flows_together() -> None:
     assert clock.elapsed == 20
 
 
-def test_a_bug_in_one_flow_waits_for_what_is_under_way() -> None:
-    """No answer is left to arrive at nobody."""
-    done: list[int] = []
-
-    def slow(_: Request) -> Response:
-        done.append(1)
-        return OK
-
-    session = made(Wire(last=slow), concurrency=3)
-    flows = [ask(READ), calling(raising(ZeroDivisionError()), effect=False)]
-    with pytest.raises(ZeroDivisionError):
-        list(session.map(flows))
-    assert done == [1]
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_bug_in_one_flow_costs_no_other_its_outcome(concurrency: int) -> None:
+    """No answer is left to arrive at nobody; the bug is in its own attempt."""
+    session = made(Wire(last=OK), concurrency=concurrency)
+    bug = ZeroDivisionError()
+    flows = [ask(WRITE), calling(raising(bug), effect=False), ask(WRITE)]
+    attempts = {each.flow: each for each in session.map(flows)}
     session.close()
+    assert [attempts[flow].bug for flow in flows] == [None, bug, None]
+    assert [attempts[flow].value for flow in flows] == [[OK], None, [OK]]
+    broken = attempts[flows[1]].fault
+    assert broken is not None
+    assert (broken.code, broken.text) == (
+        Code.UNKNOWN_ERROR,
+        "ZeroDivisionError in the connector",
+    )
+    with pytest.raises(ZeroDivisionError):
+        attempts[flows[1]].result()
+
+
+class Failing(MemoryStore):
+    """A store whose disk is full."""
+
+    def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
+        raise StoreError("the disk is full")
+
+
+def test_a_store_that_fails_answers_no_request() -> None:
+    """S1: it ends the run; no flow makes an outcome, or an issue, of it."""
+    session = made(Wire(last=OK), Renewing(), store=Failing())
+    seen: list[BaseException] = []
+
+    def flow() -> Flow[str]:
+        try:
+            yield WRITE
+        except Exception as error:  # noqa: BLE001 - as `guarded` does
+            seen.append(error)
+        return "an outcome"
+
+    with pytest.raises(StoreError):
+        session.attempt(flow())
+    with pytest.raises(StoreError):
+        list(session.map([flow()]))
+    assert seen == []
 
 
 # Reading ahead --------------------------------------------------------------------------
