@@ -316,8 +316,11 @@ class Session:
             repeat = Repeat.NEVER if hopeless else repeat
             return answer.fate, repeat, answer, answer.wait
         verdict = self.connector.judge(answer)
-        repeat = REPEATS.get((verdict.answer, request.effect), Repeat.NEVER)
-        return verdict.answer, repeat, None, verdict.wait
+        told = verdict.answer
+        if told is Answer.OK and not request.effect and _is_garbled(answer):
+            told = Answer.UNCLEAR
+        repeat = REPEATS.get((told, request.effect), Repeat.NEVER)
+        return told, repeat, None, verdict.wait
 
     def _waited(
         self,
@@ -502,6 +505,25 @@ def _hushed(
         if len(secret) >= SECRET_MIN:
             body = body.replace(secret.encode(), b"***")
     return answer if body == answer.body else evolve(answer, body=body)
+
+
+def _is_garbled(answer: Response) -> bool:
+    """
+    Whether a good answer to a read is not what it says, or a page for people.
+
+    A gateway's sign-in page, or half an answer; asking again may bring the whole. JSON
+    is parsed once: the flow finds it done.
+    """
+    kind = (answer.header("Content-Type") or "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        return True
+    if not answer.body or not kind.endswith(("/json", "+json")):
+        return False
+    try:
+        answer.json()
+    except Fault:
+        return True
+    return False
 
 
 class _Stepping:
