@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from uuid import uuid4
 
 from attrs import evolve
@@ -24,6 +24,8 @@ from tieout.errors import Code, Fate, Fault
 from tieout.pace import WAIT_FIRST
 from tieout.store import Expect, Gone, Renewal, Store, StoredGrant
 from tieout.wire import Answer, Call, Request, Response
+
+Sender: TypeAlias = Callable[[Request, Grant], Response | Fault]
 
 RENEWALS_MAX = 3
 """How often one request of a sign-in is sent in all."""
@@ -44,7 +46,7 @@ class Grants:
     """
     The grant of one connection, for one session.
 
-    ``send`` carries one request of a sign-in, once, and takes at most ``timeout`` seconds.
+    ``send`` carries one request of a sign-in, once; it takes at most ``timeout`` seconds.
     Every `Fault` raised here has the fate NOT_SENT: whatever became of the sign-in, the
     request that waits for it has not left.
     """
@@ -54,35 +56,33 @@ class Grants:
         connector: Connector,
         store: Store,
         clock: Clock,
-        send: Callable[[Request, Grant], Response | Fault],
         timeout: float,
     ) -> None:
         self._connector = connector
         self._connection = connector.connection
         self._store = store
         self._clock = clock
-        self._send = send
         self._request_time = timedelta(seconds=timeout)
         self._holder = uuid4().hex
         self._arguments = ""
         self._grant: Grant | None = None
         self._unsaved: Grant | None = None
 
-    def current(self) -> Grant:
+    def current(self, send: Sender) -> Grant:
         """The grant to sign with; signs in first where that is needed."""
         try:
             grant = self._grant = self._grant or self._remembered()
             ends = grant.expires_at
             if grant.signed_in and (ends is None or ends > self._clock.now()):
                 return grant
-            return self._renewed(grant)
+            return self._renewed(grant, send)
         except Fault as fault:
             raise _not_sent(fault) from fault
 
-    def renewed(self, old: Grant) -> Grant:
+    def renewed(self, old: Grant, send: Sender) -> Grant:
         """A grant that is newer than this one, which was refused."""
         try:
-            return self._renewed(old)
+            return self._renewed(old, send)
         except Fault as fault:
             raise _not_sent(fault) from fault
 
@@ -136,7 +136,7 @@ class Grants:
 
     # Renewing, one at a time ------------------------------------------------------------
 
-    def _renewed(self, old: Grant) -> Grant:
+    def _renewed(self, old: Grant, send: Sender) -> Grant:
         """
         Renew the grant once, however many flows, threads and processes ask.
 
@@ -151,7 +151,7 @@ class Grants:
                 continue
             try:
                 # Somebody may have been done between the look and the claim.
-                grant = self._newer(old) or self._made(old)
+                grant = self._newer(old) or self._made(old, send)
                 break
             except _Overtaken:
                 continue
@@ -196,7 +196,7 @@ class Grants:
 
     # What the issuer says ---------------------------------------------------------------
 
-    def _made(self, old: Grant) -> Grant:
+    def _made(self, old: Grant, send: Sender) -> Grant:
         """
         A grant from the issuer, durable before it is used.
 
@@ -204,7 +204,7 @@ class Grants:
         """
         if self._unsaved is None:
             try:
-                fresh = self._driven(old)
+                fresh = self._driven(old, send)
             except Fault as fault:
                 if fault.code is not Code.RECONNECT_NEEDED:
                     raise
@@ -220,7 +220,7 @@ class Grants:
         self._unsaved = None
         return grant
 
-    def _driven(self, old: Grant) -> Grant:
+    def _driven(self, old: Grant, send: Sender) -> Grant:
         flow = self._connector.auth.renew(old, self._clock.now())
         answer: Response | None = None
         thrown: Fault | None = None
@@ -230,13 +230,16 @@ class Grants:
             except StopIteration as stop:
                 return cast(Grant, stop.value)
             answer, thrown = None, None
-            got = asked.answer() if isinstance(asked, Call) else self._asked(asked, old)
+            if isinstance(asked, Call):
+                answer = asked.answer()
+                continue
+            got = self._asked(asked, old, send)
             if isinstance(got, Fault):
                 thrown = got
             else:
                 answer = got
 
-    def _asked(self, request: Request, grant: Grant) -> Response | Fault:
+    def _asked(self, request: Request, grant: Grant, send: Sender) -> Response | Fault:
         """
         Send one request of a renewal; a busy or failing sign-in is asked again.
 
@@ -245,7 +248,7 @@ class Grants:
         """
         for number in range(1, RENEWALS_MAX + 1):
             self._extend()
-            got = self._send(request, grant)
+            got = send(request, grant)
             passing = (
                 got.fate is not Fate.REFUSED
                 if isinstance(got, Fault)

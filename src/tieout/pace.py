@@ -1,8 +1,8 @@
 """
-Keeps calls within the limits of a system, for all who share a limit in this process.
+Keeps calls within the limits of a system, for all sessions that share one in this process.
 
-Other processes are not seen: a vendor's own answer tells when they have used a limit up.
-Nothing here waits; it says for how long.
+What other processes, or sessions that have been closed, have used up is not known: the
+vendor's own answer tells. Nothing here waits; it says for how long.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ WAIT_FIRST, WAIT_MAX = 1.0, 120.0
 longer pause that the other side asks for ends the run cleanly instead."""
 
 _Calls: TypeAlias = "deque[float]"
-_Name: TypeAlias = tuple[str, int, float]
 
-_MACHINE: dict[_Name, _Calls] = {}
-_OTHERS: WeakValueDictionary[tuple[int, _Name], _Calls] = WeakValueDictionary()
+_SHARED: WeakValueDictionary[tuple[int, str, int, float], _Calls]
+_SHARED = WeakValueDictionary()
 _LOCK = Lock()
 
 
@@ -57,8 +56,7 @@ class Pace:
 
 def _calls(limit: Limit, who: str, clock: Clock) -> _Calls:
     """The times of the calls that count against a limit, the same for all who share it."""
-    name = (who, limit.calls, limit.seconds)
-    if isinstance(clock, SystemClock):
-        return _MACHINE.setdefault(name, deque())
-    # A clock of somebody's own counts for itself; the session keeps it and this alive.
-    return _OTHERS.setdefault((id(clock), name), deque())
+    # The machine has one time; a clock of somebody's own, which `Pace` keeps alive, another.
+    time = 0 if isinstance(clock, SystemClock) else id(clock)
+    name = (time, who, limit.calls, limit.seconds)
+    return _SHARED.setdefault(name, deque())

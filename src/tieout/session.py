@@ -131,9 +131,8 @@ class Session:
         self.traffic = Traffic()
         self._transport = transport
         self._timeout = timeout
-        limits = connector.capabilities.limits
-        self._pace = Pace([(each, _sharer(connector, each)) for each in limits], clock)
-        self._grants = Grants(connector, store, clock, self._sent_to_renew, timeout)
+        self._pace: Pace | None = None
+        self._grants = Grants(connector, store, clock, timeout)
         self._concurrency = max(1, connector.capabilities.concurrency)
         self._pool: ThreadPoolExecutor | None = None
 
@@ -185,7 +184,12 @@ class Session:
         yield from _Crew(self, waiting, deadline).work()
 
     def close(self) -> None:
-        """End the worker threads; the transport belongs to whoever made it."""
+        """
+        End the worker threads, and count for no shared limit any more.
+
+        The transport belongs to whoever made it. Whatever is asked later begins anew.
+        """
+        self._pace = None
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
@@ -274,7 +278,7 @@ class Session:
         """Send one request until it is answered for good, as `REPEATS` allows."""
         signed_in = False
         for number in range(1, ATTEMPTS_MAX + 1):
-            grant = self._grants.current()
+            grant = self._grants.current(self._sent_to_renew)
             ready = self._ready(request, grant)
             yield from self._paced()
             # Nothing waits between the look at the deadline and the request's departure.
@@ -299,7 +303,7 @@ class Session:
                 return answer
             if repeat is Repeat.AFTER_SIGN_IN:
                 signed_in = True
-                self._grants.renewed(grant)
+                self._grants.renewed(grant, self._sent_to_renew)
             else:
                 yield from self._waited(
                     answer, pause, number, deadline if request.effect else None
@@ -351,6 +355,10 @@ class Session:
         yield Pause(pause)
 
     def _paced(self) -> Driven[None]:
+        if self._pace is None:
+            limits = self.connector.capabilities.limits
+            shared = [(each, _sharer(self.connector, each)) for each in limits]
+            self._pace = Pace(shared, self.clock)
         while (pause := self._pace.wait()) > 0:
             if pause > WAIT_MAX:
                 resume = self.clock.now() + timedelta(seconds=pause)

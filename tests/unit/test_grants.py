@@ -133,6 +133,7 @@ def test_several_processes_renew_each_expiry_once(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with serve(issuer) as served:
         given = (f"{served.url}/v1/", str(tmp_path / "t.db"))
+        SQLiteStore(given[1]).close()  # how a store is made is not what is shown here
         command = [sys.executable, "-c", CHILD, *given]
         children = [
             subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
