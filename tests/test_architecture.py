@@ -48,19 +48,16 @@ ALLOWED: Mapping[str, set[str]] = {
     "pace": {"capabilities", "clock"},
     "grants": {"connector", "store", "pace"},
     "session": {"grants"},
-    "journal": {"store", "clock"},
+    "evidence": {"store"},
+    "lease": {"store", "clock"},
+    "journal": {"evidence", "lease"},
     "adapters": {"session", "plan"},
     "reading": {"session", "planners.matching", "windows"},
     "report": {"session"},
-    "run": {
-        "adapters",
-        "journal",
-        "planners",
-        "planners.settlements",
-        "reading",
-        "report",
-    },
-    "engine": {"run", "transport", "stores.memory"},
+    "carrying": {"adapters", "journal", "reading", "report"},
+    "documents": {"carrying"},
+    "run": {"carrying", "planners", "planners.settlements"},
+    "engine": {"documents", "run", "transport", "stores.memory"},
 }
 """By module, what of tieout it may import."""
 

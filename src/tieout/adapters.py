@@ -86,11 +86,17 @@ class Direct:
 
     def find(self, changes: Sequence[Change]) -> Page[Record]:
         records: list[Record] = []
-        for connection in dict.fromkeys(change.connection for change in changes):
-            concerned = [each for each in changes if each.connection == connection]
+        for connection, kind in dict.fromkeys((c.connection, c.kind) for c in changes):
+            concerned = [
+                each
+                for each in changes
+                if (each.connection, each.kind) == (connection, kind)
+            ]
             session = self._sessions[connection]
-            page = session.run(session.connector.find(concerned))
-            records.extend(page.records)
+            size = session.connector.capabilities.kind(kind).fetch_size
+            for some in batches(concerned, size):
+                page = session.run(session.connector.find(some))
+                records.extend(page.records)
         return Page(tuple(records))
 
     def _through(

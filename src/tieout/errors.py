@@ -238,6 +238,13 @@ class Code(Enum):
         False,
         "The table of systems says what each one can do. Make this change by hand.",
     )
+    WAITS = (
+        "It waits for another record that could not be carried.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "See to the record that it waits for; this one follows by itself.",
+    )
     STALE_PLAN = (
         "The record changed after the plan was made; it was left alone.",
         _YELLOW,
@@ -267,11 +274,11 @@ class Code(Enum):
         "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
     )
     PARKED = (
-        "The answer to this write was lost again and again; it is not sent any more.",
+        "It is not certain what came of this write; it is not sent any more.",
         _RED,
         _RECORD,
         False,
-        'Look whether the other system is well and what it shows. A run from a date (not "last run") looks at it again, and sends it if it is not there.',
+        "Look at the other system, then answer: engine.parked() lists the writes, engine.answer() takes Landed(id), Reply.NOT_THERE or Reply.IGNORE.",
     )
     REFUSED = (
         "The other system refused the write.",
@@ -428,6 +435,13 @@ class Code(Enum):
         _CONNECTION,
         True,
         "Wait until it has ended; a run that died is taken over after its lease.",
+    )
+    RESTORED = (
+        "The store was restored from an older copy, or moved: what it does not know may have been written.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: a run after the time that is named looks for each document before it makes one.",
     )
     LEASE_LOST = (
         "Another run took over this pair; this one stopped writing.",
