@@ -218,6 +218,24 @@ class StoredGrant:
 
 
 @frozen
+class Renewal:
+    """
+    How the renewal of a connection's grant stands: under way, or refused.
+
+    Under way, it is ``holder``'s until ``until``; then anybody may take it over. Refused,
+    ``code`` says why and ``until`` when: it is not tried again with these ``arguments``.
+    """
+
+    connection: str
+    holder: str
+    until: datetime
+    arguments: str = ""
+    code: Code | None = None
+    text: str = ""
+    remedy: str = ""
+
+
+@frozen
 class Identity:
     """Which company a connection was found to be, and what was found of its books."""
 
@@ -256,6 +274,7 @@ Fact: TypeAlias = (
     | ResumePoint
     | Lease
     | StoredGrant
+    | Renewal
     | Identity
     | Sweep
     | Restored
@@ -349,6 +368,7 @@ SHAPES: Mapping[type[Any], Shape] = {
     ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
     Lease: Shape("lease", lambda f: f.pair),
     StoredGrant: Shape("grant", lambda f: f.connection),
+    Renewal: Shape("renewal", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
     Restored: Shape("restored", lambda f: "store"),

@@ -39,6 +39,7 @@ from tieout.store import (
     IssueRow,
     Lease,
     Marker,
+    Renewal,
     ResumePoint,
     Run,
     Stage,
@@ -159,9 +160,10 @@ FACTS: list[Fact] = [
     Lease("p", "me", 3, AT),
     StoredGrant(
         "c:1",
-        Grant("https://x/", {"a": "1"}, ("https://y",), AT, {"a": "0"}, 4, False),
+        Grant("https://x/", {"a": "1"}, ("https://y",), AT, {"a": "0"}, 4, False, AT),
         "args",
     ),
+    Renewal("c:1", "me", AT, "args", Code.RECONNECT_NEEDED, "gone", "connect"),
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
     Sweep("p", "v", AT),
 ]
@@ -180,6 +182,7 @@ SPARSE: list[Fact] = [
     Marker("p", "v", "me", AT),
     evolve(RESUME, cursor=None, as_of=None),
     StoredGrant("c:1", Grant("")),
+    Renewal("c:1", "me", AT),
     Identity("c:1", "id", "", "", None, AT),
     IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.CLOSED, "r", AT, AT),
 ]
