@@ -29,7 +29,15 @@ from tieout.connector import (
     Rule,
 )
 from tieout.engine import Engine, this_user
-from tieout.errors import Code, ConfigError, Fault, Severity, StoreError, TieoutError
+from tieout.errors import (
+    Code,
+    ConfigError,
+    Fault,
+    Severity,
+    StoreError,
+    StoreTrouble,
+    TieoutError,
+)
 from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
     Application,
@@ -120,6 +128,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreError",
+    "StoreTrouble",
     "SystemClock",
     "Table",
     "TieoutError",

@@ -212,6 +212,14 @@ class Sweep:
     at: datetime
 
 
+@frozen
+class Restored:
+    """That the store was last found to be older than, or another than, the one used here."""
+
+    store: str
+    at: datetime
+
+
 Fact: TypeAlias = (
     Link
     | Intent
@@ -224,6 +232,7 @@ Fact: TypeAlias = (
     | StoredGrant
     | Identity
     | Sweep
+    | Restored
 )
 
 
@@ -312,6 +321,7 @@ SHAPES: Mapping[type[Any], Shape] = {
     StoredGrant: Shape("grant", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
+    Restored: Shape("restored", lambda f: "store"),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""
 
@@ -359,7 +369,7 @@ class Store(Protocol):
 
     def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
         """
-        Write all facts or none; durable on return.
+        Write all facts or none; durable on return. Of two with one key the last counts.
 
         False when an expectation no longer holds, or when a unique value is taken.
         """
@@ -378,3 +388,10 @@ def key(fact: Fact) -> str:
 def indexes(fact: Fact) -> tuple[Index, ...]:
     """The index entries of a fact."""
     return tuple(SHAPES[type(fact)].indexes(fact))
+
+
+def place(fact: Fact | Gone) -> tuple[str, str]:
+    """The kind's name and the key of a fact that is written or taken out."""
+    if isinstance(fact, Gone):
+        return SHAPES[fact.kind].name, fact.key
+    return SHAPES[type(fact)].name, key(fact)

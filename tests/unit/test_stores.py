@@ -39,6 +39,7 @@ from tieout.store import (
     IssueRow,
     Lease,
     Marker,
+    Restored,
     ResumePoint,
     Run,
     Stage,
@@ -164,6 +165,7 @@ FACTS: list[Fact] = [
     ),
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
     Sweep("p", "v", AT),
+    Restored("0123", AT),
 ]
 SPARSE: list[Fact] = [
     Link("p", HERE, Ref("ledger:1", "Invoice", "l2")),
@@ -667,11 +669,11 @@ def test_a_commit_that_dies_halfway_leaves_nothing(
     """C10: whatever is raised inside, the transaction is rolled back."""
     store = SQLiteStore(file)
 
-    def dies(_: Any) -> str:
+    def dies(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_module, "_dump", dies)
+        patch.setattr(SQLiteStore, "_count", dies)
         with pytest.raises(KeyboardInterrupt):
             store.commit(LINK)
     assert not store._connection.in_transaction
