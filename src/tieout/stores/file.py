@@ -110,12 +110,12 @@ class StoreFile:
             raise refusal(self.path, StoreTrouble.NOT_A_FILE)
         if found.st_nlink > 1:
             raise refusal(self.path, StoreTrouble.TWO_NAMES)
-        if not os.access(self.path, os.R_OK):
+        if not _allowed(self.path, os.R_OK):
             raise refusal(self.path, StoreTrouble.NOT_PERMITTED)
         # Found out here: the database would open it for reading, and fail at the first write.
-        if not os.access(self.path, os.W_OK):
+        if not _allowed(self.path, os.W_OK):
             raise refusal(self.path, StoreTrouble.READ_ONLY, "the file")
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not _allowed(folder, os.W_OK | os.X_OK):
             raise refusal(self.path, StoreTrouble.READ_ONLY, f"the folder {folder}")
         system = _system_of(found.st_dev)
         if system in NETWORK_SYSTEMS:
@@ -152,6 +152,11 @@ class StoreFile:
             if (found.st_dev, found.st_ino) != identity:
                 return f"{Path(path).name} is another file"
         return ""
+
+
+def _allowed(path: Path, how: int) -> bool:
+    """Whether the user that this process acts as may."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _system_of(device: int) -> str:
@@ -205,10 +210,10 @@ class Sidecar:
     def read(self) -> Life | None:
         """What was noted last, or nothing that can be read."""
         os.lseek(self._handle, 0, os.SEEK_SET)
-        words = os.read(self._handle, 200).split()
+        line, end, _ = os.read(self._handle, 200).partition(b"\n")
         try:
-            name, store, commits, inode = words
-            if name == b"tieout":
+            name, store, commits, inode = line.split()
+            if end and name == b"tieout":
                 return Life(store.decode("ascii"), int(commits), int(inode))
         except ValueError:
             pass

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -335,7 +336,9 @@ class SQLiteStore:
     def _now(self) -> Life:
         """The life as it is in the file."""
         match self._ask("SELECT store, commits, writer FROM life"):
-            case [(str() as store, int() as commits, str() as writer)]:
+            case [(str() as store, int() as commits, str() as writer)] if (
+                _ID.fullmatch(store) and commits >= 0
+            ):
                 return Life(store, commits, self._inode, writer)
         raise refusal(self.path, StoreTrouble.DAMAGED, "it does not know itself")
 
@@ -416,7 +419,7 @@ class SQLiteStore:
             # A full disk has already rolled back.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error as again:
+        except BaseException as again:  # noqa: BLE001 - a second Ctrl-C must not keep the lock
             self._give_up(_trouble(again), str(again))
             return
         if isinstance(error, sqlite3.Error) and _primary(error) in _FATAL:
@@ -499,6 +502,7 @@ class _Rows:
         return cls(list(last), gone, put, entries)
 
 
+_ID = re.compile("[0-9a-f]{32}")
 _NAMES = "SELECT name FROM sqlite_master"
 
 
@@ -512,12 +516,12 @@ def _tables(version: int) -> frozenset[str]:
         return frozenset(name for (name,) in made.execute(_NAMES))
 
 
-def _primary(error: sqlite3.Error) -> int:
+def _primary(error: BaseException) -> int:
     """SQLite's result code without its details; 0 where it was not SQLite that spoke."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _trouble(error: sqlite3.Error) -> StoreTrouble:
+def _trouble(error: BaseException) -> StoreTrouble:
     code = _primary(error)
     if not code and isinstance(error, sqlite3.OperationalError):
         return StoreTrouble.DAMAGED  # text that is no text
