@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from test_stores import FACTS, LINK
+from test_stores import FACTS, LINK, a_link
 
 from tieout.errors import StoreError, StoreTrouble
 from tieout.store import Event, Expect, Fact, Marker, Restored, key
 from tieout.stores import sqlite as sqlite_module
-from tieout.stores.file import Sidecar
+from tieout.stores.file import Life, Sidecar
 from tieout.stores.sqlite import APPLICATION_ID, MIGRATIONS, SQLiteStore
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -256,18 +256,38 @@ def test_a_copy_that_was_mixed_with_another_log_is_damaged(
     file: Path, backup: Path
 ) -> None:
     """C17, S6: what was put back is checked before it is believed."""
+    with closing(SQLiteStore(backup / file.name)) as old:
+        old.commit(*(a_link(f"l{n:04d}", f"b{n:04d}") for n in range(500)))
     content = bytearray((backup / file.name).read_bytes())
-    with closing(sqlite3.connect(backup / file.name)) as old:
-        size = old.execute("PRAGMA page_size").fetchone()[0]
-        page = old.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'entry_of'"
-        ).fetchone()[0]
-    content[(page - 1) * size : page * size] = bytes(size)
+    middle = len(content) // 8192 * 4096  # a page that the note of it does not touch
+    content[middle : middle + 4096] = bytes(4096)
     file.write_bytes(content)
     with pytest.raises(StoreError) as caught:
         SQLiteStore(file)
     assert caught.value.trouble is StoreTrouble.DAMAGED
     assert file.read_bytes() == content
+
+
+def test_two_that_open_a_restored_store_at_once_find_it_restored_once(
+    file: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C17, S7: the second one comes between the first one's commit and its note."""
+    older_copied_over(file, backup)
+    noted_at = SQLiteStore._counted
+    others: list[SQLiteStore] = []
+
+    def between(store: SQLiteStore, now: Life) -> None:
+        if not others:
+            others.append(store)
+            others[:] = [SQLiteStore(file, clock=At(NOW + timedelta(days=1)))]
+        noted_at(store, now)
+
+    monkeypatch.setattr(SQLiteStore, "_counted", between)
+    store = SQLiteStore(file, clock=At())
+    for each in (store, *others):
+        assert each.commit(marker(100))
+        assert each.get(Restored, ["store"])["store"].at == NOW
+        each.close()
 
 
 # While it is in use ----------------------------------------------------------------------
