@@ -44,6 +44,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "connectors.*": {"connector"},
     "store": {"change", "auth", "codec"},
     "stores": set(),
+    "stores.sqlite": {"store", "clock", "stores.file"},
     "stores.*": {"store"},
     "pace": {"capabilities", "clock"},
     "grants": {"connector", "store", "pace"},

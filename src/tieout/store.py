@@ -419,7 +419,7 @@ class Store(Protocol):
 
     def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
         """
-        Write all facts or none; durable on return.
+        Write all facts or none; durable on return. Of two with one key the last counts.
 
         False when an expectation no longer holds, or when a unique value is taken.
         """
@@ -438,3 +438,10 @@ def key(fact: Fact) -> str:
 def indexes(fact: Fact) -> tuple[Index, ...]:
     """The index entries of a fact."""
     return tuple(SHAPES[type(fact)].indexes(fact))
+
+
+def place(fact: Fact | Gone) -> tuple[str, str]:
+    """The kind's name and the key of a fact that is written or taken out."""
+    if isinstance(fact, Gone):
+        return SHAPES[fact.kind].name, fact.key
+    return SHAPES[type(fact)].name, key(fact)
