@@ -153,17 +153,27 @@ class Journal:
         fence = self._fenced()
         if self._store.commit(*facts, expect=fence):
             return
+        self._check_lease()
+        text = "a record was tied twice at the same time; nothing was written down"
+        raise Fault(Code.ALREADY_LINKED, text)
+
+    def _check_lease(self) -> None:
+        """
+        Raise `Fault` LEASE_LOST where another run has the pair.
+
+        Intents that were read before are then where that run has put them: no step of
+        ours fits them any more.
+        """
         held = self._store.get(Lease, [self._pair]).get(self._pair)
-        if fence[0].holds(held):
-            text = "a record was tied twice at the same time; nothing was written down"
-            raise Fault(Code.ALREADY_LINKED, text)
-        raise Fault(Code.LEASE_LOST, "another run took this pair over")
+        if not self._fenced()[0].holds(held):
+            raise Fault(Code.LEASE_LOST, "another run took this pair over")
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
     ) -> None:
         """Make the intents of a wave durable. Only then may anything be sent."""
         held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
         now = self._clock.now()
         intents = [
             self._intent(change, held.get(change.name), now, deadline, settle)
@@ -220,6 +230,7 @@ class Journal:
         """
         pairs = list(results)
         held = self._store.get(Intent, [change.name for change, _ in pairs])
+        self._check_lease()
         links = self._links([change for change, _ in pairs])
         rows = self._rows([change.source for change, _ in pairs])
         facts: list[Fact | Gone] = []
