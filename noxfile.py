@@ -92,7 +92,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """A real ledger: Tryton, installed and started on loopback."""
+    """A real ledger (Tryton) and real faults (killed processes, full disks), on loopback."""
     session.install(".", *_group("tests"), "-r", "tests/e2e/tryton/requirements.txt")
     session.run("pytest", "tests/e2e", *session.posargs)
 

@@ -120,6 +120,7 @@ class Journal(Hold):
         another name, and not sent, is given up in the same transaction.
         """
         held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
         intents = [
             self._intent(change, held.get(change.name), deadline, settle)
             for change in changes
@@ -138,6 +139,7 @@ class Journal(Hold):
         "not found" proves something after ``not_before``.
         """
         held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
         settle = timedelta(0)
         intents = [
             evolve(
@@ -213,6 +215,7 @@ class Journal(Hold):
         """
         pairs = list(results)
         held = self._store.get(Intent, [change.name for change, _ in pairs])
+        self._check_lease()
         links = self._links([change for change, _ in pairs])
         rows = self._rows([change.source for change, _ in pairs])
         taken = self._taken(pairs)
