@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, ConfigError, Fault, Severity
+from tieout.errors import Code, ConfigError, Fault, Scope, Severity
 from tieout.evidence import Proof, asks_again, judged, shown
 from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
@@ -361,6 +361,36 @@ class Journal(Hold):
             self._commit(*_last(facts))
         return new
 
+    def clear(self, sources: Iterable[Ref]) -> None:
+        """Forget what was open about records that are in order, or of no concern."""
+        wanted = list(sources)
+        rows = self._rows(wanted)
+        facts: list[Fact | Gone] = []
+        for source in wanted:
+            where = about(source)
+            facts.extend(
+                evolve(intent, stage=step(intent, "no longer needed"))
+                for intent in self._planned.pop(where, ())
+            )
+            row = rows.get(where)
+            if row is not None and row.held is Held.OPEN:
+                facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
+                facts.append(self._closed(row))
+        if facts:
+            self._commit(*facts)
+
+    def _closed(self, row: IssueRow) -> Event:
+        return Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="closed",
+            source=row.issue.source,
+            numbers=row.issue.numbers,
+            code=row.issue.code,
+        )
+
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
         code, text = outcome.code or Code.UNKNOWN_ERROR, outcome.text
         remedy = outcome.remedy
@@ -582,6 +612,8 @@ class Journal(Hold):
             found = list(find([_asked(each) for each in unknown]))
         except Fault as fault:
             can_look = fault.code is not Code.NOT_ALLOWED
+            if fault.code.scope is Scope.CONNECTION and not fault.code.retryable:
+                raise  # a person has to see to the connection, and nobody else says so
             if can_look:
                 log.warning("unclear writes cannot be looked at yet: %s", fault.code)
                 return []

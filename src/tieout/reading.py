@@ -26,6 +26,7 @@ from tieout.models import (
     Settlement,
     Status,
     clean_number,
+    is_name,
 )
 from tieout.planners.matching import Candidates, Known
 from tieout.session import Session
@@ -226,7 +227,7 @@ class Reader:
             spelling
             for each in strangers
             for text in (each.number, each.reference)
-            if clean_number(text)
+            if is_name(clean_number(text))
             for spelling in self._settings.number_rule.spellings(clean_number(text))
         ]
         found: dict[str, Settlement] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying
@@ -33,6 +33,8 @@ class PaymentRun(Carrying):
     """A run that carries payment levels from the ledger to billing."""
 
     billing: Capabilities
+    told_before: set[str] = field(factory=set)
+    """Ledger records that earlier runs left an open issue of, by id."""
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
@@ -48,6 +50,8 @@ class PaymentRun(Carrying):
         ):
             for row in rows:
                 source = row.issue.source
+                if source:
+                    self.told_before.add(source.id)
                 if source and (_may_pass(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
@@ -83,6 +87,7 @@ class PaymentRun(Carrying):
             self.tell(each)
         if self.journal is not None:
             self.journal.keep((), held)
+            self.journal.clear(_in_order(batch, plan, held, links))
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
@@ -132,7 +137,9 @@ class PaymentRun(Carrying):
 
     def _carry(self, plan: Plan) -> None:
         """Carry a plan out, and remember the ties of what needs no write."""
-        keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
+        # Also where nothing is left to do, what was wrong with a record is over now.
+        pending = self.pending.keys() | self.told_before
+        keeps = settlements.keeping(plan, self.billing, self.settings, pending)
         self.carry(plan, keeps)
 
     # A saved plan -------------------------------------------------------------------------
@@ -213,6 +220,17 @@ class PaymentRun(Carrying):
             return "it changed in billing"
         version = link.version if link else 0
         return "" if version == change.link_version else "it was synced in the meantime"
+
+
+def _in_order(
+    batch: Batch, plan: Plan, held: Sequence[Issue], links: Mapping[str, Link]
+) -> list[Ref]:
+    """The records of a batch about which there is nothing to say and nothing to do."""
+    asked = {change.source.id for change in plan.changes}
+    asked |= {each.source.id for each in (*plan.issues, *held) if each.source}
+    refs = [each.ref for each in batch.records]
+    refs += [ref for ref in batch.gone if ref.id not in links]
+    return [ref for ref in refs if ref.id not in asked]
 
 
 def _may_pass(code: Code) -> bool:

@@ -177,10 +177,26 @@ reconciliation move those of lines and not the invoice's; an e-mail not its part
 # The wire ---------------------------------------------------------------------------
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([Ee][+-]?[0-9]{1,3})?", re.ASCII)
+"""As Tryton writes one; Python's own would also take digits of other scripts and NaN."""
+
+
+def _decimal(held: Mapping[str, Any]) -> Decimal:
+    if not _DECIMAL.fullmatch(held["decimal"]):
+        raise ValueError("no decimal of Tryton")
+    return Decimal(held["decimal"])
+
+
+def _numbers(held: Mapping[str, Any]) -> Mapping[str, int]:
+    if any(type(each) is not int for each in held.values()):
+        raise TypeError("a part of a date is a whole number")
+    return held
+
+
 _TYPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "Decimal": lambda held: Decimal(held["decimal"]),
-    "date": lambda held: date(**held),
-    "datetime": lambda held: datetime(**held, tzinfo=UTC),
+    "Decimal": _decimal,
+    "date": lambda held: date(**_numbers(held)),
+    "datetime": lambda held: datetime(**_numbers(held), tzinfo=UTC),
     "timedelta": lambda held: timedelta(seconds=float(held["seconds"])),
     "bytes": lambda held: b64decode(held["base64"]),
 }
@@ -542,7 +558,7 @@ def level_of(document: Fields, total: Decimal) -> Level:
     billed = total_of(own.values())
     if billed not in (None, total):
         text = f"the document is of {total}, its move lines are of {billed}"
-        raise Fault(Code.TOTALS_DISAGREE, text)
+        raise Fault(Code.TOTALS_DISAGREE, text, field="total_amount")
     linked = [MoveLine.read(x, document) for x in document.children("payment_lines.")]
     linked = [line for line in linked if line.open]
     owed, offer = total_of(x for x in own.values() if x.open), total_of(linked)
@@ -801,7 +817,7 @@ class Tryton(RestConnector):
 
     def load_customer(self, raw: Fields) -> Customer:
         return Customer(
-            ref=Ref(self.connection, "Customer", raw.id("id")),
+            ref=Ref(self.connection, "Customer", _own_id(raw)),
             name=raw.text("name") or raw.text("rec_name"),
             number=raw.number("code"),
             email=raw.text("email"),
@@ -818,7 +834,7 @@ class Tryton(RestConnector):
             return None
         party = raw.id("party") if raw.has("party") else None
         return {
-            "ref": Ref(self.connection, kind, raw.id("id")),
+            "ref": Ref(self.connection, kind, _own_id(raw)),
             "number": raw.number("number"),
             "reference": raw.text("reference"),
             "customer": party and Ref(self.connection, "Customer", party),
@@ -826,6 +842,14 @@ class Tryton(RestConnector):
             "total": abs(total),
             **_stamps(raw),
         }
+
+
+def _own_id(raw: Fields) -> str:
+    """An id that Tryton can have given."""
+    found = raw.id("id")
+    if not re.fullmatch("[0-9]{1,10}", found, re.ASCII) or int(found) > ID_MAX:
+        raise Fault(Code.BAD_FIELD, "id is no id of Tryton", field=raw.path("id"))
+    return found
 
 
 def _stamps(raw: Fields) -> dict[str, Any]:

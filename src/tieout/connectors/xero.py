@@ -31,6 +31,7 @@ from tieout.connector import (
     Resource,
     RestConnector,
     Rule,
+    iso_day,
     iso_instant,
     judge,
     server_time,
@@ -75,6 +76,7 @@ _STATUSES: Mapping[str, Status] = {
 _PAYMENT_STATUSES = {"AUTHORISED": Status.SETTLED, "DELETED": Status.VOID}
 _CONTACT_STATUSES = {"ACTIVE": True, "ARCHIVED": False, "GDPRREQUEST": False}
 _MERGED = "MergedToContactID"
+_TYPES = {"ACCREC": "a sales invoice", "ACCPAY": "a bill"}
 _SALE, _CREDIT, _PAID = "ACCREC", "ACCRECCREDIT", "ACCRECPAYMENT"
 
 _ZONES = dict(re.findall(r"(\w+)=(\S+)", """
@@ -252,10 +254,26 @@ def _moment(value: Any) -> datetime:
     return found
 
 
+def _calendar(value: Any) -> date:
+    """A calendar day in either form: midnight UTC in milliseconds, or as a text."""
+    is_moment = _MILLISECONDS.fullmatch(value) is not None
+    return _moment(value).date() if is_moment else iso_day(value)
+
+
 def _day(row: Fields, name: str) -> date | None:
-    """A day, rather from its text twin: midnight UTC in any zone, and never shifted."""
-    found = row.maybe(f"{name}String", _moment) or row.maybe(name, _moment)
-    return found.date() if found else None
+    """A day, rather from its text twin; no zone ever shifts it."""
+    return row.maybe(f"{name}String", _calendar) or row.maybe(name, _calendar)
+
+
+_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+def _own_id(row: Fields, name: str) -> str:
+    """An id that Xero can be asked for; a real one is a UUID."""
+    found, at = row.id(name), row.path(name)
+    if not _ID.fullmatch(found):
+        raise Fault(Code.BAD_FIELD, f"{at} is no id of Xero", field=at)
+    return found
 
 
 def _changed_at(row: Fields) -> datetime | None:
@@ -417,7 +435,14 @@ def _fitting(texts: Iterable[str], glue: str) -> Iterator[str]:
 def _of(types: str, load: Callable[[Fields], Any]) -> Callable[[Fields], Any]:
     """The loader, for rows of these types; one without a type is of what was asked."""
     name, words = "PaymentType" if types == _PAID else "Type", ["", *types.split()]
-    return lambda row: load(row) if row.text(name) in words else None
+
+    def loaded(row: Fields) -> Any:
+        told = row.text(name)
+        if types == _SALE and told:
+            row.choice(name, _TYPES)  # of a new one nobody knows what it would mean
+        return load(row) if told in words else None
+
+    return loaded
 
 
 def _said(value: Any) -> Iterator[str]:
@@ -621,7 +646,7 @@ class Xero(RestConnector):
         resource = self.resource(kind)
         if numbers and not resource.number_field:
             raise Fault(Code.NOT_ALLOWED, "payments in Xero have no number")
-        known = [each for each in ids if re.fullmatch(r"[\w.-]{1,64}", each, re.ASCII)]
+        known = [each for each in ids if _ID.fullmatch(each)]
         given = [each for each in numbers if each.strip()]
         # A list cannot hold a comma, nor a condition's text a quotation mark, however it
         # is written (XeroAPI/Xero-Java#347).
@@ -706,7 +731,7 @@ class Xero(RestConnector):
         """The invoice that a payment, perhaps a deleted one, is of."""
         invoice = Fields(row.raw.get("Invoice"), row.path("Invoice"))
         sale = invoice.text("Type", "ACCREC") == "ACCREC"
-        return (self._ref("Invoice", invoice.id("InvoiceID")),) if sale else ()
+        return (self._ref("Invoice", _own_id(invoice, "InvoiceID")),) if sale else ()
 
     def _allocated(self, row: Fields) -> tuple[Ref, ...]:
         """The invoices that a credit note, overpayment or prepayment was put to."""
@@ -716,7 +741,7 @@ class Xero(RestConnector):
     def _customer(self, row: Fields) -> Customer:
         told = row.text("ContactStatus") != ""
         return Customer(
-            self._ref("Customer", row.id("ContactID")), row.text("Name"),
+            self._ref("Customer", _own_id(row, "ContactID")), row.text("Name"),
             number=row.number("AccountNumber"), email=row.text("EmailAddress"),
             currency=row.text("DefaultCurrency"),
             active=row.choice("ContactStatus", _CONTACT_STATUSES) if told else True,
@@ -727,7 +752,7 @@ class Xero(RestConnector):
         """What all documents have in common, by the names of the records' fields."""
         currency = row.currency("CurrencyCode")
         return {
-            "ref": self._ref(kind, row.id(f"{kind}ID")), "number": row.number(f"{kind}Number"),
+            "ref": self._ref(kind, _own_id(row, f"{kind}ID")), "number": row.number(f"{kind}Number"),
             "customer": self._contact(row), "reference": clean_number(row.text("Reference")),
             "currency": currency, "total": row.amount("Total", currency),
             "status": row.choice("Status", _STATUSES), "changed_at": _changed_at(row),
@@ -764,21 +789,21 @@ class Xero(RestConnector):
             head["status"] = Status.SETTLED
         gross = row.text("LineAmountTypes") == "Inclusive"
         lines = [_line(x, head["currency"], gross) for x in row.children("LineItems")]
-        on = _day(row, "Date") or row.read("Date", _moment).date()
+        on = _day(row, "Date") or row.read("Date", _calendar)
         return {**head, "on": on, "lines": tuple(lines)}, left
 
     def _payment(self, row: Fields) -> Payment:
         """One payment of one invoice; a receipt for many is a batch of these."""
         invoice = Fields(row.raw.get("Invoice"), "Invoice")
         currency = invoice.currency("CurrencyCode")
-        amount, on = row.amount("Amount", currency), row.read("Date", _moment).date()
+        amount, on = row.amount("Amount", currency), row.read("Date", _calendar)
         status = row.choice("Status", _PAYMENT_STATUSES)
-        ref = self._ref("Payment", row.id("PaymentID"))
+        ref = self._ref("Payment", _own_id(row, "PaymentID"))
         account = row.child("Account") or Fields({})
         changed_at = _changed_at(row)
         # fmt: off
         application = Application(
-            self._ref("Application", ref.id), ref, self._ref("Invoice", invoice.id("InvoiceID")),
+            self._ref("Application", ref.id), ref, self._ref("Invoice", _own_id(invoice, "InvoiceID")),
             amount, currency, on, live=status is not Status.VOID,
             source_amount=amount, source_currency=currency, changed_at=changed_at,
         )
