@@ -83,9 +83,10 @@ def test_every_fault_is_injected_or_has_a_reason() -> None:
     total = Total()
     for first, last in SHARDS:
         total.merge(shard(first, last))
-    rare = {"A2", "C5", "C7", "C8", "S1", "S2", "S4", "S6", "S11", "S13", "S14", "C14"}
-    missing = {each for each in INJECTED if not total.faults.get(each)}
-    assert missing <= rare
+    assert total.covered >= 60
+    assert total.faults.keys() <= set(INJECTED)
+    for name, known in CATALOGUE.items():
+        assert (name in INJECTED) is not bool(known.why_not)
 
 
 def test_the_judge_shares_no_code_with_the_library() -> None:

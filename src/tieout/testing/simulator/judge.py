@@ -128,8 +128,8 @@ def differences(
         bill = by_number.get(paper["number"])
         if bill is None or paper["id"] in excused or paper["status"] == "draft":
             continue
-        replaced = paper["number"] in alive or paper["id"] not in linked
-        if paper["status"] == "void" and replaced:
+        free = paper["number"] in alive or paper["id"] not in linked or bill["tainted"]
+        if paper["status"] == "void" and free:
             continue
         wanted = must_show(paper, bill, **rules)
         if wanted != bill["shows"]:

@@ -114,12 +114,13 @@ def _through_a_file(world: World, worker: Worker, profile: str) -> None:
     path = folder / "plan"
     path.write_text("the old plan\n")
     worker.only = "C16"
+    adapter = PlanFile(path)
     since = world.since(profile)
     try:
         report = world.within(
             worker,
             profile,
-            lambda engine: engine.sync_payments(since, adapter=PlanFile(path)),
+            lambda engine: engine.sync_payments(since, adapter=adapter),
         )
         if worker.dead or report is None:
             if path.read_text() != "the old plan\n":
@@ -129,6 +130,8 @@ def _through_a_file(world: World, worker: Worker, profile: str) -> None:
         again = world.worker()
         world.within(again, profile, lambda engine: engine.apply(PlanFile(path).read()))
     finally:
+        if adapter._file is not None:  # noqa: SLF001 - a process that ends lets go of it
+            adapter._file.close()  # noqa: SLF001
         for each in folder.iterdir():
             each.unlink()
         folder.rmdir()

@@ -376,7 +376,9 @@ class ShopConnector(RestConnector):
                 "PATCH", f"bills/{target}", (), headers, json=fields, effect=True
             )
         assert isinstance(change.after, Settlement)
-        held = change.owned
+        assert isinstance(change.before, Settlement)
+        # A person may have deleted ours; what is gone cannot be changed.
+        held = [each for each in change.owned if each in change.before.receipts]
         amount = change.after.paid
         on = change.after.paid_on or change.after.last_on
         body = {"amount": str(amount), "on": str(on) if on else None}

@@ -34,8 +34,12 @@ class Halt(BaseException):
     """The step up to which a world was to be played has been reached."""
 
 
-class Violation(Exception):
-    """An invariant does not hold."""
+class Violation(BaseException):
+    """
+    An invariant does not hold.
+
+    No `Exception`: the library takes whatever a transport raises for a lost answer.
+    """
 
     def __init__(self, invariant: str, text: str) -> None:
         super().__init__(f"{invariant}: {text}")
@@ -159,6 +163,8 @@ class Stage:
         if worker.dead:
             raise Crash
         self.flush()
+        if self._until is not None and self.steps >= self._until:
+            raise Halt
         self.steps += 1
         self.advance(takes)
         self._hash.update(
@@ -166,9 +172,6 @@ class Stage:
         )
         if self.recording:
             self._open = (self.steps, self.now, worker.name, port, what)
-        if self._until is not None and self.steps >= self._until:
-            self._until = self.steps
-            raise Halt
         if self._crew:
             self._hand_over(worker)
 
