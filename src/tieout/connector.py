@@ -445,6 +445,18 @@ def _told(value: Any) -> str:
     return visible(clean_number(str(value)[:NUMBER_MAX])) if named else ""
 
 
+def enveloped(read: Callable[[], T]) -> T:
+    """
+    What stands around the records of an answer.
+
+    Where that cannot be read no record is to blame: it raises `Fault` BAD_PAYLOAD.
+    """
+    try:
+        return read()
+    except Fault as fault:
+        raise Fault(Code.BAD_PAYLOAD, fault.text, fate=Fate.UNCLEAR) from fault
+
+
 # Judging answers --------------------------------------------------------------------
 
 
@@ -512,15 +524,26 @@ def judge(
     """
     status = response.status
     text = text[:TEXT_KEPT_MAX]
+    said = discreet(text)
     wait = retry_after(response)
     for rule in rules:
         if rule.holds(status, vendor_code, text):
-            return Verdict(rule.answer, rule.code, text, rule.remedy, wait=wait)
+            return Verdict(rule.answer, rule.code, said, rule.remedy, wait=wait)
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
         return FINE
     answer, code = BY_STATUS.get(status, (_UNCLEAR, _bare(status)))
-    said = text or f"HTTP {status}"
-    return Verdict(answer, code, said, wait=wait)
+    return Verdict(answer, code, said or f"HTTP {status}", wait=wait)
+
+
+_ADDRESS = re.compile(r"""[^\s@<>()\[\]"',;:=]{1,64}@[^\s@<>()\[\]"',;:=]{1,255}""")
+
+
+def discreet(text: str) -> str:
+    """
+    Somebody else's words as they may be kept and logged: in one line, nothing hidden in
+    it, and without e-mail addresses.
+    """
+    return visible(_ADDRESS.sub("***@***", " ".join(text.split())))
 
 
 def _bare(status: int) -> Code:

@@ -45,6 +45,7 @@ from tieout.connector import (
     Health,
     Page,
     batches,
+    discreet,
     guarded,
     iso_day,
     iso_instant,
@@ -184,7 +185,7 @@ def _ask(run: Callable[[], Any], name: str) -> Flow[Any]:
 
 
 def in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:TEXT_KEPT_MAX]
+    return discreet(f"{type(error).__name__}: {error}"[:TEXT_KEPT_MAX])
 
 
 def selected(invoice: Settlement, select: Select) -> bool:

@@ -42,6 +42,9 @@ INVOICE = Invoice.__name__
 PAGES_MAX = 100_000
 """More pages than any company has; a listing that goes on is looping."""
 
+SAME_PAGES_MAX = 3
+"""How often a page may repeat the one before it."""
+
 SEEN_MAX = 200_000
 """How many ids are remembered as read in this run. Beyond it, a touched invoice may be
 read twice, which costs a call and nothing else."""
@@ -116,9 +119,15 @@ class Reader:
         select = Changed(start.window.start, start.token)
         cursor, asked = start.cursor, {start.cursor}
         coming = self._ledger.start(connector.page(Settlement, select, cursor))
+        last, times = None, 0
         try:
             for _ in range(PAGES_MAX):
                 page, coming_next = coming.result(), None
+                told = (page.records, page.issues, page.touched)
+                # Twice is fair: a listing may begin again at the last record's time.
+                last, times = told, times + 1 if told == last and any(told) else 0
+                if times == SAME_PAGES_MAX:
+                    raise Fault(Code.LOOPING_PAGES, "one page came again and again")
                 self._note(page)
                 if page.next is not None:
                     if page.next in asked:
@@ -339,7 +348,12 @@ def _youngest(records: Iterable[Settlement]) -> Iterable[Settlement]:
     found: dict[str, Settlement] = {}
     for each in records:
         held = found.get(each.ref.id)
-        if held is None or each.changed_at is None or held.changed_at is None or each.changed_at >= held.changed_at:
+        if (
+            held is None
+            or each.changed_at is None
+            or held.changed_at is None
+            or each.changed_at >= held.changed_at
+        ):
             found[each.ref.id] = each
     return found.values()
 

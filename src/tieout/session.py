@@ -286,10 +286,11 @@ class Session:
             answer = yield Send(ready, seconds)
             assert answer is not None
             self._count(ready, answer)
-            answer = _hushed(answer, ready, grant)
             before = attempt.sent
             attempt.sent = before or request.effect
             kind, repeat, fault, pause = self._judged(request, answer)
+            if kind is not Answer.OK:
+                answer = _hushed(answer, ready, grant)
             if kind not in (Answer.OK, Answer.UNCLEAR, Fate.UNCLEAR):
                 attempt.sent = before  # certainly without effect
             last = number == ATTEMPTS_MAX or (
@@ -391,6 +392,8 @@ class Session:
             self.clock.sleep(pause.seconds)
         got = self._send(Send(ready, self._timeout))
         self._count(ready, got)
+        if isinstance(got, Response) and 200 <= got.status < 300:  # noqa: PLR2004
+            return got  # a good one brings the new secrets
         return _hushed(got, ready, grant)
 
     # The origin -------------------------------------------------------------------------
@@ -500,14 +503,15 @@ SECRET_MIN = 6
 def _hushed(
     answer: Response | Fault, signed: Request, grant: Grant
 ) -> Response | Fault:
-    """A refusal without the secrets that it repeats: some gateways echo the request."""
-    if isinstance(answer, Fault) or answer.status < 400:  # noqa: PLR2004 - HTTP's own
+    """A failure without the secrets that it repeats: some gateways echo the request."""
+    if isinstance(answer, Fault):
         return answer
     secrets = {*grant.values.values(), *grant.previous.values()}
     told = signed.header("Authorization") or ""
     secrets |= {told, told.partition(" ")[2]}
     with suppress(ValueError):
-        secrets.add(base64.b64decode(told.partition(" ")[2], validate=True).decode())
+        plain = base64.b64decode(told.partition(" ")[2], validate=True).decode()
+        secrets |= {plain, *re.split("[:+]", plain)}  # a user and a key, each alone too
     body = answer.body
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SECRET_MIN:

@@ -14,6 +14,8 @@ from http.client import parse_headers
 from io import BytesIO
 from typing import Any, TypeAlias
 
+from attrs import evolve
+
 from tieout.wire import Request, Response, Transport
 
 Odd: TypeAlias = Callable[[Request], Iterable[bytes] | None]
@@ -73,6 +75,11 @@ class Loopback:
             connection.sendall(some)
         # What follows on this connection could not be told from an unfinished answer.
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def odd_reply(answer: Response) -> list[bytes]:
+    """A whole answer in place of an honest one; the connection ends with it."""
+    return [written(evolve(answer, headers=(*answer.headers, ("Connection", "close"))))]
 
 
 def written(answer: Response) -> bytes:

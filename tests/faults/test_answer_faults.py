@@ -21,7 +21,7 @@ from fault_checks import (
 )
 from fault_rows import PAID, TOKEN, VICTIM, Side
 from fault_worlds import Vendors
-from loopback import Loopback, written
+from loopback import Loopback, odd_reply
 
 import tieout
 from tieout.connector import Connector
@@ -96,7 +96,9 @@ class Wired(Vendors):
         server = self.ledger if at.name.startswith("LEDGER") else self.billing
 
         def answer(request: Request) -> Iterable[bytes] | None:
-            asked = request.method == method and urlsplit(request.url).path.endswith(end)
+            asked = request.method == method and urlsplit(request.url).path.endswith(
+                end
+            )
             return wire() if asked and wire else None
 
         server.odd = answer
@@ -104,7 +106,9 @@ class Wired(Vendors):
     def stayed_at_home(self) -> None:
         """No request went anywhere but to the two servers."""
         assert self.evil.asked == []
-        own = {("http", urlsplit(each.url).netloc) for each in (self.ledger, self.billing)}
+        own = {
+            ("http", urlsplit(each.url).netloc) for each in (self.ledger, self.billing)
+        }
         assert self.http.places <= own
 
     def traffic(self) -> list[Any]:
@@ -154,6 +158,19 @@ def test_a_bad_answer_ends_the_run_and_loses_nothing(row: Answer, wired: Wired) 
     lands(wired)
 
 
+def test_pages_that_never_end_do_not_use_up_the_day(wired: Wired) -> None:
+    """P7: one page again and again is a loop, long before the vendor's limit."""
+    body = b'{"Invoices": [{}], "pagination": {"pageCount": 1000000000000}}'
+    wired.odd(At.LEDGER_PAGE, lambda: odd_reply(Response(200, (), body)))
+    with wired.engine() as engine:
+        report = engine.sync_payments(LONG_AGO)
+    assert report.code is Code.LOOPING_PAGES
+    assert report.traffic["ledger"].calls < 10
+    marker_is_sound(report, ended=False)
+    wired.odd(At.LEDGER_PAGE, None)
+    lands(wired)
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_that_leads_away_is_not_followed(link: str, wired: Wired) -> None:
     """X1, X2, X4: not one request, hence no key, reached a stranger."""
@@ -170,7 +187,7 @@ def test_a_link_that_leads_away_is_not_followed(link: str, wired: Wired) -> None
         honest = wired.billing.honest(request)
         kept = [pair for pair in honest.headers if pair[0] != "Link"]
         link = ("Link", f'<{there}>; rel="next"')
-        return [written(Response(honest.status, (*kept, link), honest.body))]
+        return odd_reply(Response(honest.status, (*kept, link), honest.body))
 
     wired.billing.odd = linked
     with wired.engine() as engine:
@@ -190,7 +207,7 @@ def test_a_pause_is_kept_within_reason(said: str, wired: Wired) -> None:
 
     def throttled(request: Request) -> Iterable[bytes] | None:
         listed = urlsplit(request.url).path.endswith("/Invoices")
-        return [written(answers.pop())] if listed and answers else None
+        return odd_reply(answers.pop()) if listed and answers else None
 
     wired.ledger.odd = throttled
     with wired.engine() as engine:
@@ -248,7 +265,7 @@ def test_a_write_whose_answer_is_bad_is_made_once(name: str, wired: Wired) -> No
             return None
         if committed:
             wired.billing.honest(request)
-        return [b""] if answer is None else [written(answer)]
+        return [b""] if answer is None else odd_reply(answer)
 
     wired.billing.odd = spoiled
     with wired.engine() as engine:
@@ -288,7 +305,7 @@ def test_a_refused_write_is_told_in_one_line(name: str, wired: Wired) -> None:
 
     def refused(request: Request) -> Iterable[bytes] | None:
         mine = request.method == "POST" and urlsplit(request.url).path.endswith(path)
-        return [written(answer)] if mine else None
+        return odd_reply(answer) if mine else None
 
     wired.billing.odd = refused
     with wired.engine() as engine:

@@ -357,6 +357,9 @@ class ConnectWise(RestConnector):
         if type(select) not in self.capabilities.kind(resource.kind).selects:
             text = f"{resource.kind.__name__} records cannot be selected so"
             raise Fault(Code.NOT_ALLOWED, text)
+        if cursor and not _ID.fullmatch(cursor):
+            text = "this resume point is none of ConnectWise's: start from a date"
+            raise ConfigError(text)
         behind = f"id>{cursor}" if cursor else ""
         conditions = [resource.parameters["conditions"], *_selected(select), behind]
         return self._query(resource, " and ".join(filter(None, conditions)))

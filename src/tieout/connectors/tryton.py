@@ -44,6 +44,7 @@ from tieout.connector import (
     Resource,
     RestConnector,
     Rule,
+    enveloped,
     judge,
     sound_day,
 )
@@ -250,7 +251,11 @@ def body_of(response: Response) -> Mapping[str, Any]:
 
 def answered(response: Response, kind: type[T]) -> T:
     """The ``result`` in an answer; `Fault` BAD_PAYLOAD where there is none of that type."""
-    result = decode(body_of(response).get("result"))
+    try:
+        result = decode(body_of(response).get("result"))
+    except RecursionError:
+        text = "the JSON-RPC result is nested too deeply"
+        raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR) from None
     if not isinstance(result, kind):
         text = f"the JSON-RPC result is no {kind.__name__}"
         raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
@@ -688,20 +693,27 @@ class Tryton(RestConnector):
         rows = answered((yield from self.ask(asked)), list)
         if not rows:
             raise Fault(Code.WRONG_COMPANY, f"there is no company {company}")
-        raw = Fields(rows[0])
+        told = enveloped(lambda: self._told(rows[0]))
         # Nothing can be dated before the first open period.
         where = {"company": company, "type": "standard", "state": "open"}
         domain = [[name, "=", value] for name, value in where.items()]
         asked = search_read("account.period", domain, "start_date")
         rows = answered((yield from self.ask(asked)), list)
-        starts = [Fields(row).read("start_date", day) for row in rows]
+        starts = enveloped(lambda: [Fields(x).read("start_date", day) for x in rows])
         return Books(
             identity=f"{self._at}/{company}",
-            name=inside(raw, "party").text("name"),
-            currency=inside(raw, "currency").currency("code"),
-            zone=raw.text("timezone") or None,
             locked_through=min(starts) - timedelta(days=1) if starts else None,
+            **told,
         )
+
+    def _told(self, row: Any) -> dict[str, Any]:
+        """What the company's own record says of its books."""
+        raw = Fields(row)
+        return {
+            "name": inside(raw, "party").text("name"),
+            "currency": inside(raw, "currency").currency("code"),
+            "zone": raw.text("timezone") or None,
+        }
 
     # Asking
 
@@ -730,6 +742,10 @@ class Tryton(RestConnector):
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
+        if cursor and not re.fullmatch("[0-9]{1,10}", cursor, re.ASCII):
+            raise ConfigError(
+                "this resume point is none of Tryton's: start from a date"
+            )
         behind = ["id", ">", int(cursor) if cursor else 0]
         conditions = [behind, *selected(resource.kind, select)]
         return self._search(resource, conditions, self._page_size)

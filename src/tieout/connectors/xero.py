@@ -33,6 +33,7 @@ from tieout.connector import (
     Rule,
     iso_day,
     iso_instant,
+    enveloped,
     judge,
     server_time,
     sound_day,
@@ -392,9 +393,26 @@ def _reached(rows: Sequence[Any]) -> str:
 
 def _more(response: Response, rows: Sequence[Any], page: int, size: int) -> bool:
     """Whether there is a page behind this one."""
-    pagination = Fields(response.json()).child("pagination")
-    count = pagination.maybe("pageCount", int) if pagination else None
+
+    def told() -> int | None:
+        pagination = Fields(response.json()).child("pagination")
+        return pagination.maybe("pageCount", int) if pagination else None
+
+    count = enveloped(told)
     return bool(rows) and (len(rows) >= size if count is None else page < count)
+
+
+def _place(cursor: str, lists: int) -> tuple[int, int, str]:
+    """Which list, which of its pages, and from when; as `Xero.page` wrote it."""
+    try:
+        match read_json(cursor.encode()):
+            case [int(at), int(number), str(since)] if 0 <= at < lists and number > 0:
+                if since:
+                    iso_instant(since, naive_is_utc=True)
+                return at, number, since
+    except Fault:
+        pass
+    raise ConfigError("this resume point is none of Xero's: start from a date")
 
 
 def _date(day: date) -> str:
@@ -450,15 +468,18 @@ def _of(types: str, load: Callable[[Fields], Any]) -> Callable[[Fields], Any]:
 
 
 def _said(value: Any) -> Iterator[str]:
-    """The texts of all ``ValidationErrors``, wherever they stand."""
-    if isinstance(value, dict):
-        errors = Fields(value).children("ValidationErrors")
-        yield from (each.text("Message") for each in errors)
-        if value.get("StatusAttributeString") == "ERROR" and not errors:
-            yield "Xero marks it as an error without saying which"
-        value = list(value.values())
-    for each in value if isinstance(value, list) else ():
-        yield from _said(each)
+    """The texts of all ``ValidationErrors``, wherever they stand, however deep."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            errors = Fields(value).children("ValidationErrors")
+            yield from (each.text("Message") for each in errors)
+            if value.get("StatusAttributeString") == "ERROR" and not errors:
+                yield "Xero marks it as an error without saying which"
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += reversed(value)
 
 
 # The connector ----------------------------------------------------------------------
@@ -586,16 +607,19 @@ class Xero(RestConnector):
                 raise
             note = f"{fault.text} {fault.remedy}"
             return evolve(_AILMENTS[fault.code], code=fault.code, notes=(note,))
+        books = enveloped(lambda: self._books(response))
+        return Health(reachable=True, signed_in=True, books=books)
+
+    def _books(self, response: Response) -> Books:
         row = next(iter(Fields(response.json()).children("Organisations")), Fields({}))
         locks = (_day(row, "PeriodLockDate"), _day(row, "EndOfYearLockDate"))
-        books = Books(
+        return Books(
             row.text("OrganisationID") or self._tenant,
             name=row.text("Name"),
             currency=row.currency("BaseCurrency"),
             zone=_ZONES.get(row.text("Timezone").removesuffix("STANDARDTIME")),
             locked_through=max((day for day in locks if day), default=None),
         )
-        return Health(reachable=True, signed_in=True, books=books)
 
     def deep_link(self, ref: Ref) -> str:
         if ref.kind not in self._link_paths:
@@ -617,7 +641,7 @@ class Xero(RestConnector):
         if isinstance(select, Changed):
             start = _stamp(select.since)
             lists = self._feeds if kind is Settlement else lists
-        at, number, since = read_json(cursor.encode()) if cursor else (0, 1, start)
+        at, number, since = _place(cursor, len(lists)) if cursor else (0, 1, start)
         asked = _listing(lists[at], select, number, self._page_size, since)
         response = yield from self.ask(asked)
         rows = self.rows(lists[at], response)
