@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from tieout import session as session_module
+from tieout import grants as grants_module
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fault, StoreError
 from tieout.report import Report
@@ -345,12 +345,12 @@ def seeded(told: list[str]) -> Iterator[None]:
     try:
         for module in _CHANCY:
             module.uuid4 = uuid4
-        session_module._arguments = _arguments  # noqa: SLF001 - patched from outside
+        grants_module._fingerprint = _arguments  # noqa: SLF001 - patched from outside
         yield
     finally:
         for module in _CHANCY:
             module.uuid4 = _UUID4
-        session_module._arguments = _REAL  # noqa: SLF001
+        grants_module._fingerprint = _REAL  # noqa: SLF001
         log.removeHandler(listener)
         log.setLevel(level)
         log.propagate = spread
@@ -363,7 +363,7 @@ _CHANCY: tuple[Any, ...] = tuple(
     if name.startswith("tieout.") and hasattr(module, "uuid4")
 )
 """The modules that ask chance for a name."""
-_REAL = session_module._arguments  # noqa: SLF001 - slow on purpose; remembered here
+_REAL = grants_module._fingerprint  # noqa: SLF001 - slow on purpose; remembered here
 _KNOWN: dict[str, str] = {}
 
 
