@@ -279,13 +279,15 @@ class World:
         for _ in range(RUNS_MAX):
             first = self.marker(profile) is None
             since = Since.LAST_RUN if trusting and not first else LONG_AGO
+            before = invariants.state(self)
             report = self.sync(profile, since)
+            calm = trusting or before == invariants.state(self)
             if report is not None and report.complete:
                 left = open_intents(self.disk)
                 waiting = [each for each in left if not self._can_wait(each)]
                 parked = len([each for each in left if each.stage is At.PARKED])
                 writes = report.traffic["billing"].writes
-                if not waiting and not writes and (trusting or not parked):
+                if calm and not waiting and not writes and (trusting or not parked):
                     return
                 told = ", ".join(f"{e.number} {e.stage.value}" for e in waiting)
                 why = f"{writes} writes, open: {told}, {parked} parked"
