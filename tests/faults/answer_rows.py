@@ -53,7 +53,9 @@ class Answer:
 def reply(body: bytes, status: int = 200, **headers: str) -> Wire:
     """One whole answer; ``Retry_After`` is the header ``Retry-After``."""
     pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    usual = () if headers.get("Content_Type") else (("Content-Type", "application/json"),)
+    usual = (
+        () if headers.get("Content_Type") else (("Content-Type", "application/json"),)
+    )
     return lambda: odd_reply(Response(status, (*usual, *pairs), body))
 
 
@@ -80,8 +82,12 @@ NO_JSON: dict[str, bytes] = {
     "D5, X10: Infinity": b'{"Invoices": [{"Total": Infinity}]}',
     "D5, X10: -Infinity": b'{"Invoices": [{"Total": -Infinity}]}',
     "D6, X10: five thousand digits": b'{"Invoices": [{"Total": ' + b"9" * 5000 + b"}]}",
-    "D6, X10: five thousand decimals": b'{"Invoices": [{"Total": 0.' + b"9" * 5000 + b"}]}",
-    "D6, X10: an exponent of five thousand digits": b'{"Invoices": [{"Total": 1e' + b"9" * 5000 + b"}]}",
+    "D6, X10: five thousand decimals": b'{"Invoices": [{"Total": 0.'
+    + b"9" * 5000
+    + b"}]}",
+    "D6, X10: an exponent of five thousand digits": b'{"Invoices": [{"Total": 1e'
+    + b"9" * 5000
+    + b"}]}",
     "D7: a plus sign": b'{"Invoices": [{"Total": +1}]}',
     "D7: a leading zero": b'{"Invoices": [{"Total": 007}]}',
     "D7: hexadecimal": b'{"Invoices": [{"Total": 0x64}]}',
@@ -178,7 +184,19 @@ BOMBS: dict[str, tuple[Wire, Code]] = {
     "H20: half a line": (raw(b"HTTP/1.1 2"), Code.ANSWER_LOST),
 }  # fmt: skip
 
-SOME = ("H15: a p", "H15: an e", "H15: te", "D5, X10: N", "D6, X10: five thousand di", "X10: lists, a", "X10: UTF-16", "D32: n", "D32: an", "P10", "D8")
+SOME = (
+    "H15: a p",
+    "H15: an e",
+    "H15: te",
+    "D5, X10: N",
+    "D6, X10: five thousand di",
+    "X10: lists, a",
+    "X10: UTF-16",
+    "D32: n",
+    "D32: an",
+    "P10",
+    "D8",
+)
 """Beginnings of those that also go to other requests than a page of the ledger."""
 
 # fmt: off

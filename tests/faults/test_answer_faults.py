@@ -96,7 +96,9 @@ class Wired(Vendors):
         server = self.ledger if at.name.startswith("LEDGER") else self.billing
 
         def answer(request: Request) -> Iterable[bytes] | None:
-            asked = request.method == method and urlsplit(request.url).path.endswith(end)
+            asked = request.method == method and urlsplit(request.url).path.endswith(
+                end
+            )
             return wire() if asked and wire else None
 
         server.odd = answer
@@ -104,7 +106,9 @@ class Wired(Vendors):
     def stayed_at_home(self) -> None:
         """No request went anywhere but to the two servers."""
         assert self.evil.asked == []
-        own = {("http", urlsplit(each.url).netloc) for each in (self.ledger, self.billing)}
+        own = {
+            ("http", urlsplit(each.url).netloc) for each in (self.ledger, self.billing)
+        }
         assert self.http.places <= own
 
     def traffic(self) -> list[Any]:

@@ -743,7 +743,9 @@ class Tryton(RestConnector):
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
         if cursor and not re.fullmatch("[0-9]{1,10}", cursor, re.ASCII):
-            raise ConfigError("this resume point is none of Tryton's: start from a date")
+            raise ConfigError(
+                "this resume point is none of Tryton's: start from a date"
+            )
         behind = ["id", ">", int(cursor) if cursor else 0]
         conditions = [behind, *selected(resource.kind, select)]
         return self._search(resource, conditions, self._page_size)
