@@ -37,7 +37,15 @@ from tieout.connector import (
     Rule,
 )
 from tieout.engine import Engine, this_user
-from tieout.errors import Code, ConfigError, Fault, Severity, StoreError, TieoutError
+from tieout.errors import (
+    Code,
+    ConfigError,
+    Fault,
+    Severity,
+    StoreError,
+    StoreTrouble,
+    TieoutError,
+)
 from tieout.journal import Landed, Reply
 from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
@@ -134,6 +142,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreError",
+    "StoreTrouble",
     "SystemClock",
     "Table",
     "TieoutError",

@@ -224,6 +224,8 @@ class Carrying:
 
     def _wanted(self, changes: Sequence[Change]) -> list[Change]:
         """The changes but those that a person wants left alone as they are."""
+        if not changes:
+            return []
         rows = self.rows(each.source for each in changes)
         wanted: list[Change] = []
         for each in changes:

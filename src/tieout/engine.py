@@ -184,9 +184,13 @@ class Engine:
     # What a caller asks -----------------------------------------------------------------
 
     def check(self) -> dict[str, Health]:
-        """Both connections: reachable, signed in, permitted, and whose books they are."""
+        """
+        Both connections: reachable, signed in, permitted, and whose books they are.
+
+        A connection that was paused because its sign-in was refused is tried again.
+        """
         return {
-            session.connector.connection: session.run(session.connector.check())
+            session.connector.connection: session.check()
             for session in (self._billing, self._ledger)
         }
 

@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, ConfigError, Fault, Severity
+from tieout.errors import Code, ConfigError, Fault, Scope, Severity
 from tieout.evidence import Proof, asks_again, judged, shown
 from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
@@ -120,6 +120,7 @@ class Journal(Hold):
         another name, and not sent, is given up in the same transaction.
         """
         held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
         intents = [
             self._intent(change, held.get(change.name), deadline, settle)
             for change in changes
@@ -138,6 +139,7 @@ class Journal(Hold):
         "not found" proves something after ``not_before``.
         """
         held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
         settle = timedelta(0)
         intents = [
             evolve(
@@ -213,6 +215,7 @@ class Journal(Hold):
         """
         pairs = list(results)
         held = self._store.get(Intent, [change.name for change, _ in pairs])
+        self._check_lease()
         links = self._links([change for change, _ in pairs])
         rows = self._rows([change.source for change, _ in pairs])
         taken = self._taken(pairs)
@@ -264,6 +267,8 @@ class Journal(Hold):
             and outcome.state is State.APPLIED
             and outcome.ref is not None
         }
+        if not made:
+            return set()
         owners = self._owners(made.values())
         refs = [(change.role, ref) for change, ref in made.values()]
         return {
@@ -335,6 +340,8 @@ class Journal(Hold):
 
         Returns the notes that had not been told before.
         """
+        if not changes and not issues:
+            return []
         links = self._links(changes)
         rows = self._rows([*(c.source for c in changes), *(i.source for i in issues)])
         told = dict(notes or {})
@@ -360,6 +367,38 @@ class Journal(Hold):
         if facts:
             self._commit(*_last(facts))
         return new
+
+    def clear(self, sources: Iterable[Ref]) -> None:
+        """Forget what was open about records that are in order, or of no concern."""
+        wanted = list(sources)
+        if not wanted:
+            return
+        rows = self._rows(wanted)
+        facts: list[Fact | Gone] = []
+        for source in wanted:
+            where = about(source)
+            facts.extend(
+                evolve(intent, stage=step(intent, "no longer needed"))
+                for intent in self._planned.pop(where, ())
+            )
+            row = rows.get(where)
+            if row is not None and row.held is Held.OPEN:
+                facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
+                facts.append(self._closed(row))
+        if facts:
+            self._commit(*facts)
+
+    def _closed(self, row: IssueRow) -> Event:
+        return Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="closed",
+            source=row.issue.source,
+            numbers=row.issue.numbers,
+            code=row.issue.code,
+        )
 
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
         code, text = outcome.code or Code.UNKNOWN_ERROR, outcome.text
@@ -400,6 +439,8 @@ class Journal(Hold):
         found = {
             inward[key]: link for key, link in self._store.get(Link, inward).items()
         }
+        if not outward:
+            return found
         for link in self._store.find(Link, "billing", outward, limit=len(outward) + 1):
             source = link.billing
             value = link_billing(self._pair, source.kind, source.id, link.role)
@@ -575,15 +616,18 @@ class Journal(Hold):
     def _looked_at(self, unknown: Sequence[Intent], find: Find) -> list[Issue]:
         """Look for some unclear writes and write down what that proves."""
         can_look = True
+        # A look proves absence only if it began after the wait: an answer may be old.
+        now = self._clock.now()
         found: list[Record] = []
         try:
             found = list(find([_asked(each) for each in unknown]))
         except Fault as fault:
             can_look = fault.code is not Code.NOT_ALLOWED
+            if fault.code.scope is Scope.CONNECTION and not fault.code.retryable:
+                raise  # a person has to see to the connection, and nobody else says so
             if can_look:
                 log.warning("unclear writes cannot be looked at yet: %s", fault.code)
                 return []
-        now = self._clock.now()
         proofs = [
             (each, proof)
             for each in unknown
@@ -635,7 +679,7 @@ class Journal(Hold):
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield self._link(change, outcome, links)
-        yield evolve(self._event(change, outcome), what=what)
+        yield evolve(self._event(change, outcome), what=what, after=intent.wanted)
         yield from self._closing(change.source, (), rows)
 
     def _absent(
@@ -730,8 +774,8 @@ class Journal(Hold):
         value = key_of(self._pair, self._verb)
         while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
             after = some[-1].name
-            found = list(find([_asked(each) for each in some]))
             now = self._clock.now()
+            found = list(find([_asked(each) for each in some]))
             proofs = [(each, judged(each, found, now)) for each in some]
             issues += self._proved(
                 [

@@ -94,8 +94,17 @@ class Hold:
         fence = self._fenced()
         if self._store.commit(*facts, expect=fence):
             return
+        self._check_lease()
+        text = "a record was tied twice at the same time; nothing was written down"
+        raise Fault(Code.ALREADY_LINKED, text)
+
+    def _check_lease(self) -> None:
+        """
+        Raise `Fault` LEASE_LOST where another run has the pair.
+
+        Intents that were read before are then where that run has put them: no step of
+        ours fits them any more.
+        """
         held = self._store.get(Lease, [self._pair]).get(self._pair)
-        if fence[0].holds(held):
-            text = "a record was tied twice at the same time; nothing was written down"
-            raise Fault(Code.ALREADY_LINKED, text)
-        raise Fault(Code.LEASE_LOST, "another run took this pair over")
+        if not self._fenced()[0].holds(held):
+            raise Fault(Code.LEASE_LOST, "another run took this pair over")

@@ -138,7 +138,9 @@ class Reader:
                     flow = connector.page(Settlement, select, page.next)
                     coming = coming_next = self._ledger.start(flow)
                 yield from self._by_ids(ref.id for ref in page.touched)
-                fresh = tuple(each for each in page.records if self._is_news(each))
+                fresh = tuple(
+                    each for each in _youngest(page.records) if self._is_news(each)
+                )
                 self._remember(fresh)
                 yield Batch(fresh, page.issues, page.gone, True, page.next)
                 if coming_next is None:
@@ -335,6 +337,25 @@ class Reader:
             if others:
                 rivals[each.ref.id] = tuple(sorted(others))
         return rivals
+
+
+def _youngest(records: Iterable[Settlement]) -> Iterable[Settlement]:
+    """
+    Each record of a page once, as it was last.
+
+    Before anything is compared: beside an agreed version, an older one looks like news.
+    """
+    found: dict[str, Settlement] = {}
+    for each in records:
+        held = found.get(each.ref.id)
+        if (
+            held is None
+            or each.changed_at is None
+            or held.changed_at is None
+            or each.changed_at >= held.changed_at
+        ):
+            found[each.ref.id] = each
+    return found.values()
 
 
 def _to_match(

@@ -87,6 +87,7 @@ class PaymentRun(Carrying):
             self.tell(each)
         if self.journal is not None:
             self.journal.keep((), held)
+            self.journal.clear(_in_order(batch, plan, held, links))
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
@@ -219,6 +220,17 @@ class PaymentRun(Carrying):
             return "it changed in billing"
         version = link.version if link else 0
         return "" if version == change.link_version else "it was synced in the meantime"
+
+
+def _in_order(
+    batch: Batch, plan: Plan, held: Sequence[Issue], links: Mapping[str, Link]
+) -> list[Ref]:
+    """The records of a batch about which there is nothing to say and nothing to do."""
+    asked = {change.source.id for change in plan.changes}
+    asked |= {each.source.id for each in (*plan.issues, *held) if each.source}
+    refs = [each.ref for each in batch.records]
+    refs += [ref for ref in batch.gone if ref.id not in links]
+    return [ref for ref in refs if ref.id not in asked]
 
 
 def _may_pass(code: Code) -> bool:

@@ -218,6 +218,24 @@ class StoredGrant:
 
 
 @frozen
+class Renewal:
+    """
+    How the renewal of a connection's grant stands: under way, or refused.
+
+    Under way, it is ``holder``'s until ``until``; then anybody may take it over. Refused,
+    ``code`` says why and ``until`` when: it is not tried again with these ``arguments``.
+    """
+
+    connection: str
+    holder: str
+    until: datetime
+    arguments: str = ""
+    code: Code | None = None
+    text: str = ""
+    remedy: str = ""
+
+
+@frozen
 class Identity:
     """Which company a connection was found to be, and what was found of its books."""
 
@@ -256,6 +274,7 @@ Fact: TypeAlias = (
     | ResumePoint
     | Lease
     | StoredGrant
+    | Renewal
     | Identity
     | Sweep
     | Restored
@@ -349,6 +368,7 @@ SHAPES: Mapping[type[Any], Shape] = {
     ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
     Lease: Shape("lease", lambda f: f.pair),
     StoredGrant: Shape("grant", lambda f: f.connection),
+    Renewal: Shape("renewal", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
     Restored: Shape("restored", lambda f: "store"),
@@ -399,7 +419,7 @@ class Store(Protocol):
 
     def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
         """
-        Write all facts or none; durable on return.
+        Write all facts or none; durable on return. Of two with one key the last counts.
 
         False when an expectation no longer holds, or when a unique value is taken.
         """
@@ -418,3 +438,10 @@ def key(fact: Fact) -> str:
 def indexes(fact: Fact) -> tuple[Index, ...]:
     """The index entries of a fact."""
     return tuple(SHAPES[type(fact)].indexes(fact))
+
+
+def place(fact: Fact | Gone) -> tuple[str, str]:
+    """The kind's name and the key of a fact that is written or taken out."""
+    if isinstance(fact, Gone):
+        return SHAPES[fact.kind].name, fact.key
+    return SHAPES[type(fact)].name, key(fact)

@@ -232,6 +232,22 @@ def test_a_zombie_writes_nothing() -> None:
     assert store.get(Lease, ["p"])["p"].until > clock.now()
 
 
+def test_a_zombie_whose_intents_were_settled_by_another_is_told_so() -> None:
+    """S8: the successor has adopted what it sent: LEASE_LOST, and no step from there."""
+    store, clock = MemoryStore(), SetClock()
+    zombie, one = begun(store, clock), change("1")
+    sent(zombie, one)
+    clock.pass_by(LEASE.total_seconds())
+    begun(store, clock, "run-2")
+    store.commit(evolve(intent_of(store, one), stage=Stage.APPLIED))
+    deadline = clock.now() + WRITE
+    for write in (
+        lambda: zombie.settle([(one, outcome(one, State.APPLIED))]),
+        lambda: zombie.send([one], deadline, SETTLE),
+    ):
+        assert code_of(write) is Code.LEASE_LOST
+
+
 def test_a_slow_run_keeps_its_lease_while_nobody_takes_it() -> None:
     """Renewed between steps, also late."""
     store, clock = MemoryStore(), SetClock()

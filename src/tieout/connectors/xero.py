@@ -157,6 +157,9 @@ _AILMENTS: Mapping[Code, Health] = {
 
 # Signing in -------------------------------------------------------------------------
 
+GRACE = timedelta(minutes=30)
+"""How long a refresh token that was used still works (the vendor's staff)."""
+
 
 @frozen
 class XeroAuth:
@@ -164,8 +167,8 @@ class XeroAuth:
     OAuth 2 at Xero: rotating refresh tokens, or client credentials of one organisation.
 
     Each refresh retires the token it was made with, which still works for 30 minutes
-    (the vendor's staff): hence one lost answer does no harm, and the grant before the
-    last is tried before a person is asked.
+    (the vendor's staff): hence one lost answer does no harm, and so long the token before
+    the last is tried before a person is asked.
     """
 
     tenant_id: str
@@ -198,10 +201,11 @@ class XeroAuth:
         if not self.refresh_token:
             form = {"grant_type": "client_credentials", "scope": self.scope}
             return (yield from self._granted(form, grant, now))
-        # The configured token comes last: it is newer where a person has reconnected.
-        held = (grant.values.get("refresh_token"), grant.previous.get("refresh_token"))
+        held = [grant.values.get("refresh_token")]
+        if grant.renewed_at is None or now - grant.renewed_at <= GRACE:
+            held.append(grant.previous.get("refresh_token"))
         refused = Fault(Code.RECONNECT_NEEDED)
-        for token in dict.fromkeys(t for t in (*held, self.refresh_token) if t):
+        for token in dict.fromkeys(each for each in held if each):
             form = {"grant_type": "refresh_token", "refresh_token": token}
             try:
                 return (yield from self._granted(form, grant, now))
@@ -524,7 +528,7 @@ class Xero(RestConnector):
         self._feeds = self._money_feeds()
         kind = caps.Kind(page_size=page_size, fetch_size=FETCH_MAX, stable_order=True)
         unique = (Invoice, Settlement)
-        app_limit = Limit(10_000, 60, caps.LimitScope.CREDENTIAL)
+        app_limit = Limit(10_000, 60, caps.LimitScope.CREDENTIAL, client_id)
         # fmt: off
         self.capabilities = caps.Capabilities(
             "Xero",
