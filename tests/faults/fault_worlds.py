@@ -64,7 +64,7 @@ def _good(at: int) -> Good:
 GOOD = [_good(at) for at in range(1, 21)]
 """The twenty bystanders."""
 
-BOOKED = [*GOOD[:10], Good(VICTIM, PAID[0], PAID[0], PAID[1] or MARCH), *GOOD[10:]]
+BOOKED = [*GOOD[:10], Good(VICTIM, PAID[0], PAID[0], date(2026, 3, 10)), *GOOD[10:]]
 """All that is booked: the victim stands in the middle."""
 
 
@@ -384,7 +384,7 @@ class Book(LocalApp):
 
     def __init__(self, *, paid: bool) -> None:
         self.edit: Edit | None = None
-        self.rows = {
+        self.rows: dict[str, dict[str, Any]] = {
             each.number: {
                 "id": at,
                 "number": each.number,

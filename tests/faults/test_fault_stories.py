@@ -18,7 +18,11 @@ from fault_rows import PAID, VICTIM, Side, put
 from fault_worlds import GOOD, MARCH, Vendors, engine_of
 
 import tieout
+from tieout.capabilities import Everything
+from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.tryton import Tryton
 from tieout.errors import Code, ConfigError, StoreError
+from tieout.models import Settlement
 from tieout.store import Marker, ResumePoint
 from worlds import LONG_AGO
 
@@ -250,7 +254,7 @@ def test_a_marker_of_another_pair_is_not_ours(story: Story) -> None:
 
 
 CURSORS = (
-    "", "x", "5", "null", "[]", "[0]", "[0,1]", '[0,1,""," "]', "[-1,1,\"\"]", '[9,1,""]',
+    "", "x", "5", "null", "[]", "[0]", "[0,1]", '[0,1,""," "]', '[-1,1,""]', '[9,1,""]',
     '[0,0,""]', '[0,1,"never"]', '[0,"1",""]', "[" * 100_000, "[0,1,NaN]", '{"at":0}',
     "0 or 1=1", "1) or (1=1", "../../x", "9" * 5000, "١٢",
 )  # fmt: skip
@@ -273,9 +277,14 @@ def test_a_resume_point_of_garbage_is_refused(at: int, story: Story) -> None:
         )
         with pytest.raises(ConfigError, match="resume point"):
             engine.sync_payments(point)
-        for wrong in ({"pair": "another"}, {"verb": "other"}, {"profile": "other"}):
+        others = (
+            evolve(point, pair="another"),
+            evolve(point, verb="other"),
+            evolve(point, profile="other"),
+        )
+        for other in others:
             with pytest.raises(ConfigError, match="another pair or profile"):
-                engine.sync_payments(evolve(point, **wrong))
+                engine.sync_payments(other)
 
 
 def test_a_vendors_clock_that_is_wrong_spoils_no_later_run(story: Story) -> None:
@@ -304,3 +313,21 @@ def test_the_twenty_are_what_they_should_be() -> None:
     assert {each.paid == each.total for each in GOOD} == {True, False}
     assert len({each.last_on for each in GOOD}) > 10
     assert all(each.last_on >= date(2026, 3, 1) for each in GOOD)
+
+
+OTHERS = {
+    "ConnectWise": ConnectWise(
+        company="a", public_key="p", private_key="s", client_id="c"
+    ),
+    "Tryton": Tryton(url="http://b.example", database="b", user="u", password="p"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    "cursor", ["x", "0 or 1=1", "1) or (1=1", "9" * 5000, "١٢", "-1"]
+)
+def test_a_cursor_of_garbage_never_becomes_a_condition(name: str, cursor: str) -> None:
+    """P11, X16: refused before anything is asked."""
+    with pytest.raises(ConfigError, match="resume point"):
+        next(OTHERS[name].page(Settlement, Everything(), cursor))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from answer_rows import LINKS, PAUSES
+from answer_rows import ROWS as ANSWERS
 from connectwise_rows import ROWS as CONNECTWISE
 from fault_checks import (
     bystanders,
@@ -49,11 +53,10 @@ def told(report: tieout.Report, row: Row) -> None:
 
 def looked_at(engine: tieout.Engine, world: FaultWorld, path: Path) -> Iterator[str]:
     """What the plan of the spoiled pair shows and saves; nothing is written by it."""
-    before = world.shows()
-    plan = engine.plan_payments(LONG_AGO)
-    engine.sync_payments(LONG_AGO, adapter=tieout.PlanFile(path))
+    before, file = world.shows(), tieout.PlanFile(path)
+    assert engine.sync_payments(LONG_AGO, adapter=file).complete
     assert world.shows() == before
-    assert plan.complete
+    plan = file.read()
     yield from (str(plan), repr(plan), path.read_text(encoding="utf-8"))
 
 
@@ -99,3 +102,22 @@ def test_one_bad_record_harms_nobody(
     no_leak([*texts, *connector_texts(world), store_text(store.path)])
     quiet_logs(caplog)
     store.close()
+
+
+def test_the_tables_are_as_large_as_promised(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At least 300 rows; how many show each id is printed."""
+    shown = [row.ids for row in ROWS] + [row.ids for row in ANSWERS]
+    ids = Counter(each for some in shown for each in some)
+    ids |= Counter({"X2": len(LINKS), "X29": len(PAUSES)})
+    order = sorted(ids, key=lambda each: (each[0], int(each[1:])))
+    sides = Counter(row.side.name for row in ROWS)
+    with capsys.disabled():
+        print(f"\nbad records: {len(ROWS)} {dict(sides)}")
+        print(f"bad answers: {len(ANSWERS)}, links {len(LINKS)}, pauses {len(PAUSES)}")
+        print(" ".join(f"{each} {ids[each]}" for each in order))
+    names = [(row.side, row.name) for row in ROWS]
+    assert len(set(names)) == len(names) >= 300
+    assert len({row.name for row in ANSWERS}) == len(ANSWERS) >= 100
+    assert all(re.fullmatch("[DXPH][0-9]+", each) for each in ids)

@@ -18,7 +18,6 @@ from tieout.capabilities import Capabilities, Changed, Kind
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
-    NUMBER_MAX,
     TEXT_KEPT_MAX,
     Books,
     Fields,
@@ -38,7 +37,7 @@ from tieout.connector import (
     sound_day,
 )
 from tieout.errors import Code, Fate, Fault
-from tieout.models import Invoice, Payment, Ref, Settlement, Status
+from tieout.models import NUMBER_MAX, Invoice, Payment, Ref, Settlement, Status
 from tieout.store import Held, IssueRow
 from tieout.stores.sqlite import SQLiteStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Twice, read_json
