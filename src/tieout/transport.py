@@ -142,6 +142,9 @@ class _TimedStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _DEADLINE.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # A process that slept since it was told to send may have been replaced by now.
+        if time.monotonic() > _DEADLINE.until:
+            raise httpcore.WriteTimeout("the time for this request is over")
         self._stream.write(buffer, _DEADLINE.left(timeout))
 
     def close(self) -> None:
