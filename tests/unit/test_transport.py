@@ -173,7 +173,7 @@ def test_nothing_leaves_once_its_time_is_over(
 
     monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", frozen)
     request = Request("POST", server.url, json={})
-    lost(lambda: http.send(request, 0.1), Code.ANSWER_LOST, Fate.UNCLEAR)
+    lost(lambda: http.send(request, 0.1), Code.NOT_REACHED, Fate.NOT_SENT)
     assert server.asked == []
 
 
