@@ -99,16 +99,18 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """The random worlds of the property tests, many more of them."""
+    """
+    Seeds of the simulator, and the property tests at length.
+
+    ``nox -s simulate -- --seeds 100000`` plays so many seeds and nothing else.
+    """
     session.install(".", *_group("tests"))
-    session.run(
-        "pytest",
-        "-n",
-        "2",
-        "--hypothesis-profile=simulate",
-        "tests/property",
-        *session.posargs,
-    )
+    asked = session.posargs or ["--seeds", "5000"]
+    session.run("python", "-m", "tieout.testing.simulator", "--jobs", "2", *asked)
+    if not session.posargs:
+        session.run(
+            "pytest", "-n", "2", "--hypothesis-profile=simulate", "tests/property"
+        )
 
 
 @nox.session

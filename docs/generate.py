@@ -21,7 +21,7 @@ import tieout
 from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.connector import BY_STATUS, judge
 from tieout.connectors import connectwise, tryton, xero
-from tieout.errors import Code, Scope
+from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.models import KINDS, Settlement
 from tieout.wire import Answer, Response
@@ -102,6 +102,12 @@ def entry(code: Code) -> str:
         f"({code.name.lower()})=\n### {code.name}\n\n{code.meaning}\n\n"
         f"**What to do:** {code.remedy}\n\nLight: {code.severity.value}. {again}"
     )
+
+
+def troubles() -> str:
+    """Why a store cannot be used."""
+    rows = [(f"`{each.name}`", each.meaning, each.remedy) for each in StoreTrouble]
+    return table(("Trouble", "Meaning", "What to do"), rows)
 
 
 THEN: Mapping[Answer, str] = {
@@ -414,7 +420,14 @@ NAMES: Mapping[str, Sequence[str]] = {
     ),
     "Your own app": ("LocalApp", "Local", "Bill", "Table", "Columns"),
     "Memory": ("Store", "SQLiteStore", "MemoryStore"),
-    "Errors": ("TieoutError", "ConfigError", "StoreError", "Fault", "Code"),
+    "Errors": (
+        "TieoutError",
+        "ConfigError",
+        "StoreError",
+        "StoreTrouble",
+        "Fault",
+        "Code",
+    ),
     "Writing a connector": (
         *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health", "Books"),
         *("Capabilities", "Select", "Changed", "Dated", "Open", "Unposted"),
@@ -476,6 +489,7 @@ def methods() -> str:
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "errors of records": lambda: codes(Scope.RECORD),
     "errors of connections": lambda: codes(Scope.CONNECTION),
+    "troubles of the store": troubles,
     "bare statuses": statuses,
     "errors of xero": errors(xero.Xero),
     "arguments of xero": arguments(xero.Xero),

@@ -103,8 +103,10 @@ def main() -> None:
         shop = Path(folder, "shop.db")
         make_shop(shop)
         ledger, payment = make_ledger()
-        with closing(tieout.SQLiteStore(Path(folder, "tieout.db"))) as store:
-            engine = engine_of(shop, ledger, store)
+        with (
+            closing(tieout.SQLiteStore(Path(folder, "tieout.db"))) as store,
+            engine_of(shop, ledger, store) as engine,
+        ):
             print(engine.plan_payments(SINCE))
             print(engine.sync_payments(SINCE))
             show(shop)

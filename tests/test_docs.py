@@ -7,6 +7,7 @@ marked ``python notest`` is compiled and listed among the tests, never passed ov
 
 from __future__ import annotations
 
+import gc
 import re
 import runpy
 import sys
@@ -75,6 +76,12 @@ def known(block: Block) -> bool:
 
 BLOCKS = [each for page in PAGES for each in blocks(page, page.read_text("utf-8"))]
 PYTHON = [each for each in BLOCKS if each.info in (RUN, LOOKED_AT)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> None:
+    """An engine that an earlier page left open would use up the limits of this one."""
+    gc.collect()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

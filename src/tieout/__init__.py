@@ -17,7 +17,15 @@ from tieout.capabilities import (
     Select,
     Unposted,
 )
-from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.change import (
+    Action,
+    Change,
+    Issue,
+    Outcome,
+    State,
+    change_name,
+    mark_of,
+)
 from tieout.clock import Clock, SystemClock
 from tieout.connector import (
     Books,
@@ -29,7 +37,16 @@ from tieout.connector import (
     Rule,
 )
 from tieout.engine import Engine, this_user
-from tieout.errors import Code, ConfigError, Fault, Severity, StoreError, TieoutError
+from tieout.errors import (
+    Code,
+    ConfigError,
+    Fault,
+    Severity,
+    StoreError,
+    StoreTrouble,
+    TieoutError,
+)
+from tieout.journal import Landed, Reply
 from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
     Application,
@@ -44,12 +61,13 @@ from tieout.models import (
     Ref,
     Settlement,
     Status,
+    fingerprint,
 )
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.report import Progress, Report
 from tieout.settings import Direction, NumberRule, Settings
-from tieout.store import Store
+from tieout.store import Doubt, Intent, Store
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
 from tieout.table import Columns, Table
@@ -78,14 +96,17 @@ __all__ = [
     "Dated",
     "Direct",
     "Direction",
+    "Doubt",
     "Engine",
     "Everything",
     "Fault",
     "Flow",
     "HTTPTransport",
     "Health",
+    "Intent",
     "Invoice",
     "Issue",
+    "Landed",
     "Line",
     "Link",
     "Local",
@@ -104,6 +125,7 @@ __all__ = [
     "Preview",
     "Progress",
     "Ref",
+    "Reply",
     "Report",
     "Request",
     "Resource",
@@ -120,12 +142,16 @@ __all__ = [
     "Status",
     "Store",
     "StoreError",
+    "StoreTrouble",
     "SystemClock",
     "Table",
     "TieoutError",
     "Transport",
     "Unposted",
     "__version__",
+    "change_name",
+    "fingerprint",
+    "mark_of",
     "this_user",
 ]
 

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TextIO, runtime_checkable
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 from attrs import evolve
 
 from tieout.change import Action, Change, Outcome, State
-from tieout.connector import Page, batches
+from tieout.connector import Connector, Page, batches
 from tieout.errors import Code, Fate, Fault, Scope
 from tieout.models import Record
 from tieout.plan import (
@@ -86,11 +86,17 @@ class Direct:
 
     def find(self, changes: Sequence[Change]) -> Page[Record]:
         records: list[Record] = []
-        for connection in dict.fromkeys(change.connection for change in changes):
-            concerned = [each for each in changes if each.connection == connection]
+        for connection, kind in dict.fromkeys((c.connection, c.kind) for c in changes):
+            concerned = [
+                each
+                for each in changes
+                if (each.connection, each.kind) == (connection, kind)
+            ]
             session = self._sessions[connection]
-            page = session.run(session.connector.find(concerned))
-            records.extend(page.records)
+            size = session.connector.capabilities.kind(kind).fetch_size
+            for some in batches(concerned, size):
+                page = session.run(session.connector.find(some))
+                records.extend(page.records)
         return Page(tuple(records))
 
     def _through(
@@ -109,7 +115,7 @@ class Direct:
                 for batch in batches(of_kind, size):
                     if broken is not None:
                         return
-                    flow = connector.write(batch)
+                    flow = _writing(connector, batch)
                     begun[id(flow)] = batch
                     yield flow
 
@@ -123,11 +129,20 @@ class Direct:
             yield Outcome.failed(change, broken)
 
 
+def _writing(
+    connector: Connector, batch: Sequence[Change]
+) -> Flow[tuple[Outcome, ...]]:
+    """The connector's own flow; even what it raises at once is raised within a flow."""
+    return (yield from connector.write(batch))
+
+
 def _outcomes(
     attempt: Attempt[tuple[Outcome, ...]], batch: Sequence[Change]
 ) -> Iterator[Outcome]:
     """An outcome for each change of a batch, matched by name and never by position."""
-    told = {outcome.name: outcome for outcome in attempt.value or ()}
+    value: Any = attempt.value  # a connector of somebody's own may return anything
+    given = value if isinstance(value, Iterable) else ()
+    told = {each.name: each for each in given if isinstance(each, Outcome)}
     fault = attempt.fault or Fault(
         Code.OUTCOME_UNKNOWN, "no outcome was told", fate=Fate.UNCLEAR
     )

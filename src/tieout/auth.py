@@ -23,8 +23,8 @@ class Grant:
 
     ``hosts`` are the origins (``scheme://host[:port]``) that requests may go to besides
     the one of ``base_url``. ``expires_at`` None means that it does not expire by itself.
-    ``previous`` are the values before the last renewal: a vendor may accept them for a
-    while after an answer was lost. ``serial`` rises with each renewal.
+    ``previous`` are the values before the last renewal, at ``renewed_at``: a vendor may
+    accept them for a while, in case an answer was lost. ``serial`` rises with each renewal.
     """
 
     base_url: str
@@ -38,6 +38,7 @@ class Grant:
     )
     serial: int = 0
     signed_in: bool = True
+    renewed_at: datetime | None = None
 
     def renewed(
         self,
@@ -75,8 +76,10 @@ class Auth(Protocol):
 
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         """
-        Sign in, refresh or discover; raises `Fault` RECONNECT_NEEDED or
-        SIGN_IN_REFUSED where only a person can help.
+        Sign in, refresh or discover; raises `Fault` SIGN_IN_REFUSED where the credentials
+        are wrong, and RECONNECT_NEEDED where only new ones help: then the connection is
+        paused, and nobody is asked again until the arguments change or somebody asks for
+        a check. A token may be used again where the answer to it was lost.
         """
         ...
 

@@ -118,11 +118,17 @@ class LimitScope(Enum):
 
 @frozen
 class Limit:
-    """At most ``calls`` in any ``seconds``."""
+    """
+    At most ``calls`` in any ``seconds``, counted for all of this process in its scope.
+
+    ``shared_by`` names the credential of a limit that several connections share (an app's
+    id, never a secret); without it, connections of equal credentials share it.
+    """
 
     calls: int
     seconds: float
     scope: LimitScope = LimitScope.CONNECTION
+    shared_by: str = ""
 
 
 @frozen

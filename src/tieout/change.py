@@ -6,6 +6,7 @@ Nothing here decides or sends.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import datetime
 from enum import Enum
@@ -55,15 +56,36 @@ def change_name(
     return hashlib.sha256(joined.encode()).hexdigest()[:26]
 
 
+def mark_of(connection: str, kind: str, source_id: str, generation: int = 0) -> str:
+    """
+    The mark of a document that is made for a record: ``TO-`` and 13 characters of base32.
+
+    The same for the same record for ever, so that a document can be found again by
+    whoever lost the answer; a new ``generation`` is a new document.
+    """
+    joined = "\x1f".join((connection, kind, source_id, str(generation)))
+    digest = hashlib.sha256(joined.encode()).digest()
+    return f"TO-{base64.b32encode(digest).decode()[:MARK_LENGTH]}"
+
+
+MARK_LENGTH = 13
+"""Characters behind ``TO-``: 65 bits, so that among a million documents two meet by
+chance once in seventy million; short enough for the references of all ledgers."""
+
+
 @frozen
 class Change:
     """
     What should happen to one record of one system.
 
     ``source`` is the record on the other side that asks for it, ``target`` the one that
-    changes (None for a create). ``closes``: nothing is owed on the source any more; ``releases``: it was voided. ``agreed`` is the fingerprint of the source that will be
-    agreed once this is applied. ``owned`` are payment records of ours behind ``before``.
-    ``reason`` is for people and is never read by what applies the change.
+    changes (None for a create). ``closes``: nothing is owed on the source any more;
+    ``releases``: it was voided. ``agreed`` is the fingerprint of the source that will be
+    agreed once this is applied. ``mark`` is what the document will be found again by,
+    ``key`` the idempotency key that the journal gives it for systems that take one.
+    ``owned`` are payment records of ours behind ``before``. ``depends_on`` are names of
+    changes that have to be applied first. ``reason`` is for people and is never read by
+    what applies the change.
     """
 
     name: str
@@ -80,6 +102,7 @@ class Change:
     number: str = ""
     agreed: str = ""
     mark: str = ""
+    key: str = ""
     owned: tuple[str, ...] = ()
     take_over: bool = False
     closes: bool = False
@@ -110,7 +133,12 @@ STATES = {
 
 @frozen
 class Outcome:
-    """What came of one change, by its name."""
+    """
+    What came of one change, by its name.
+
+    ``echo`` is the document as the answer showed it, where it showed one: the journal
+    believes an answer only if it is about the document that was sent.
+    """
 
     name: str
     state: State
@@ -121,6 +149,7 @@ class Outcome:
     text: str = ""
     remedy: str = ""
     notes: tuple[Code, ...] = ()
+    echo: Record | None = None
 
     @classmethod
     def applied(
@@ -131,6 +160,7 @@ class Outcome:
         version: str = "",
         owned: tuple[str, ...] = (),
         notes: tuple[Code, ...] = (),
+        echo: Record | None = None,
     ) -> Outcome:
         """The change was carried out; ``ref`` is the document it made or changed."""
         return cls(
@@ -140,6 +170,7 @@ class Outcome:
             version=version,
             owned=owned,
             notes=notes,
+            echo=echo,
         )
 
     @classmethod

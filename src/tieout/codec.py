@@ -81,12 +81,33 @@ def _load_scalar(data: Any, _: Any) -> Any:
     return data
 
 
+def _exactly(data: Any, kind: type[Any]) -> Any:
+    # cattrs would make "None" of None, 3 of 3.7, and True of "false".
+    if type(data) is not kind:
+        raise TypeError(f"{kind.__name__} expected, not {type(data).__name__}")
+    return data
+
+
+def _texts(data: Any, _: Any) -> tuple[str, ...]:
+    # A text is a sequence of texts too, and an object one of its names.
+    if type(data) not in (list, tuple):
+        raise TypeError(f"a list expected, not {type(data).__name__}")
+    return tuple(_exactly(each, str) for each in data)
+
+
+def _is_texts(annotation: Any) -> bool:
+    return bool(annotation == tuple[str, ...])
+
+
 def _is_kind(annotation: Any) -> bool:
     return annotation is type or get_origin(annotation) is type
 
 
 def _converter() -> Converter:
     made = Converter(omit_if_default=True, forbid_extra_keys=False)
+    for plain in (str, int, bool):
+        made.register_structure_hook(plain, _exactly)
+    made.register_structure_hook_func(_is_texts, _texts)
     made.register_unstructure_hook(Decimal, str)
     made.register_structure_hook(Decimal, lambda data, _: Decimal(data))
     made.register_unstructure_hook(date, date.isoformat)

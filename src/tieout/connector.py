@@ -8,7 +8,6 @@ flows (`tieout.wire`): nothing here does I/O, knows a secret, waits or repeats.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,8 +20,17 @@ from tieout.auth import Auth
 from tieout.capabilities import Capabilities, Select
 from tieout.change import Action, Change, Issue, Outcome
 from tieout.errors import Code, Fate, Fault
-from tieout.models import R, Record, RecordType, Ref, clean_number
-from tieout.money import amount, exponent
+from tieout.models import (
+    NUMBER_MAX,
+    R,
+    Record,
+    RecordType,
+    Ref,
+    clean_number,
+    is_name,
+    visible,
+)
+from tieout.money import amount, described, exponent
 from tieout.wire import Answer, Flow, Request, Response, Verdict
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
@@ -168,8 +176,9 @@ class Connector(Protocol):
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 12, 31)
 """Business dates outside these are mistakes of entry or a vendor's "never"."""
 
-NUMBER_MAX = 255
-"""The longest document number of all systems; a longer one is not one."""
+_DAY_LIKE = r"[0-9TWZ:+./ -]{1,40}"
+_WORD_LIKE = r"[A-Za-z][A-Za-z _-]{0,39}"
+"""What may be told of a bad date or status: it can be no address and no secret."""
 
 
 def sound_day(day: date) -> date:
@@ -179,29 +188,43 @@ def sound_day(day: date) -> date:
     return day
 
 
+_ISO = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
+    re.ASCII,
+)
+"""A day, alone or with a time: the standard library takes much more for one."""
+
+
 def iso_day(text: str) -> date:
     """
     A calendar day from ``2026-03-08``, with or without a time behind it.
 
     The time and its zone are not looked at: a calendar day never shifts.
     """
-    match = re.match(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:\Z|[T ])", text, re.ASCII)
+    match = _ISO.fullmatch(text)
     try:
         year, month, day = match.groups() if match else ("", "", "")
         return sound_day(date(int(year), int(month), int(day)))
     except ValueError:
-        raise Fault(Code.BAD_DATE, f"{text[:40]!r} is no calendar day") from None
+        told = described(text, _DAY_LIKE)
+        raise Fault(Code.BAD_DATE, f"{told} is no calendar day") from None
 
 
 def iso_instant(text: str, *, naive_is_utc: bool = False) -> datetime:
     """An instant from ISO 8601; one without a zone is refused unless the vendor means UTC."""
     try:
+        if not _ISO.fullmatch(text):
+            raise ValueError
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise Fault(Code.BAD_DATE, f"{text[:40]!r} is no instant") from None
+        told = described(text, _DAY_LIKE)
+        raise Fault(Code.BAD_DATE, f"{told} is no instant") from None
     if found.tzinfo is None:
         if not naive_is_utc:
-            raise Fault(Code.BAD_DATE, f"{text[:40]!r} has no time zone")
+            told = described(text, _DAY_LIKE)
+            raise Fault(Code.BAD_DATE, f"{told} has no time zone")
         found = found.replace(tzinfo=UTC)
     sound_day(found.date())
     return found.astimezone(UTC)
@@ -296,7 +319,7 @@ class Fields:
             at = self.path(name)
             raise Fault(
                 Code.UNKNOWN_STATUS,
-                f"{at} is {text[:40]!r}, which is not known",
+                f"{at} is {described(text, _WORD_LIKE)}, which is not known",
                 field=at,
             )
         return table[text]
@@ -331,15 +354,15 @@ def _text(value: Any) -> str:
 
 
 def _id(value: Any) -> str:
-    if value == "" or isinstance(value, Decimal):
-        raise TypeError("an id is a text or a whole number")
-    return _text(value)
+    if isinstance(value, Decimal) or not is_name(text := _text(value)):
+        raise TypeError("an id is a short text or a whole number")
+    return text
 
 
 def _number(value: Any) -> str:
     number = clean_number(_text(value))
-    if len(number) > NUMBER_MAX or any(unicodedata.category(c) == "Cc" for c in number):
-        raise ValueError("a document number is short and printable")
+    if number and not is_name(number):
+        raise ValueError("a document number is short and can be seen")
     return number
 
 
@@ -409,7 +432,7 @@ def _unreadable(
     return Issue(
         fault.code,
         Ref(connection, name, identity) if identity else None,
-        numbers=(clean_number(number),) if number else (),
+        numbers=(number,) if number else (),
         field=fault.field,
         text=fault.text,
         remedy=fault.remedy,
@@ -417,9 +440,21 @@ def _unreadable(
 
 
 def _told(value: Any) -> str:
-    """An id or number for an issue, whatever it is; short, and without half characters."""
-    text = "" if value is None else str(value)[:NUMBER_MAX]
-    return text.encode("utf-8", "replace").decode()
+    """An id or number for an issue, if it is one at all; short, and to be seen."""
+    named = isinstance(value, str | int | Decimal) and not isinstance(value, bool)
+    return visible(clean_number(str(value)[:NUMBER_MAX])) if named else ""
+
+
+def enveloped(read: Callable[[], T]) -> T:
+    """
+    What stands around the records of an answer.
+
+    Where that cannot be read no record is to blame: it raises `Fault` BAD_PAYLOAD.
+    """
+    try:
+        return read()
+    except Fault as fault:
+        raise Fault(Code.BAD_PAYLOAD, fault.text, fate=Fate.UNCLEAR) from fault
 
 
 # Judging answers --------------------------------------------------------------------
@@ -489,15 +524,26 @@ def judge(
     """
     status = response.status
     text = text[:TEXT_KEPT_MAX]
+    said = discreet(text)
     wait = retry_after(response)
     for rule in rules:
         if rule.holds(status, vendor_code, text):
-            return Verdict(rule.answer, rule.code, text, rule.remedy, wait=wait)
+            return Verdict(rule.answer, rule.code, said, rule.remedy, wait=wait)
     if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
         return FINE
     answer, code = BY_STATUS.get(status, (_UNCLEAR, _bare(status)))
-    said = text or f"HTTP {status}"
-    return Verdict(answer, code, said, wait=wait)
+    return Verdict(answer, code, said or f"HTTP {status}", wait=wait)
+
+
+_ADDRESS = re.compile(r"""[^\s@<>()\[\]"',;:=]{1,64}@[^\s@<>()\[\]"',;:=]{1,255}""")
+
+
+def discreet(text: str) -> str:
+    """
+    Somebody else's words as they may be kept and logged: in one line, nothing hidden in
+    it, and without e-mail addresses.
+    """
+    return visible(_ADDRESS.sub("***@***", " ".join(text.split())))
 
 
 def _bare(status: int) -> Code:

@@ -10,34 +10,37 @@ from __future__ import annotations
 import getpass
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import localcontext
 from threading import Lock
-from typing import Self, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 from uuid import uuid4
 
 from attrs import define, evolve
 
 from tieout.adapters import Adapter, Direct, DryAdapter
-from tieout.capabilities import Changed, Verb
-from tieout.change import Issue
+from tieout.capabilities import Capabilities, Changed, Verb
+from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
+from tieout.change import Change, Issue
 from tieout.clock import Clock, SystemClock
 from tieout.connector import Connector, Health
+from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
-from tieout.journal import Journal
+from tieout.journal import Journal, PersonsAnswer
 from tieout.models import Settlement
 from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
 from tieout.reading import Reader, Start
 from tieout.report import Progress, Report
-from tieout.run import WAVE_ROUNDS, PaymentRun, Stopped
+from tieout.run import PaymentRun
 from tieout.session import Session, Traffic
 from tieout.settings import Direction, Settings
 from tieout.store import (
     Ending,
     Gone,
     Identity,
+    Intent,
     Marker,
     ResumePoint,
     Run,
@@ -54,6 +57,9 @@ log = logging.getLogger("tieout.engine")
 
 PAYMENTS = "payments"
 """The verb of the payment sync: part of the keys of its marker and its issues."""
+
+DOCUMENTS = "documents"
+"""The verb of plans that a caller makes of its own changes."""
 
 BOOKS_AGE_MAX = timedelta(days=1)
 """After this, a connection's books are asked for again: zones move, companies change."""
@@ -178,9 +184,13 @@ class Engine:
     # What a caller asks -----------------------------------------------------------------
 
     def check(self) -> dict[str, Health]:
-        """Both connections: reachable, signed in, permitted, and whose books they are."""
+        """
+        Both connections: reachable, signed in, permitted, and whose books they are.
+
+        A connection that was paused because its sign-in was refused is tried again.
+        """
         return {
-            session.connector.connection: session.run(session.connector.check())
+            session.connector.connection: session.check()
             for session in (self._billing, self._ledger)
         }
 
@@ -253,6 +263,19 @@ class Engine:
 
         return self._carried(run, under, work)
 
+    def plan_changes(self, changes: Iterable[Change], *, verb: str = DOCUMENTS) -> Plan:
+        """
+        A plan of the caller's own changes, to be looked at, saved, or given to `apply`.
+
+        ``verb`` files what is remembered of them; each kind of work has one of its own.
+        Raises `ConfigError` for a verb of the engine's own.
+        """
+        if verb == PAYMENTS:
+            raise ConfigError(f"{PAYMENTS!r} is the engine's own verb: choose another")
+        window = Window(self._clock.now(), trusting=False, label="the caller's changes")
+        header = self._header(window, verb, whole=False)
+        return Plan(tuple(changes), header=header)
+
     def apply(
         self,
         plan: Plan,
@@ -265,15 +288,22 @@ class Engine:
         Carry out a plan that was made before.
 
         Both sides are read again first: a record that has changed since is left alone and
-        reported as STALE_PLAN. Applying a complete plan is as good as the run it was made
-        by: the marker moves by the same rule. Raises `ConfigError` for a plan of another
-        pair, of other settings, or without a header.
+        reported as STALE_PLAN. Applying a complete plan of payments is as good as the run
+        it was made by: the marker moves by the same rule. Raises `ConfigError` for a plan
+        of another pair, of other settings, or without a header.
         """
         header = self._checked_header(plan)
         start = header.start or self._clock.now()
         moment = Window(start, trusting=False, label=f"a plan made {header.window}")
-        under = self._begin(moment, self._marker())
-        run = self._payment_run(adapter, on_progress, stop, under)
+        levels = header.verb == PAYMENTS
+        under = self._begin(moment, self._marker() if levels else None)
+        run: PaymentRun | DocumentRun
+        if levels:
+            run = self._payment_run(adapter, on_progress, stop, under)
+        else:
+            run = DocumentRun(
+                **self._common(header.verb, adapter, on_progress, stop, under)
+            )
         run.reader.as_of = plan.as_of
 
         def work() -> None:
@@ -283,11 +313,67 @@ class Engine:
                 return
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=False)
-            run.recover()
+            doubts = run.recover()
+            if not levels:
+                for doubt in doubts:
+                    run.tell(doubt)
             run.apply(plan)
 
-        moves = plan.complete and None not in (plan.as_of, header.start)
+        moves = levels and plan.complete and None not in (plan.as_of, header.start)
         return self._carried(run, under, work, moves_marker=moves)
+
+    # What is not certain -----------------------------------------------------------------
+
+    def parked(self) -> list[Intent]:
+        """
+        The writes of which a person is asked what came of them.
+
+        Each has a ``name`` to answer by, its ``number`` and ``source``, why it is in
+        ``doubt``, and the ``candidates`` on the other side.
+        """
+        found: list[Intent] = []
+        after = ""
+        while some := self._store.find(Intent, "parked", self.pair, after):
+            found.extend(some)
+            after = some[-1].name
+        return found
+
+    def answer(
+        self, write: Intent | str, reply: PersonsAnswer, *, by: str | None = None
+    ) -> None:
+        """
+        Say what came of a parked write: `Landed` with the document's id, or a `Reply`.
+
+        ``by`` is who says so, by default this user. Raises `ConfigError` where no such
+        write is parked, `Fault` RUN_IN_PROGRESS while a run holds the pair, and `Fault`
+        ALREADY_LINKED where the document belongs to another record.
+        """
+        name = write if isinstance(write, str) else write.name
+        intent = self._store.get(Intent, [name]).get(name)
+        verb = intent.verb if intent else DOCUMENTS
+        journal = self._journal(verb, f"answer-{uuid4().hex[:8]}")
+        journal.acquire()
+        try:
+            journal.answer(name, reply, by or this_user())
+        finally:
+            journal.release()
+
+    def audit(self, *, verb: str = DOCUMENTS) -> list[Issue]:
+        """
+        Look for every document that carries a mark of ours; an issue for each that is
+        there more than once.
+
+        This finds what no wait can prevent: a request that was carried out hours late, a
+        document that a person copied together with its mark. Nothing is deleted: each is
+        parked, and a person answers which one it is. Reads one search for each document.
+        """
+        journal = self._journal(verb, f"audit-{uuid4().hex[:8]}")
+        direct = self._direct()
+        journal.acquire()
+        try:
+            return journal.audit(lambda changes: direct.find(changes).records)
+        finally:
+            journal.release()
 
     # A run --------------------------------------------------------------------------------
 
@@ -305,42 +391,69 @@ class Engine:
         stop: Stop | None,
         under: _Under,
     ) -> PaymentRun:
-        sessions = {s.connector.connection: s for s in (self._billing, self._ledger)}
-        through = adapter or Direct(sessions)
-        digest = self.settings.digest()
+        common = self._common(PAYMENTS, adapter, on_progress, stop, under)
         billing = self._billing.connector.capabilities
+        common["wave"] = (
+            billing.kind(Settlement).batch_size
+            * self._billing.concurrency
+            * WAVE_ROUNDS
+        )
+        return PaymentRun(billing=billing, **common)
+
+    def _direct(self) -> Direct:
+        return Direct(
+            {s.connector.connection: s for s in (self._billing, self._ledger)}
+        )
+
+    def _journal(self, verb: str, run: str) -> Journal:
+        digest = self.settings.digest()
+        return Journal(self._store, self._clock, self.pair, verb, run, digest)
+
+    def _common(
+        self,
+        verb: str,
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+        under: _Under,
+    ) -> dict[str, Any]:
+        """What every run is made of, whatever it carries."""
+        through = adapter or self._direct()
         sink, journal = None, None
         if through.dry:
             if not isinstance(through, DryAdapter):
                 raise ConfigError("a dry adapter has the methods begin, take and end")
             sink = through
         else:
-            journal = Journal(
-                self._store, self._clock, self.pair, PAYMENTS, under.id, digest
-            )
-        return PaymentRun(
-            pair=self.pair,
-            verb=PAYMENTS,
-            reader=Reader(
+            journal = self._journal(verb, under.id)
+        sides = {s.connector.connection: s for s in (self._billing, self._ledger)}
+        widest = max(
+            _batch(side.connector.capabilities) * side.concurrency
+            for side in sides.values()
+        )
+        return {
+            "pair": self.pair,
+            "verb": verb,
+            "reader": Reader(
                 self._billing, self._ledger, self._store, self.settings, self.pair
             ),
-            settings=self.settings,
-            store=self._store,
-            clock=self._clock,
-            billing=billing,
-            wave=billing.kind(Settlement).batch_size
-            * self._billing.concurrency
-            * WAVE_ROUNDS,
-            adapter=None if sink else cast(Adapter, through),
-            sink=sink,
-            journal=journal,
-            on_progress=on_progress,
-            stop=stop,
-        )
+            "settings": self.settings,
+            "store": self._store,
+            "clock": self._clock,
+            "sides": {n: side.connector.capabilities for n, side in sides.items()},
+            "wave": widest * WAVE_ROUNDS,
+            "adapter": None if sink else cast(Adapter, through),
+            "sink": sink,
+            "journal": journal,
+            "on_progress": on_progress,
+            "stop": stop,
+        }
 
     def _read(self, run: PaymentRun, under: _Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""
-        again = run.recover()
+        run.rereads = True
+        run.recover()
+        again = run.again()
         point = since if isinstance(since, ResumePoint) else None
         marker = under.marker if since is Since.LAST_RUN else None
         start = Start(
@@ -384,7 +497,7 @@ class Engine:
 
     def _carried(
         self,
-        run: PaymentRun,
+        run: Carrying,
         under: _Under,
         work: Callable[[], None],
         *,
@@ -421,7 +534,7 @@ class Engine:
             if run.journal is not None:
                 run.journal.release()
 
-    def _finish(self, run: PaymentRun, under: _Under, *, moves_marker: bool) -> Report:
+    def _finish(self, run: Carrying, under: _Under, *, moves_marker: bool) -> Report:
         """The marker last, and only by its rule; then the report."""
         facts: list[Marker | Gone | Run | Sweep] = []
         moved, note = False, ""
@@ -443,11 +556,11 @@ class Engine:
             run.journal.note(self._record(under, run), *facts)
         return report
 
-    def _record(self, under: _Under, run: PaymentRun) -> Run:
+    def _record(self, under: _Under, run: Carrying) -> Run:
         return Run(
             under.id,
             self.pair,
-            PAYMENTS,
+            run.verb,
             self._profile,
             under.started_at,
             under.moment.label,
@@ -459,7 +572,7 @@ class Engine:
         )
 
     def _report(
-        self, run: PaymentRun, under: _Under, *, moved: bool, note: str
+        self, run: Carrying, under: _Under, *, moved: bool, note: str
     ) -> Report:
         fault = under.fault
         before = under.marker.at if under.marker else None
@@ -470,7 +583,7 @@ class Engine:
         return Report(
             run=under.id,
             pair=self.pair,
-            verb=PAYMENTS,
+            verb=run.verb,
             window=under.moment.label,
             start=under.moment.start,
             started_at=under.started_at,
@@ -574,12 +687,12 @@ class Engine:
         last = self._store.get(Sweep, [key]).get(key)
         return last is None or self._clock.now() - last.at >= every
 
-    def _header(self, moment: Window, *, whole: bool) -> Header:
+    def _header(self, moment: Window, verb: str = PAYMENTS, *, whole: bool) -> Header:
         return Header(
             pair=self.pair,
             billing=self._billing.connector.connection,
             ledger=self._ledger.connector.connection,
-            verb=PAYMENTS,
+            verb=verb,
             settings=self.settings.digest(),
             window=moment.label,
             made_at=self._clock.now(),
@@ -596,7 +709,15 @@ class Engine:
             )
         if header.settings != self.settings.digest():
             raise ConfigError("this plan was made under other settings: make a new one")
+        kinds = {change.kind is Settlement for change in plan.changes}
+        if kinds - {header.verb == PAYMENTS}:
+            raise ConfigError("payment levels and documents do not go into one plan")
         return header
+
+
+def _batch(capabilities: Capabilities) -> int:
+    """The largest number of changes that this system takes at once."""
+    return max((kind.batch_size for kind in capabilities.kinds.values()), default=1)
 
 
 def _check_sides(billing: Connector, ledger: Connector, settings: Settings) -> None:

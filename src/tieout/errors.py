@@ -238,6 +238,13 @@ class Code(Enum):
         False,
         "The table of systems says what each one can do. Make this change by hand.",
     )
+    WAITS = (
+        "It waits for another record that could not be carried.",
+        _YELLOW,
+        _RECORD,
+        True,
+        "See to the record that it waits for; this one follows by itself.",
+    )
     STALE_PLAN = (
         "The record changed after the plan was made; it was left alone.",
         _YELLOW,
@@ -267,11 +274,11 @@ class Code(Enum):
         "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
     )
     PARKED = (
-        "The answer to this write was lost again and again; it is not sent any more.",
+        "It is not certain what came of this write; it is not sent any more.",
         _RED,
         _RECORD,
         False,
-        'Look whether the other system is well and what it shows. A run from a date (not "last run") looks at it again, and sends it if it is not there.',
+        "Look at the other system, then answer: engine.parked() lists the writes, engine.answer() takes Landed(id), Reply.NOT_THERE or Reply.IGNORE.",
     )
     REFUSED = (
         "The other system refused the write.",
@@ -429,6 +436,13 @@ class Code(Enum):
         True,
         "Wait until it has ended; a run that died is taken over after its lease.",
     )
+    RESTORED = (
+        "The store was restored from an older copy, or moved: what it does not know may have been written.",
+        _YELLOW,
+        _CONNECTION,
+        True,
+        "Nothing to do: a run after the time that is named looks for each document before it makes one.",
+    )
     LEASE_LOST = (
         "Another run took over this pair; this one stopped writing.",
         _YELLOW,
@@ -463,8 +477,107 @@ class ConfigError(TieoutError):
     """Something the caller set up is wrong; nothing was sent."""
 
 
+class StoreTrouble(Enum):
+    """Why a store cannot be used: ``StoreTrouble.X.meaning`` and ``.remedy``."""
+
+    meaning: str
+    remedy: str
+
+    FULL = (
+        "The disk is full.",
+        "Make room and run again; nothing was half written.",
+    )
+    READ_ONLY = (
+        "The file, its folder or its disk is read-only.",
+        "Let this user write to the file and to its folder: the log lies beside it.",
+    )
+    NOT_PERMITTED = (
+        "This user may not use the file or its folder.",
+        "Run as the user that the file belongs to, or give it to this user.",
+    )
+    NO_FOLDER = (
+        "The folder of the file does not exist.",
+        "Make the folder, or correct the path.",
+    )
+    NOT_A_FILE = (
+        "The path leads to something that is not a file.",
+        "Name a file; it is made where there is none.",
+    )
+    TWO_NAMES = (
+        "The file has a second name (a hard link), and each name would have a log of its own.",
+        "Copy the file instead of linking it, and delete the other name.",
+    )
+    NETWORK = (
+        "The file lies on a network file system, whose locks cannot be trusted.",
+        "Keep the store on a disk of this machine.",
+    )
+    NOT_A_STORE = (
+        "The file is no store of tieout; it was left as it is.",
+        "Name another file.",
+    )
+    NEWER = (
+        "The store was written by a newer version of tieout.",
+        "Update tieout.",
+    )
+    DAMAGED = (
+        "The store is damaged.",
+        "Put back a backup, without the files -wal and -shm: the next run looks before it makes anything.",
+    )
+    LOCKED = (
+        "The store stayed locked by another process for too long.",
+        "Find out which process holds it, and run again once it has ended.",
+    )
+    DISK = (
+        "The disk failed.",
+        "Look into the disk and the system's log, then open the store again.",
+    )
+    UNKNOWN = (
+        "It is not known whether the last commit was kept.",
+        "Open the store again and look: what was in doubt is recovered as after a crash.",
+    )
+    REPLACED = (
+        "The file was deleted, moved or replaced while it was in use.",
+        "Open the store again; never move or restore it while it is in use.",
+    )
+    FORKED = (
+        "The store was opened before this process was forked.",
+        "Open the store anew in each process.",
+    )
+    IN_USE = (
+        "The store was asked to commit in the middle of a commit.",
+        "Do not use the store in signal handlers or finalizers.",
+    )
+    NOT_TEXT = (
+        "A fact cannot be written as text.",
+        "Half a character, or a number that is none, came from the other system.",
+    )
+    CLOSED = (
+        "The store has been closed.",
+        "Close the store after the engine, not before.",
+    )
+    OTHER = (
+        "The store failed.",
+        "Look at the words of the database, and report them if they say nothing.",
+    )
+
+    def __init__(self, meaning: str, remedy: str) -> None:
+        self.meaning = meaning
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class StoreError(TieoutError):
-    """The store cannot be read or written; no write goes out without it."""
+    """
+    The store cannot be read or written; no write goes out without it.
+
+    ``trouble`` tells programs why; the text has it in words, with the remedy.
+    """
+
+    def __init__(self, text: str, trouble: StoreTrouble = StoreTrouble.OTHER) -> None:
+        self.trouble = trouble
+        super().__init__(text)
 
 
 class Fault(TieoutError):

@@ -11,58 +11,69 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from uuid import uuid4
+from enum import Enum
+from typing import TypeAlias
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, Fault, Severity
-from tieout.models import Link, Record, Ref, Settlement, Status, fingerprint
+from tieout.errors import Code, ConfigError, Fault, Scope, Severity
+from tieout.evidence import Proof, asks_again, judged, shown
+from tieout.lease import WRITE, Hold
+from tieout.models import Link, Record, Ref, Settlement, Status
 from tieout.store import (
+    SEPARATOR,
+    Doubt,
     Event,
-    Expect,
     Fact,
     Gone,
     Held,
     Intent,
     IssueRow,
-    Lease,
     Stage,
     Store,
     key_of,
+    link_billing,
     link_key,
 )
 
 log = logging.getLogger("tieout.journal")
 
-LEASE = timedelta(minutes=5)
-"""How long a run may be silent before another may take its pair over. It is renewed
-between steps, and the longest step is one page or one wave."""
+SET_BACK_MAX = timedelta(days=1)
+"""A clock that was set back by more than this was wrong before; by less, it may be now."""
 
-WRITE = timedelta(minutes=2)
-"""How long a wave of writes may take; well within the lease, so that none is still going
-out when somebody else takes over."""
-
-ATTEMPTS_MAX = 5
-"""How often a change is sent before a person is asked."""
+LOOK_SIZE = 200
+"""How many unclear writes are looked at together."""
 
 TRANSITIONS: Mapping[tuple[Stage | None, str], Stage] = {
     (None, "sent"): Stage.SENDING,
     (Stage.PLANNED, "sent"): Stage.SENDING,
     (Stage.REJECTED, "sent"): Stage.SENDING,
     (Stage.SUPERSEDED, "sent"): Stage.SENDING,
+    (Stage.IGNORED, "sent"): Stage.SENDING,
     (Stage.SENDING, "applied"): Stage.APPLIED,
     (Stage.SENDING, "rejected"): Stage.REJECTED,
     (Stage.SENDING, "not sent"): Stage.PLANNED,
     (Stage.SENDING, "unknown"): Stage.UNKNOWN,
     (Stage.SENDING, "crashed"): Stage.UNKNOWN,
+    (Stage.SENDING, "in doubt"): Stage.PARKED,
+    (None, "suspected"): Stage.UNKNOWN,
+    (Stage.PLANNED, "suspected"): Stage.UNKNOWN,
+    (Stage.REJECTED, "suspected"): Stage.UNKNOWN,
+    (Stage.SUPERSEDED, "suspected"): Stage.UNKNOWN,
+    (Stage.IGNORED, "suspected"): Stage.UNKNOWN,
     (Stage.UNKNOWN, "found"): Stage.APPLIED,
     (Stage.UNKNOWN, "proved absent"): Stage.PLANNED,
-    (Stage.UNKNOWN, "too often"): Stage.PARKED,
+    (Stage.UNKNOWN, "in doubt"): Stage.PARKED,
     (Stage.PARKED, "found"): Stage.APPLIED,
     (Stage.PARKED, "proved absent"): Stage.PLANNED,
+    (Stage.PARKED, "in doubt"): Stage.PARKED,
+    (Stage.PARKED, "answered: landed"): Stage.APPLIED,
+    (Stage.PARKED, "answered: not there"): Stage.PLANNED,
+    (Stage.PARKED, "answered: ignore"): Stage.IGNORED,
     (Stage.PLANNED, "no longer needed"): Stage.SUPERSEDED,
+    (Stage.APPLIED, "in doubt"): Stage.PARKED,
 }
 """From where, by what, to where. What is not here does not happen."""
 
@@ -72,124 +83,97 @@ def step(intent: Intent | None, by: str) -> Stage:
     return TRANSITIONS[intent.stage if intent else None, by]
 
 
-def shown(record: Record | None) -> str:
-    """A short hash of what a record shows of a wanted state: to find it again by."""
-    if isinstance(record, Settlement):
-        last = None if record.paid_on else record.last_on
-        told = f"{record.paid.normalize():f}|{record.paid_on}|{last}"
-        return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
-    return fingerprint(record) if record is not None else ""
+@frozen
+class Landed:
+    """The answer of a person who found a parked write: it made the document of this id."""
+
+    id: str
 
 
-class Journal:
+class Reply(Enum):
+    """What else a person may answer about a parked write."""
+
+    NOT_THERE = "it was not carried out: send it again"
+    IGNORE = "leave it alone until the record changes"
+
+
+PersonsAnswer: TypeAlias = Landed | Reply
+
+
+class Journal(Hold):
     """What one run remembers of the changes it makes, while its lease lasts."""
 
     def __init__(
         self, store: Store, clock: Clock, pair: str, verb: str, run: str, settings: str
     ) -> None:
-        self._store = store
-        self._clock = clock
-        self._pair = pair
+        super().__init__(store, clock, pair)
         self._verb = verb
         self._run = run
         self._settings = settings
-        self._holder = uuid4().hex
-        self._lease: Lease | None = None
         self._serial = 0
         self._planned: dict[str, list[Intent]] = {}
 
-    # The lease --------------------------------------------------------------------------
-
-    def acquire(self) -> None:
-        """Take the pair; `Fault` RUN_IN_PROGRESS where another run has it."""
-        now = self._clock.now()
-        held = self._store.get(Lease, [self._pair]).get(self._pair)
-        # One that ends later than any lease can is the trace of a clock set back.
-        if held is not None and now < held.until <= now + 2 * LEASE:
-            text = f"another run holds this pair until {held.until:%H:%M:%S} UTC"
-            raise Fault(Code.RUN_IN_PROGRESS, text)
-        fence = held.fence + 1 if held else 1
-        lease = Lease(self._pair, self._holder, fence, now + LEASE)
-        before = None if held is None else {"holder": held.holder, "fence": held.fence}
-        if not self._store.commit(lease, expect=[Expect(Lease, self._pair, before)]):
-            raise Fault(Code.RUN_IN_PROGRESS, "another run was faster")
-        self._lease = lease
-
-    def renew(self) -> None:
-        """Keep the pair for another while; `Fault` LEASE_LOST where somebody took it."""
-        assert self._lease is not None
-        lease = evolve(self._lease, until=self._clock.now() + LEASE)
-        self._commit(lease)
-        self._lease = lease
-
-    def release(self) -> None:
-        """Let the pair go, if it is still ours."""
-        if self._lease is not None:
-            ended = evolve(self._lease, until=self._clock.now())
-            self._store.commit(ended, expect=self._fenced())
-            self._lease = None
-
-    def hold_on(self) -> None:
-        """Between two steps: renew the lease where little of it is left."""
-        assert self._lease is not None
-        if self._lease.until - self._clock.now() < 2 * WRITE:
-            self.renew()
-
-    def deadline(self) -> datetime:
-        """Until when a wave of writes may begin requests; well within the lease."""
-        self.hold_on()
-        return self._clock.now() + WRITE
-
-    def note(self, *facts: Fact | Gone) -> None:
-        """Write facts of the run itself, while the lease lasts."""
-        self._commit(*facts)
-
-    def _fenced(self) -> tuple[Expect, ...]:
-        assert self._lease is not None
-        mine = {"holder": self._holder, "fence": self._lease.fence}
-        return (Expect(Lease, self._pair, mine),)
-
-    def _commit(self, *facts: Fact | Gone) -> None:
-        fence = self._fenced()
-        if self._store.commit(*facts, expect=fence):
-            return
-        self._check_lease()
-        text = "a record was tied twice at the same time; nothing was written down"
-        raise Fault(Code.ALREADY_LINKED, text)
-
-    def _check_lease(self) -> None:
-        """
-        Raise `Fault` LEASE_LOST where another run has the pair.
-
-        Intents that were read before are then where that run has put them: no step of
-        ours fits them any more.
-        """
-        held = self._store.get(Lease, [self._pair]).get(self._pair)
-        if not self._fenced()[0].holds(held):
-            raise Fault(Code.LEASE_LOST, "another run took this pair over")
-
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
-    ) -> None:
-        """Make the intents of a wave durable. Only then may anything be sent."""
+    ) -> list[Change]:
+        """
+        Make the intents of a wave durable; the changes, each with its idempotency key.
+
+        Only then may anything be sent. What was planned for the same records under
+        another name, and not sent, is given up in the same transaction.
+        """
         held = self._store.get(Intent, [change.name for change in changes])
         self._check_lease()
-        now = self._clock.now()
         intents = [
-            self._intent(change, held.get(change.name), now, deadline, settle)
+            self._intent(change, held.get(change.name), deadline, settle)
             for change in changes
         ]
-        self._commit(*intents)
+        self._commit(*self._outdated(changes), *intents)
+        return [
+            evolve(change, key=intent.key)
+            for change, intent in zip(changes, intents, strict=True)
+        ]
+
+    def suspect(self, changes: Sequence[Change], not_before: datetime) -> None:
+        """
+        Treat writes that this store knows nothing of as if they had been sent before.
+
+        For a store that was restored from an older copy: they are looked for first, and
+        "not found" proves something after ``not_before``.
+        """
+        held = self._store.get(Intent, [change.name for change in changes])
+        self._check_lease()
+        settle = timedelta(0)
+        intents = [
+            evolve(
+                self._intent(change, held.get(change.name), not_before, settle),
+                stage=step(held.get(change.name), "suspected"),
+                attempt=0,
+            )
+            for change in changes
+        ]
+        self._commit(*self._outdated(changes), *intents)
+
+    def _outdated(self, changes: Sequence[Change]) -> list[Intent]:
+        """What was planned for these records under other names and never sent."""
+        return [
+            evolve(intent, stage=step(intent, "no longer needed"))
+            for change in changes
+            for intent in self._planned.pop(about(change.source), ())
+            if intent.name != change.name
+        ]
 
     def _intent(
         self,
         change: Change,
         held: Intent | None,
-        now: datetime,
         deadline: datetime,
         settle: timedelta,
     ) -> Intent:
-        assert self._lease is not None
+        now, wanted = self._clock.now(), shown(change.after)
+        # After a refusal the content is another one: its count begins again.
+        attempt = (held.attempt if held and held.stage is Stage.PLANNED else 0) + 1
+        key, key_at = _key(change, held, wanted, now)
         return Intent(
             name=change.name,
             pair=self._pair,
@@ -204,17 +188,21 @@ class Journal:
             link_version=change.link_version,
             number=change.number,
             agreed=change.agreed,
-            wanted=shown(change.after),
+            wanted=wanted,
             mark=change.mark,
             stage=step(held, "sent"),
-            # After a refusal the content is another one: its count begins again.
-            attempt=(held.attempt if held and held.stage is Stage.PLANNED else 0) + 1,
-            fence=self._lease.fence,
+            attempt=attempt,
+            fence=self.fence,
             run=self._run,
             owned=change.owned,
             first_sent_at=held.first_sent_at if held else now,
+            sent_at=now,
             deadline=deadline,
+            settle=settle.total_seconds(),
             not_before=deadline + settle,
+            looked_at=held.looked_at if held else None,
+            key=key,
+            key_at=key_at,
         )
 
     def settle(
@@ -233,14 +221,18 @@ class Journal:
         self._check_lease()
         links = self._links([change for change, _ in pairs])
         rows = self._rows([change.source for change, _ in pairs])
+        taken = self._taken(pairs)
         facts: list[Fact | Gone] = []
         issues: list[Issue] = []
         for change, outcome in pairs:
             intent = held[change.name]
-            stage = step(intent, outcome.state.value)
-            facts.append(
-                evolve(intent, stage=stage, code=outcome.code, text=outcome.text)
-            )
+            if change.name in taken:
+                made = (outcome.ref,) if outcome.ref else ()
+                issues.append(
+                    self._doubted(intent, Doubt.TAKEN, made, change, facts, rows)
+                )
+                continue
+            facts.append(self._settled(intent, outcome))
             facts.append(self._event(change, outcome))
             if outcome.state is State.APPLIED:
                 facts.append(self._link(change, outcome, links))
@@ -254,6 +246,92 @@ class Journal:
         self._commit(*facts)
         return issues
 
+    def _settled(self, intent: Intent, outcome: Outcome) -> Intent:
+        """The intent after its outcome. What is unknown now was given up now, not before."""
+        not_before = intent.not_before
+        if outcome.state is State.UNKNOWN and not_before is not None:
+            wait = timedelta(seconds=intent.settle)
+            not_before = max(not_before, self._clock.now() + wait)
+        return evolve(
+            intent,
+            stage=step(intent, outcome.state.value),
+            not_before=not_before,
+            result=outcome.ref if outcome.state is State.APPLIED else None,
+            code=outcome.code,
+            text=outcome.text,
+        )
+
+    def _taken(self, pairs: Iterable[tuple[Change, Outcome]]) -> set[str]:
+        """Names of the creates whose document is tied to another record already."""
+        made = {
+            change.name: (change, outcome.ref)
+            for change, outcome in pairs
+            if change.action is Action.CREATE
+            and outcome.state is State.APPLIED
+            and outcome.ref is not None
+        }
+        if not made:
+            return set()
+        owners = self._owners(made.values())
+        refs = [(change.role, ref) for change, ref in made.values()]
+        return {
+            name
+            for name, (change, ref) in made.items()
+            if owners.get((change.role, ref), change.source) != change.source
+            or refs.count((change.role, ref)) > 1
+        }
+
+    def _owners(self, made: Iterable[tuple[Change, Ref]]) -> dict[tuple[str, Ref], Ref]:
+        """To which records these documents are tied, by role and document."""
+        made = list(made)
+        here = [(c, ref) for c, ref in made if self._outward(c.source)]
+        there = [(c, ref) for c, ref in made if not self._outward(c.source)]
+        keys = [link_key(self._pair, ref.kind, ref.id, c.role) for c, ref in here]
+        values = [
+            link_billing(self._pair, ref.kind, ref.id, c.role) for c, ref in there
+        ]
+        found = {
+            (link.role, link.ledger): link.billing
+            for link in self._store.get(Link, keys).values()
+        }
+        for link in self._store.find(Link, "billing", values, limit=len(values) + 1):
+            found[link.role, link.billing] = link.ledger
+        return found
+
+    def _doubted(
+        self,
+        intent: Intent,
+        doubt: Doubt,
+        candidates: Sequence[Ref],
+        change: Change,
+        facts: list[Fact | Gone],
+        rows: Mapping[str, IssueRow],
+    ) -> Issue:
+        """Park an intent: its row, event and issue are added to ``facts``."""
+        text = f"{doubt.value}{_listed(candidates)}."
+        facts.append(
+            evolve(
+                intent,
+                stage=step(intent, "in doubt"),
+                doubt=doubt,
+                candidates=tuple(candidates),
+                code=Code.PARKED,
+                text=text,
+            )
+        )
+        outcome = Outcome(intent.name, State.UNKNOWN, code=Code.PARKED, text=text)
+        facts.append(evolve(self._event(change, outcome), what="in doubt"))
+        issue = Issue(
+            Code.PARKED,
+            change.source,
+            (change.number,) if change.number else (),
+            text=text,
+            basis=change.agreed,
+            at=self._clock.now(),
+        )
+        facts.append(self._row(issue, Held.OPEN, rows))
+        return issue
+
     def keep(
         self,
         changes: Sequence[Change],
@@ -265,6 +343,8 @@ class Journal:
 
         Returns the notes that had not been told before.
         """
+        if not changes and not issues:
+            return []
         links = self._links(changes)
         rows = self._rows([*(c.source for c in changes), *(i.source for i in issues)])
         told = dict(notes or {})
@@ -274,12 +354,12 @@ class Journal:
             link = self._link(
                 change, Outcome.applied(change, owned=change.owned), links
             )
-            held = links.get(change.source.id)
+            held = links.get(_tied(change))
             if held is None or evolve(link, version=held.version) != held:
                 facts.append(link)
             facts.extend(
                 evolve(intent, stage=step(intent, "no longer needed"))
-                for intent in self._planned.get(change.source.id, ())
+                for intent in self._planned.pop(about(change.source), ())
             )
             noted = told.get(change.source.id, ())
             facts.extend(self._closing(change.source, noted, rows))
@@ -291,15 +371,43 @@ class Journal:
             self._commit(*_last(facts))
         return new
 
+    def clear(self, sources: Iterable[Ref]) -> None:
+        """Forget what was open about records that are in order, or of no concern."""
+        wanted = list(sources)
+        if not wanted:
+            return
+        rows = self._rows(wanted)
+        facts: list[Fact | Gone] = []
+        for source in wanted:
+            where = about(source)
+            facts.extend(
+                evolve(intent, stage=step(intent, "no longer needed"))
+                for intent in self._planned.pop(where, ())
+            )
+            row = rows.get(where)
+            if row is not None and row.held is Held.OPEN:
+                facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
+                facts.append(self._closed(row))
+        if facts:
+            self._commit(*facts)
+
+    def _closed(self, row: IssueRow) -> Event:
+        return Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="closed",
+            source=row.issue.source,
+            numbers=row.issue.numbers,
+            code=row.issue.code,
+        )
+
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
         code, text = outcome.code or Code.UNKNOWN_ERROR, outcome.text
         remedy = outcome.remedy
         if outcome.state is State.UNKNOWN:
-            until = (
-                f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC"
-                if intent.not_before
-                else ""
-            )
+            until = when(self._settled(intent, outcome).not_before)
             code, text = Code.OUTCOME_UNKNOWN, f"{text} It is looked at after {until}."
             remedy = code.remedy
         return Issue(
@@ -314,27 +422,48 @@ class Journal:
 
     # Facts ------------------------------------------------------------------------------
 
+    def _outward(self, source: Ref) -> bool:
+        """Whether a record of the billing side asks for something in the ledger."""
+        return source.connection == self._pair.partition(SEPARATOR)[0]
+
     def _links(self, changes: Iterable[Change]) -> dict[str, Link]:
-        keys = {
-            link_key(self._pair, change.source.kind, change.source.id, change.role)
-            for change in changes
+        """The links of the records that ask for these changes, by `_tied`."""
+        changes = list(changes)
+        inward = {
+            link_key(self._pair, c.source.kind, c.source.id, c.role): _tied(c)
+            for c in changes
+            if not self._outward(c.source)
         }
-        found = self._store.get(Link, keys)
-        return {link.ledger.id: link for link in found.values()}
+        outward = {
+            link_billing(self._pair, c.source.kind, c.source.id, c.role): _tied(c)
+            for c in changes
+            if self._outward(c.source)
+        }
+        found = {
+            inward[key]: link for key, link in self._store.get(Link, inward).items()
+        }
+        if not outward:
+            return found
+        for link in self._store.find(Link, "billing", outward, limit=len(outward) + 1):
+            source = link.billing
+            value = link_billing(self._pair, source.kind, source.id, link.role)
+            found[outward[value]] = link
+        return found
 
     def _link(
         self, change: Change, outcome: Outcome, links: Mapping[str, Link]
     ) -> Link:
-        held = links.get(change.source.id)
+        held = links.get(_tied(change))
         target = outcome.ref or change.target
         assert target is not None
         kind = change.kind.__name__
         agreed = {**(held.agreed if held else {}), kind: change.agreed}
         raised = 0 if change.action is Action.KEEP else 1
+        outward = self._outward(change.source)
         return Link(
             pair=self._pair,
-            billing=target,
-            ledger=change.source,
+            billing=change.source if outward else target,
+            ledger=target if outward else change.source,
             role=change.role,
             version=(held.version if held else 0) + raised,
             origin=held.origin if held else "",
@@ -372,6 +501,8 @@ class Journal:
         now = self._clock.now()
         where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
+        if before and before.held is Held.IGNORED and same(before, issue):
+            held = Held.IGNORED  # what a person wants left alone stays so
         return IssueRow(
             self._pair,
             self._verb,
@@ -426,6 +557,11 @@ class Journal:
 
     # Recovery ---------------------------------------------------------------------------
 
+    def stage(self, name: str) -> Stage | None:
+        """Where the intent of a change is; None where there is none."""
+        intent = self._store.get(Intent, [name]).get(name)
+        return intent.stage if intent else None
+
     def unfinished(self) -> list[Intent]:
         """The intents of this pair and verb that are not finished."""
         found: list[Intent] = []
@@ -438,74 +574,273 @@ class Journal:
         self._planned = {}
         for each in found:
             if each.stage is Stage.PLANNED:
-                self._planned.setdefault(each.source.id, []).append(each)
+                self._planned.setdefault(about(each.source), []).append(each)
         return found
 
-    def recover(
-        self,
-        find: Callable[[Sequence[Change]], Iterable[Record]],
-        *,
-        parked: bool = False,
-    ) -> None:
+    def recover(self, find: Find, *, parked: bool = False) -> list[Issue]:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
         enough time has passed for its absence to be proof. ``parked``: look at those too
-        of which a person had to be asked.
+        that were sent too often. Returns an issue for each write that a person is asked
+        about from now on.
         """
-        crashed = [each for each in self.unfinished() if each.stage is Stage.SENDING]
-        if crashed:
-            self._commit(
-                *(evolve(each, stage=step(each, "crashed")) for each in crashed)
-            )
-        stages = (Stage.UNKNOWN, Stage.PARKED) if parked else (Stage.UNKNOWN,)
-        unknown = [each for each in self.unfinished() if each.stage in stages]
-        if not unknown:
-            return
-        try:
-            found = {
-                record.ref.id: record for record in find(list(map(_asked, unknown)))
-            }
-        except Fault as fault:
-            log.warning("unclear writes cannot be looked at yet: %s", fault.code)
-            return
-        self._resolve(unknown, found)
+        left = self.unfinished()
+        crashed = [each for each in left if each.stage is Stage.SENDING]
+        stamped = [self._clocked(each) for each in left if each.stage in _LOOKED_AT]
+        moved = [
+            *(evolve(each, stage=step(each, "crashed")) for each in crashed),
+            *(new for old, new in stamped if old != new),
+        ]
+        if moved:
+            self._commit(*moved)
+            left = self.unfinished()
+        unknown = [each for each in left if each.stage is Stage.UNKNOWN]
+        if parked:
+            unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
+        issues: list[Issue] = []
+        for first in range(0, len(unknown), LOOK_SIZE):
+            issues += self._looked_at(unknown[first : first + LOOK_SIZE], find)
+            self.hold_on()
+        return issues
 
-    def _resolve(self, unknown: Sequence[Intent], found: Mapping[str, Record]) -> None:
+    def _clocked(self, intent: Intent) -> tuple[Intent, Intent]:
+        """
+        An intent, and what becomes of it if the clock was set far back: its wait begins
+        again, or a clock that was years ahead once would keep it waiting for years.
+
+        Set back by less, the wait stays as it was, and lasts so much longer: if the clock
+        is soon set right again, one that had begun anew would be over too early.
+        """
+        now, wait = self._clock.now(), timedelta(seconds=intent.settle)
+        if intent.sent_at is None or intent.sent_at <= now + SET_BACK_MAX:
+            return intent, intent
+        return intent, evolve(intent, sent_at=now, not_before=now + WRITE + wait)
+
+    def _looked_at(self, unknown: Sequence[Intent], find: Find) -> list[Issue]:
+        """Look for some unclear writes and write down what that proves."""
+        can_look = True
+        # A look proves absence only if it began after the wait: an answer may be old.
         now = self._clock.now()
-        changes = {intent.name: _asked(intent) for intent in unknown}
+        found: list[Record] = []
+        try:
+            found = list(find([_asked(each) for each in unknown]))
+        except Fault as fault:
+            can_look = fault.code is not Code.NOT_ALLOWED
+            if fault.code.scope is Scope.CONNECTION and not fault.code.retryable:
+                raise  # a person has to see to the connection, and nobody else says so
+            if can_look:
+                log.warning("unclear writes cannot be looked at yet: %s", fault.code)
+                return []
+        proofs = [
+            (each, proof)
+            for each in unknown
+            if (proof := judged(each, found, now, can_look=can_look))
+        ]
+        return self._proved(proofs)
+
+    def _proved(self, proofs: Sequence[tuple[Intent, Proof]]) -> list[Issue]:
+        changes = {intent.name: _asked(intent) for intent, _ in proofs}
         links = self._links(changes.values())
-        rows = self._rows(intent.source for intent in unknown)
+        rows = self._rows(intent.source for intent, _ in proofs)
+        applied = {
+            intent.name: _adopted(changes[intent.name], proof.record)
+            for intent, proof in proofs
+            if proof.record is not None
+        }
+        taken = self._taken(applied.values())
         facts: list[Fact | Gone] = []
-        for intent in unknown:
+        issues: list[Issue] = []
+        for intent, proof in proofs:
             change = changes[intent.name]
-            record = found.get(intent.target.id) if intent.target else None
-            ripe = intent.not_before is None or now >= intent.not_before
-            if (
-                record is not None
-                and shown(record) == intent.wanted
-                and (ripe or not _like_any_other(record))
-            ):
-                owned = record.receipts if isinstance(record, Settlement) else ()
-                closed = (
-                    isinstance(record, Settlement) and record.status is Status.SETTLED
-                )
-                outcome = Outcome.applied(change, owned=owned)
-                facts.append(evolve(intent, stage=step(intent, "found")))
-                facts.append(self._link(evolve(change, closes=closed), outcome, links))
-                facts.append(evolve(self._event(change, outcome), what="adopted"))
-                facts.extend(self._closing(change.source, (), rows))
-            elif ripe:
-                again = intent.stage is Stage.PARKED
-                too_often = intent.attempt >= ATTEMPTS_MAX and not again
-                by = "too often" if too_often else "proved absent"
-                attempt = 0 if again else intent.attempt
-                facts.append(evolve(intent, stage=step(intent, by), attempt=attempt))
-                event = self._event(change, Outcome(intent.name, State.NOT_SENT))
-                facts.append(evolve(event, what=by))
+            doubt, refs = proof.doubt, [each.ref for each in proof.candidates]
+            if intent.name in taken and proof.record is not None:
+                doubt, refs = Doubt.TAKEN, [proof.record.ref]
+            if doubt is not None:
+                before = (intent.doubt, [*intent.candidates])
+                if intent.stage is not Stage.PARKED or before != (doubt, refs):
+                    issues.append(
+                        self._doubted(intent, doubt, refs, change, facts, rows)
+                    )
+            elif intent.name in applied:
+                facts.extend(self._adopting(intent, applied[intent.name], links, rows))
+            else:
+                facts.extend(self._absent(intent, change, proof.by))
         if facts:
             self._commit(*facts)
+        return issues
+
+    def _adopting(
+        self,
+        intent: Intent,
+        found: tuple[Change, Outcome],
+        links: Mapping[str, Link],
+        rows: Mapping[str, IssueRow],
+        by: str = "found",
+        what: str = "adopted",
+    ) -> Iterable[Fact | Gone]:
+        """The facts of a write that turned out to have been carried out."""
+        change, outcome = found
+        yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
+        yield self._link(change, outcome, links)
+        yield evolve(self._event(change, outcome), what=what, after=intent.wanted)
+        yield from self._closing(change.source, (), rows)
+
+    def _absent(
+        self, intent: Intent, change: Change, by: str, text: str = ""
+    ) -> Iterable[Fact]:
+        """The facts of a write that was certainly not carried out."""
+        again = intent.stage is Stage.PARKED
+        yield evolve(
+            intent,
+            stage=step(intent, by),
+            attempt=0 if again else intent.attempt,
+            looked_at=self._clock.now(),
+            doubt=None,
+            candidates=(),
+        )
+        outcome = Outcome(intent.name, State.NOT_SENT, text=text)
+        yield evolve(self._event(change, outcome), what=by)
+
+    # What a person answers --------------------------------------------------------------
+
+    def answer(self, name: str, reply: PersonsAnswer, by: str) -> None:
+        """
+        Go on with a parked write as a person says; who said so is written down.
+
+        Of a level (a paid amount) it does not matter whether it landed: it is compared
+        anew. Raises `ConfigError` where no such write is parked, and `Fault`
+        ALREADY_LINKED where the document belongs to another record.
+        """
+        intent = self._store.get(Intent, [name]).get(name)
+        if (
+            intent is None
+            or intent.pair != self._pair
+            or intent.stage is not Stage.PARKED
+        ):
+            raise ConfigError(f"no parked write has the name {name!r}")
+        change, rows = _asked(intent), self._rows([intent.source])
+        facts: list[Fact | Gone]
+        if reply is Reply.IGNORE:
+            facts = list(self._ignoring(intent, change, rows, by))
+        elif isinstance(reply, Landed) and intent.kind is not Settlement:
+            facts = self._landing(intent, change, reply, rows, by)
+        else:
+            text = f"{by} answered: {'landed' if isinstance(reply, Landed) else 'not there'}"
+            facts = list(self._absent(intent, change, "answered: not there", text))
+        self._commit(*facts)
+
+    def _ignoring(
+        self, intent: Intent, change: Change, rows: Mapping[str, IssueRow], by: str
+    ) -> Iterable[Fact]:
+        yield evolve(intent, stage=step(intent, "answered: ignore"))
+        outcome = Outcome(
+            intent.name, State.UNKNOWN, code=Code.PARKED, text=f"{by} answered: ignore"
+        )
+        yield evolve(self._event(change, outcome), what="ignored")
+        row = rows.get(about(intent.source))
+        issue = (
+            row.issue if row else Issue(Code.PARKED, intent.source, (intent.number,))
+        )
+        yield self._row(evolve(issue, basis=intent.agreed), Held.IGNORED, rows)
+
+    def _landing(
+        self,
+        intent: Intent,
+        change: Change,
+        reply: Landed,
+        rows: Mapping[str, IssueRow],
+        by: str,
+    ) -> list[Fact | Gone]:
+        made = Ref(intent.connection, intent.source.kind, reply.id)
+        outcome = Outcome.applied(change, ref=made)
+        outcome = evolve(outcome, text=f"{by} answered: landed as {reply.id}")
+        if self._taken([(change, outcome)]):
+            text = f"document {reply.id} is tied to another record."
+            raise Fault(Code.ALREADY_LINKED, text)
+        links = self._links([change])
+        found = (change, outcome)
+        return list(
+            self._adopting(intent, found, links, rows, "answered: landed", "adopted")
+        )
+
+    # The audit --------------------------------------------------------------------------
+
+    def audit(self, find: Find) -> list[Issue]:
+        """
+        Look for each mark again; a second document with one is parked and told.
+
+        This finds what no wait can prevent: a request that was carried out hours late, or
+        a document that a person copied together with our mark.
+        """
+        issues: list[Issue] = []
+        after = ""
+        value = key_of(self._pair, self._verb)
+        while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
+            after = some[-1].name
+            now = self._clock.now()
+            found = list(find([_asked(each) for each in some]))
+            proofs = [(each, judged(each, found, now)) for each in some]
+            issues += self._proved(
+                [
+                    (intent, proof)
+                    for intent, proof in proofs
+                    if proof is not None and proof.doubt is Doubt.DUPLICATE
+                ]
+            )
+            self.hold_on()
+        return issues
+
+
+Find: TypeAlias = Callable[[Sequence[Change]], Iterable[Record]]
+"""Looks on the other side for what changes may have made."""
+
+_LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
+
+
+def _tied(change: Change) -> str:
+    """What a link is looked up by here: the record that asks, and the role."""
+    source = change.source
+    return key_of(source.connection, source.kind, source.id, change.role)
+
+
+def _key(
+    change: Change, held: Intent | None, wanted: str, now: datetime
+) -> tuple[str, datetime]:
+    """
+    The idempotency key of a sending, and when it was made.
+
+    The same for all attempts at the same content; another one for other content and after
+    a refusal, which some vendors would replay.
+    """
+    if (
+        held is not None
+        and held.key
+        and held.stage in (Stage.PLANNED, Stage.UNKNOWN)
+        and held.wanted == wanted
+    ):
+        return held.key, held.key_at or now
+    told = f"{change.name}|{wanted}|{held.key if held else ''}|{now.isoformat()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:36], now
+
+
+def _adopted(change: Change, record: Record) -> tuple[Change, Outcome]:
+    """The change and the outcome of a write that was found on the other side."""
+    level = record if isinstance(record, Settlement) else None
+    closed = level is not None and level.status is Status.SETTLED
+    owned = level.receipts if level else ()
+    ref = record.ref if change.action is Action.CREATE else change.target
+    return evolve(change, closes=closed), Outcome.applied(change, ref=ref, owned=owned)
+
+
+def _listed(refs: Sequence[Ref]) -> str:
+    return f": {', '.join(ref.id for ref in refs)}" if refs else ""
+
+
+def when(moment: datetime | None) -> str:
+    """A moment as people read it."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "later"
 
 
 def about(source: Ref) -> str:
@@ -526,14 +861,6 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text
     )
-
-
-def _like_any_other(record: Record) -> bool:
-    """
-    Whether what was found carries no mark of ours: a payment that anybody may have
-    entered. It proves something only once ours can no longer land beside it.
-    """
-    return isinstance(record, Settlement) and bool(record.receipts)
 
 
 def _asked(intent: Intent) -> Change:

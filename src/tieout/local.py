@@ -45,6 +45,7 @@ from tieout.connector import (
     Health,
     Page,
     batches,
+    discreet,
     guarded,
     iso_day,
     iso_instant,
@@ -61,6 +62,7 @@ from tieout.models import (
     Settlement,
     Status,
     clean_number,
+    is_name,
 )
 from tieout.money import ZERO, amount, exponent, parse_amount
 from tieout.wire import Answer, Call, Flow, Response, Verdict
@@ -183,7 +185,7 @@ def _ask(run: Callable[[], Any], name: str) -> Flow[Any]:
 
 
 def in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:TEXT_KEPT_MAX]
+    return discreet(f"{type(error).__name__}: {error}"[:TEXT_KEPT_MAX])
 
 
 def selected(invoice: Settlement, select: Select) -> bool:
@@ -272,9 +274,9 @@ def identity(value: Any) -> str:
         value = int(value)  # a key in a NUMERIC column
     if isinstance(value, bool) or not isinstance(value, str | int | UUID):
         raise TypeError(type(value).__name__)
-    if value == "":
-        raise ValueError("an id is not empty")
-    return str(value)
+    if not is_name(text := str(value)):
+        raise ValueError("an id is not empty, short, and can be seen")
+    return text
 
 
 def _from_minor(value: Any, currency: str) -> Decimal:

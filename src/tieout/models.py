@@ -425,3 +425,29 @@ def settled_day(
 def clean_number(text: str) -> str:
     """A document number as it is compared: NFC, without outer white space."""
     return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+
+
+NUMBER_MAX = 255
+"""The longest document number or id of all systems; a longer text is not one."""
+
+_UNSEEN = ("C", "Zl", "Zp")
+"""Beginnings of the Unicode categories of what cannot be seen, or turns text around."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a number or an id: not empty, short, and all of it to be seen."""
+    if not 0 < len(text) <= NUMBER_MAX:
+        return False
+    if text.isascii() and text.isprintable():
+        return True
+    return not any(unicodedata.category(each).startswith(_UNSEEN) for each in text)
+
+
+def visible(text: str) -> str:
+    """A text in one line that hides nothing: other characters are escaped."""
+    if text.isprintable():
+        return text
+    shown = (
+        e if e.isprintable() else e.encode("unicode_escape").decode() for e in text
+    )
+    return "".join(shown)

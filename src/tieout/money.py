@@ -78,9 +78,20 @@ def exponent(currency: str) -> int:
     try:
         return EXPONENTS[currency]
     except (KeyError, TypeError):
-        raise Fault(
-            Code.BAD_CURRENCY, f"{str(currency)[:20]!r} is no current ISO 4217 code"
-        ) from None
+        told = described(currency, "[A-Za-z$]{1,8}")
+        raise Fault(Code.BAD_CURRENCY, f"{told} is no current ISO 4217 code") from None
+
+
+def described(value: Any, harmless: str) -> str:
+    """
+    A bad value as a message may tell it: word for word where it matches the pattern.
+
+    Otherwise its kind and length alone: it may be anything, even a secret.
+    """
+    if isinstance(value, str) and re.fullmatch(harmless, value, re.ASCII):
+        return repr(value)
+    size = f" of {len(value)} characters" if isinstance(value, str) else ""
+    return f"a {type(value).__name__}{size}"
 
 
 def parse_amount(value: Any) -> Decimal:
@@ -110,10 +121,9 @@ def _sized(value: Decimal) -> bool:
 
 
 def _bad(value: Any) -> Fault:
-    # Only the kind and the length are told: a value may be anything, even a secret.
-    kind = type(value).__name__
-    size = f" of {len(value)} characters" if isinstance(value, str) else ""
-    return Fault(Code.BAD_AMOUNT, f"a {kind}{size} is not a plain decimal amount")
+    return Fault(
+        Code.BAD_AMOUNT, f"{described(value, '')} is not a plain decimal amount"
+    )
 
 
 def amount(value: Any, currency: str) -> Decimal:

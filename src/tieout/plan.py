@@ -124,19 +124,19 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     Records that need nothing are only counted. Where several ledger records claim the same
     billing record, none of them is carried: each becomes an issue.
     """
-    changes: dict[str, Change] = {}
+    changes: dict[tuple[str, ...], Change] = {}
     issues: dict[tuple[str, str], Issue] = {}
     claims: dict[str, Claim] = {}
     kept = skipped = 0
     for plan in plans:
-        changes.update((change.source.id, change) for change in plan.changes)
+        changes.update((_change_key(change), change) for change in plan.changes)
         issues.update((issue_key(issue), issue) for issue in plan.issues)
         claims.update((claim.source.id, claim) for claim in plan.claims)
         kept += plan.kept
         skipped += plan.skipped
     clashing = clashes(claims.values())
+    changes = {key: each for key, each in changes.items() if key[0] not in clashing}
     for source, issue in clashing.items():
-        changes.pop(source, None)
         kept -= claims[source].kept
         issues[issue_key(issue)] = issue
     return Plan(
@@ -152,6 +152,12 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
             if claims[key].kept and key not in clashing
         ),
     )
+
+
+def _change_key(change: Change) -> tuple[str, ...]:
+    """What a change is about: one record asks once for each kind and role."""
+    source = change.source
+    return (source.id, source.connection, change.kind.__name__, change.role)
 
 
 def clashes(claims: Iterable[Claim]) -> dict[str, Issue]:

@@ -17,7 +17,17 @@ from tieout.capabilities import Changed
 from tieout.change import Issue
 from tieout.connector import Page, batches
 from tieout.errors import Code, Fault
-from tieout.models import Customer, Invoice, Link, Ref, Settlement, Status, clean_number
+from tieout.models import (
+    Customer,
+    Invoice,
+    Link,
+    R,
+    Ref,
+    Settlement,
+    Status,
+    clean_number,
+    is_name,
+)
 from tieout.planners.matching import Candidates, Known
 from tieout.session import Session
 from tieout.settings import Settings
@@ -31,6 +41,9 @@ INVOICE = Invoice.__name__
 
 PAGES_MAX = 100_000
 """More pages than any company has; a listing that goes on is looping."""
+
+SAME_PAGES_MAX = 3
+"""How often a page may repeat the one before it."""
 
 SEEN_MAX = 200_000
 """How many ids are remembered as read in this run. Beyond it, a touched invoice may be
@@ -106,9 +119,15 @@ class Reader:
         select = Changed(start.window.start, start.token)
         cursor, asked = start.cursor, {start.cursor}
         coming = self._ledger.start(connector.page(Settlement, select, cursor))
+        last, times = None, 0
         try:
             for _ in range(PAGES_MAX):
                 page, coming_next = coming.result(), None
+                told = (page.records, page.issues, page.touched)
+                # Twice is fair: a listing may begin again at the last record's time.
+                last, times = told, times + 1 if told == last and any(told) else 0
+                if times == SAME_PAGES_MAX:
+                    raise Fault(Code.LOOPING_PAGES, "one page came again and again")
                 self._note(page)
                 if page.next is not None:
                     if page.next in asked:
@@ -119,7 +138,9 @@ class Reader:
                     flow = connector.page(Settlement, select, page.next)
                     coming = coming_next = self._ledger.start(flow)
                 yield from self._by_ids(ref.id for ref in page.touched)
-                fresh = tuple(each for each in page.records if self._is_news(each))
+                fresh = tuple(
+                    each for each in _youngest(page.records) if self._is_news(each)
+                )
                 self._remember(fresh)
                 yield Batch(fresh, page.issues, page.gone, True, page.next)
                 if coming_next is None:
@@ -186,7 +207,14 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Ledger levels by id or number, in pages."""
-        return _fetched(self._ledger, ids, numbers)
+        return _fetched(self._ledger, Settlement, ids, numbers)
+
+    def fetch(
+        self, connection: str, kind: type[R], ids: Sequence[str]
+    ) -> Iterator[Page[R]]:
+        """Records of any kind of one of the two connections by id, in pages."""
+        ours = connection == self._billing.connector.connection
+        return _fetched(self._billing if ours else self._ledger, kind, ids, ())
 
     # Billing ----------------------------------------------------------------------------
 
@@ -194,7 +222,7 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Billing's own records by id or number, in pages."""
-        return _fetched(self._billing, ids, numbers)
+        return _fetched(self._billing, Settlement, ids, numbers)
 
     def counterparts(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -208,7 +236,7 @@ class Reader:
             spelling
             for each in strangers
             for text in (each.number, each.reference)
-            if clean_number(text)
+            if is_name(clean_number(text))
             for spelling in self._settings.number_rule.spellings(clean_number(text))
         ]
         found: dict[str, Settlement] = {}
@@ -231,6 +259,29 @@ class Reader:
         keys = [link_key(self._pair, INVOICE, each) for each in ids]
         found = self._store.get(Link, keys)
         return {link.ledger.id: link for link in found.values()}
+
+    def ties(self, wanted: Iterable[tuple[Ref, str]]) -> dict[tuple[Ref, str], Link]:
+        """The links of records of either side, by record and role."""
+        asked = list(wanted)
+        billing = self._billing.connector.connection
+        values = [
+            link_billing(self._pair, ref.kind, ref.id, role)
+            for ref, role in asked
+            if ref.connection == billing
+        ]
+        keys = [
+            link_key(self._pair, ref.kind, ref.id, role)
+            for ref, role in asked
+            if ref.connection != billing
+        ]
+        found = self._store.find(Link, "billing", values, limit=len(values) + 1)
+        return {
+            **{(link.billing, link.role): link for link in found},
+            **{
+                (link.ledger, link.role): link
+                for link in self._store.get(Link, keys).values()
+            },
+        }
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -288,6 +339,25 @@ class Reader:
         return rivals
 
 
+def _youngest(records: Iterable[Settlement]) -> Iterable[Settlement]:
+    """
+    Each record of a page once, as it was last.
+
+    Before anything is compared: beside an agreed version, an older one looks like news.
+    """
+    found: dict[str, Settlement] = {}
+    for each in records:
+        held = found.get(each.ref.id)
+        if (
+            held is None
+            or each.changed_at is None
+            or held.changed_at is None
+            or each.changed_at >= held.changed_at
+        ):
+            found[each.ref.id] = each
+    return found.values()
+
+
 def _to_match(
     record: Settlement, links: Mapping[str, Link], marks: Mapping[str, Ref]
 ) -> bool:
@@ -298,14 +368,14 @@ def _to_match(
 
 
 def _fetched(
-    session: Session, ids: Sequence[str], numbers: Sequence[str]
-) -> Iterator[Page[Settlement]]:
+    session: Session, kind: type[R], ids: Sequence[str], numbers: Sequence[str]
+) -> Iterator[Page[R]]:
     connector = session.connector
-    size = connector.capabilities.kind(Settlement).fetch_size
+    size = connector.capabilities.kind(kind).fetch_size
     flows = [
-        *(connector.fetch(Settlement, ids=some) for some in batches(_once(ids), size)),
+        *(connector.fetch(kind, ids=some) for some in batches(_once(ids), size)),
         *(
-            connector.fetch(Settlement, numbers=some)
+            connector.fetch(kind, numbers=some)
             for some in batches(_once(numbers), size)
         ),
     ]

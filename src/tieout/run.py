@@ -1,147 +1,43 @@
 """
 One payment sync under way: batch after batch, from reading to remembering.
 
-A run knows the order of the steps and counts what came of them; how each is done stands in
-its own module. It opens nothing and decides nothing about money.
+A run knows the order of the steps; how each is done stands in its own module. It opens
+nothing and decides nothing about money.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, evolve, field
 
-from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
-from tieout.change import Change, Issue, Outcome, State
-from tieout.clock import Clock
+from tieout.carrying import Carrying
+from tieout.change import Change, Issue
 from tieout.connector import batches
-from tieout.errors import Code, Fate, Fault, Scope, Severity
-from tieout.journal import Journal, about
+from tieout.errors import Code, Scope
+from tieout.journal import when
 from tieout.models import Link, Ref, Settlement, fingerprint
-from tieout.money import Money
 from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue
-from tieout.reading import Batch, Reader
-from tieout.report import Progress
-from tieout.settings import Settings
-from tieout.store import Held, Intent, IssueRow, Stage, Store, key_of
-
-log = logging.getLogger("tieout.run")
-
-WAVE_ROUNDS = 8
-"""How many rounds of (batch size x concurrency) share one durable transaction before they
-are sent. More saves disk; fewer leaves less to be looked at after a crash."""
+from tieout.reading import Batch
+from tieout.store import Held, Intent, IssueRow, Stage, key_of
 
 CHECK_SIZE = 200
 """Changes of a saved plan whose records are read again together."""
 
-WORDS: Mapping[Code, str] = {
-    Code.NOT_IN_BILLING: "not found",
-    Code.OUTCOME_UNKNOWN: "unknown",
-}
-"""How an issue is counted where it is not a failure."""
 
+@define(kw_only=True)
+class PaymentRun(Carrying):
+    """A run that carries payment levels from the ledger to billing."""
 
-@define
-class Tally:
-    """What a run has come to so far."""
-
-    counts: dict[str, int] = field(
-        factory=lambda: dict.fromkeys(
-            (
-                "updated",
-                "unchanged",
-                "not found",
-                "failed",
-                "unknown",
-                "skipped",
-                "warning",
-            ),
-            0,
-        )
-    )
-    lights: dict[Severity, int] = field(factory=lambda: dict.fromkeys(Severity, 0))
-    totals: dict[str, Money] = field(factory=dict)
-    done: int = 0
-
-    def count(self, word: str, number: int = 1) -> None:
-        """So many more records came to this."""
-        self.counts[word] = self.counts.get(word, 0) + number
-        self.done += number
-
-    def note(self, found: Issue) -> str:
-        """One more issue; the word it is counted under."""
-        word = "warning"
-        if found.blocking:
-            word = WORDS.get(found.code, "failed")
-            self.count(word)
-        else:
-            self.counts[word] += 1
-        self.lights[found.severity] += 1
-        return word
-
-    def moved(self, change: Change) -> None:
-        """A level was written: by how much the shown paid amount rose."""
-        if isinstance(change.before, Settlement) and isinstance(
-            change.after, Settlement
-        ):
-            by = change.after.money(change.after.paid - change.before.paid)
-            held = self.totals.get(by.currency)
-            self.totals[by.currency] = by if held is None else held + by
-
-
-class Stopped(Exception):
-    """The caller's ``stop`` said so."""
-
-
-@define
-class PaymentRun:
-    """A run over one pair: with an adapter and a journal, or dry, with a ``sink``."""
-
-    pair: str
-    verb: str
-    reader: Reader
-    settings: Settings
-    store: Store
-    clock: Clock
     billing: Capabilities
-    wave: int
-    adapter: Adapter | None
-    sink: DryAdapter | None
-    journal: Journal | None
-    on_progress: Callable[[Progress], None] | None
-    stop: Callable[[], bool] | None
-    trusting: bool = False
-    tally: Tally = field(factory=Tally)
-    unfinished: dict[str, Intent] = field(factory=dict)
-    """Intents whose outcome is not known, by ledger id: their records wait."""
-    pending: dict[str, Intent | None] = field(factory=dict)
-    """Ledger records that have something open, with their intent if they have one."""
-    choked: Exception | None = None
-    """What the caller's ``on_progress`` raised in the middle of a wave."""
+    told_before: set[str] = field(factory=set)
+    """Ledger records that earlier runs left an open issue of, by id."""
 
-    def recover(self) -> tuple[str, ...]:
-        """Settle what earlier runs left; the ids of ledger records to look at again."""
-        open_intents: Sequence[Intent]
-        if self.journal is not None:
-            self.journal.recover(
-                lambda changes: self.live.find(changes).records,
-                parked=not self.trusting,
-            )
-            open_intents = self.journal.unfinished()
-        else:
-            value = key_of(self.pair, self.verb)
-            open_intents = self.store.find(Intent, "open", value, limit=100_000)
-        self.pending = {each.source.id: each for each in open_intents}
-        self.unfinished = {
-            each.source.id: each
-            for each in open_intents
-            if each.stage is not Stage.PLANNED
-        }
+    def again(self) -> tuple[str, ...]:
+        """The ids of ledger records to look at again, whether they changed or not."""
         for source in self._open_issues():
             self.pending.setdefault(source, None)
         return tuple(self.pending)
@@ -154,20 +50,24 @@ class PaymentRun:
         ):
             for row in rows:
                 source = row.issue.source
+                if source:
+                    self.told_before.add(source.id)
                 if source and (_may_pass(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
-
-    @property
-    def live(self) -> Adapter:
-        """The adapter of a run that writes."""
-        assert self.adapter is not None
-        return self.adapter
 
     # A batch ------------------------------------------------------------------------------
 
     def process(self, batch: Batch) -> None:
         """From a batch of levels to what is remembered of it."""
+        self._process(batch)
+        # Where somebody was faster, both sides are read and compared again.
+        while self.reread:
+            ids, self.reread = self.reread, []
+            for page in self.reader.fetch_ledger(ids=ids):
+                self._process(Batch(page.records, page.issues, page.gone))
+
+    def _process(self, batch: Batch) -> None:
         self.check_stop()
         if self.journal is not None:
             self.journal.hold_on()
@@ -184,18 +84,19 @@ class PaymentRun:
         )
         plan = evolve(plan, issues=(*told, *_explained(plan.issues, unreadable)))
         for each in held:
-            self._tell(each)
+            self.tell(each)
         if self.journal is not None:
             self.journal.keep((), held)
+            self.journal.clear(_in_order(batch, plan, held, links))
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
             self.sink.take(plan)
             for each in plan.issues:
-                self._tell(each)
+                self.tell(each)
             self.tally.count("updated", len(plan.changes))
         else:
-            self.carry(plan)
+            self._carry(plan)
 
     def _claims(self) -> dict[str, Link]:
         """Billing records that a write of ours may have tied already, by id."""
@@ -210,7 +111,7 @@ class PaymentRun:
     ) -> tuple[list[Settlement], list[Issue]]:
         """The levels that need comparing, and the issues of those that stay held."""
         held_up = [each for each in records if each.ref.id in self.unfinished]
-        rows = self._rows(records if self.trusting else held_up)
+        rows = self.rows(each.ref for each in (records if self.trusting else held_up))
         rules = self.settings.digest()
         rest: list[Settlement] = []
         held: list[Issue] = []
@@ -226,114 +127,20 @@ class PaymentRun:
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
+            elif row and row.held is Held.IGNORED and row.issue.basis == agreed:
+                self.tally.count("skipped")
             elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
                 held.append(row.issue)
             else:
                 rest.append(record)
         return rest, held
 
-    def _rows(self, records: Sequence[Settlement]) -> dict[str, IssueRow]:
-        """The open issues of these records, by id."""
-        keys = [key_of(self.pair, self.verb, about(record.ref)) for record in records]
-        found = self.store.get(IssueRow, keys).values()
-        return {
-            row.issue.source.id: row
-            for row in found
-            if row.issue.source and row.held in (Held.OPEN, Held.IGNORED)
-        }
-
-    # Carrying out -------------------------------------------------------------------------
-
-    def carry(self, plan: Plan) -> None:
-        """Remember what agrees and what cannot be carried; write the rest, in waves."""
-        assert self.journal is not None
-        notes: dict[str, list[Issue]] = {}
-        for each in plan.issues:
-            if not each.blocking and each.source:
-                notes.setdefault(each.source.id, []).append(each)
-        blocking = [each for each in plan.issues if each.blocking]
-        keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
-        new = self.journal.keep(keeps, blocking, notes)
-        for each in (*blocking, *new):
-            self._tell(each)
-        waiting = list(plan.changes)
-        while waiting:
-            self.check_stop()
-            some, waiting = waiting[: self.wave], waiting[self.wave :]
-            late = self._wave(some, notes)
-            if len(late) == len(some):
-                raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
-            waiting = [*late, *waiting]
-
-    def _wave(
-        self, changes: Sequence[Change], notes: Mapping[str, Sequence[Issue]]
-    ) -> list[Change]:
-        """One wave: durable, sent, settled; then told. Returns what there was no time for."""
-        assert self.journal is not None
-        deadline = self.journal.deadline()
-        self.journal.send(changes, deadline, self.billing.settle)
-        outcomes = self._applied(changes, deadline)
-        results = [(change, outcomes[change.name]) for change in changes]
-        held = {
-            each.source: each
-            for each in self.journal.settle(results, notes)
-            if each.source
-        }
-        unclear = [c.name for c, o in results if o.state is State.UNKNOWN]
-        # The run may meet such a record again in its listing: it waits there too.
-        for intent in self.store.get(Intent, unclear).values():
-            self.unfinished[intent.source.id] = intent
-            self.pending[intent.source.id] = intent
-        if self.choked is not None:
-            raise self.choked
-        late = [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
-        for change, outcome in results:
-            if outcome.state is State.APPLIED:
-                for note in notes.get(change.source.id, ()):
-                    self._tell(note)
-            elif outcome.code is not Code.NOT_IN_TIME:
-                self._tell(held[change.source])
-        for outcome in outcomes.values():
-            fault = breaking(outcome)
-            if fault is not None:
-                raise fault
-        return late
-
-    def _written(self, change: Change) -> None:
-        """Count and tell a write at once; a caller who chokes on it loses no outcome."""
-        self.tally.count("updated")
-        self.tally.moved(change)
-        green = Severity.GREEN
-        try:
-            self._progress(
-                change.number, "updated", green, change.reason, change.source
-            )
-        except Exception as error:  # noqa: BLE001 - of the caller's own callback
-            self.choked = self.choked or error
-
-    def _applied(
-        self, changes: Sequence[Change], deadline: datetime
-    ) -> dict[str, Outcome]:
-        """The outcome of each change; one that was not told is unknown."""
-        found: dict[str, Outcome] = {}
-        fault = Fault(Code.OUTCOME_UNKNOWN, "no outcome was told.", fate=Fate.UNCLEAR)
-        by_name = {change.name: change for change in changes}
-        try:
-            for outcome in self.live.apply(changes, deadline):
-                found[outcome.name] = outcome
-                if outcome.state is State.APPLIED and outcome.name in by_name:
-                    self._written(by_name[outcome.name])
-                if self.journal is not None:
-                    self.journal.hold_on()  # an adapter of the caller's may be slow
-        except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
-            log.warning("the adapter raised %s", type(error).__name__)
-            text = f"the adapter raised {type(error).__name__}."
-            fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
-        return {
-            each.name: found.get(each.name)
-            or Outcome.failed(each, fault, effect_sent=True)
-            for each in changes
-        }
+    def _carry(self, plan: Plan) -> None:
+        """Carry a plan out, and remember the ties of what needs no write."""
+        # Also where nothing is left to do, what was wrong with a record is over now.
+        pending = self.pending.keys() | self.told_before
+        keeps = settlements.keeping(plan, self.billing, self.settings, pending)
+        self.carry(plan, keeps)
 
     # A saved plan -------------------------------------------------------------------------
 
@@ -341,16 +148,13 @@ class PaymentRun:
         """Carry out a saved plan, as far as its records are still as they were."""
         assert self.journal is not None
         plan = join([plan])
-        notes: dict[str, list[Issue]] = {}
-        for each in plan.issues:
-            if not each.blocking and each.source:
-                notes.setdefault(each.source.id, []).append(each)
+        notes = self.notes(plan)
         for some in batches(plan.changes, CHECK_SIZE):
             self.check_stop()
             fresh, stale = self._fresh(some)
             told = [note for each in fresh for note in notes.get(each.source.id, ())]
-            self.carry(Plan(tuple(fresh), (*stale, *told)))
-        self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
+            self._carry(Plan(tuple(fresh), (*stale, *told)))
+        self._carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         for claims in batches((c for c in plan.claims if c.kept), CHECK_SIZE):
             self._tie([claim.source.id for claim in claims])
 
@@ -362,7 +166,7 @@ class PaymentRun:
             plan = settlements.plan(
                 page.records, billing, known, self.billing, self.settings
             )
-            self.carry(evolve(plan, changes=(), issues=()))
+            self._carry(evolve(plan, changes=(), issues=()))
 
     def _fresh(self, changes: Sequence[Change]) -> tuple[list[Change], list[Issue]]:
         """The changes whose records on both sides are as they were, and issues for the rest."""
@@ -417,23 +221,16 @@ class PaymentRun:
         version = link.version if link else 0
         return "" if version == change.link_version else "it was synced in the meantime"
 
-    # Telling ------------------------------------------------------------------------------
 
-    def check_stop(self) -> None:
-        """Raise `Stopped` if the caller wants the run to end."""
-        if self.stop is not None and self.stop():
-            raise Stopped
-
-    def _tell(self, found: Issue) -> None:
-        word = self.tally.note(found)
-        number = ", ".join(found.numbers)
-        self._progress(number, word, found.severity, str(found), found.source)
-
-    def _progress(
-        self, number: str, what: str, light: Severity, text: str, ref: Ref | None
-    ) -> None:
-        if self.on_progress is not None:
-            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+def _in_order(
+    batch: Batch, plan: Plan, held: Sequence[Issue], links: Mapping[str, Link]
+) -> list[Ref]:
+    """The records of a batch about which there is nothing to say and nothing to do."""
+    asked = {change.source.id for change in plan.changes}
+    asked |= {each.source.id for each in (*plan.issues, *held) if each.source}
+    refs = [each.ref for each in batch.records]
+    refs += [ref for ref in batch.gone if ref.id not in links]
+    return [ref for ref in refs if ref.id not in asked]
 
 
 def _may_pass(code: Code) -> bool:
@@ -480,12 +277,10 @@ def _explained(issues: Iterable[Issue], unreadable: Sequence[Issue]) -> list[Iss
 
 def _waiting(record: Settlement, intent: Intent, rows: Mapping[str, IssueRow]) -> Issue:
     """The issue of a record about which an earlier write is not settled yet."""
-    if intent.stage is Stage.PARKED:
-        return issue(Code.PARKED, record)
+    code = Code.PARKED if intent.stage is Stage.PARKED else Code.OUTCOME_UNKNOWN
     row = rows.get(record.ref.id)
-    if row is not None and row.issue.code is Code.OUTCOME_UNKNOWN:
+    if row is not None and row.issue.code is code:
         return row.issue
-    until = (
-        f"{intent.not_before:%Y-%m-%d %H:%M:%S} UTC" if intent.not_before else "later"
-    )
-    return issue(Code.OUTCOME_UNKNOWN, record, f"It is looked at after {until}.")
+    if code is Code.PARKED:
+        return issue(code, record, intent.text)
+    return issue(code, record, f"It is looked at after {when(intent.not_before)}.")

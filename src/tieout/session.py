@@ -12,7 +12,6 @@ import base64
 import hashlib
 import logging
 import re
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -24,11 +23,13 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from attrs import evolve, frozen
 
 from tieout.auth import Grant
-from tieout.capabilities import Limit
+from tieout.capabilities import Limit, LimitScope
 from tieout.clock import Clock
-from tieout.connector import Connector, judge
-from tieout.errors import Code, Fate, Fault
-from tieout.store import Expect, Store, StoredGrant
+from tieout.connector import Connector, Health
+from tieout.errors import Code, Fate, Fault, StoreError
+from tieout.grants import Grants
+from tieout.pace import WAIT_FIRST, WAIT_MAX, Pace
+from tieout.store import Store
 from tieout.wire import (
     REPEATS,
     Answer,
@@ -46,25 +47,19 @@ log = logging.getLogger("tieout.session")
 ATTEMPTS_MAX = 5
 """How often one request is sent in all; with doubling waits that is half a minute."""
 
-RENEWALS_MAX = 3
-"""How often one request of a sign-in is sent in all."""
-
-WAIT_FIRST, WAIT_MAX = 1.0, 120.0
-"""Seconds. The first wait, doubled each time; and the longest that a run sits out. A
-longer pause that the other side asks for ends the run cleanly instead."""
-
 TIMEOUT = 60.0
 """Seconds for one request in all. Vendors cut their own work off at 30 to 60."""
 
 DEADLINE_MARGIN = timedelta(seconds=5)
-"""No effect leaves later than this before its deadline."""
+"""No effect leaves later than this before its deadline: an answer takes a while."""
 
 
 @frozen
 class Send:
-    """Carry this signed request, whose address is absolute."""
+    """Carry this signed request, whose address is absolute, within so many seconds."""
 
     request: Request
+    timeout: float
 
 
 @frozen
@@ -81,17 +76,21 @@ Driven: TypeAlias = Generator[Step, Response | Fault | None, T]
 class Attempt(Generic[T]):
     """
     A ``flow`` that was driven to its end: its ``value`` or its ``fault``, and whether an
-    effect was ``sent`` that was not definitely refused.
+    effect was ``sent`` that was not definitely refused. Where the flow raised what is no
+    fault, that is its ``bug``, and the fault says so.
     """
 
     def __init__(self, flow: Flow[T]) -> None:
         self.flow = flow
         self.value: T | None = None
         self.fault: Fault | None = None
+        self.bug: Exception | None = None
         self.sent = False
 
     def result(self) -> T:
-        """The value; raises the fault where there is one."""
+        """The value; raises the bug or the fault where there is one."""
+        if self.bug is not None:
+            raise self.bug
         if self.fault is not None:
             raise self.fault
         return cast(T, self.value)
@@ -115,27 +114,6 @@ class Traffic:
         )
 
 
-class Pace:
-    """Keeps calls within the limits of a connection."""
-
-    def __init__(self, limits: Iterable[Limit], clock: Clock) -> None:
-        self._clock = clock
-        self._calls = [(limit, deque[float]()) for limit in limits]
-
-    def wait(self) -> float:
-        """How long to wait, in seconds, before the next call may leave; 0 counts it."""
-        now, pause = self._clock.monotonic(), 0.0
-        for limit, calls in self._calls:
-            while calls and calls[0] <= now - limit.seconds:
-                calls.popleft()
-            if len(calls) >= limit.calls:
-                pause = max(pause, calls[0] + limit.seconds - now)
-        if pause <= 0:
-            for _, calls in self._calls:
-                calls.append(now)
-        return pause
-
-
 class Session:
     """The flows of one connection on their way to its transport and back."""
 
@@ -152,13 +130,11 @@ class Session:
         self.clock = clock
         self.traffic = Traffic()
         self._transport = transport
-        self._store = store
         self._timeout = timeout
-        self._pace = Pace(connector.capabilities.limits, clock)
+        self._pace: Pace | None = None
+        self._grants = Grants(connector, store, clock, timeout)
         self._concurrency = max(1, connector.capabilities.concurrency)
         self._pool: ThreadPoolExecutor | None = None
-        self._grant: Grant | None = None
-        self._arguments = ""
 
     # Carrying out ---------------------------------------------------------------------
 
@@ -167,7 +143,11 @@ class Session:
         return self.attempt(flow, deadline).result()
 
     def attempt(self, flow: Flow[T], deadline: datetime | None = None) -> Attempt[T]:
-        """Drive a flow to its end on this thread; never raises a `Fault`."""
+        """
+        Drive a flow to its end on this thread; what it raised is in the attempt.
+
+        Raises `StoreError` alone: without the store nothing goes on.
+        """
         attempt = Attempt(flow)
         driven = self._driven(flow, attempt, deadline)
         for step in (stepping := _Stepping(driven)):
@@ -175,8 +155,18 @@ class Session:
                 self.clock.sleep(step.seconds)
                 stepping.answer = None
             else:
-                stepping.answer = self._send(step.request)
+                stepping.answer = self._send(step)
         return attempt
+
+    def check(self) -> Health:
+        """
+        The connector's own check, as a person asked for it.
+
+        A sign-in that was refused before is tried again, and if it succeeds the
+        connection is no longer paused.
+        """
+        self._grants.try_again()
+        return self.run(self.connector.check())
 
     def start(self, flow: Flow[T]) -> Started[T]:
         """Begin a flow whose first request travels while the caller goes on."""
@@ -194,7 +184,12 @@ class Session:
         yield from _Crew(self, waiting, deadline).work()
 
     def close(self) -> None:
-        """End the worker threads; the transport belongs to whoever made it."""
+        """
+        End the worker threads, and count for no shared limit any more.
+
+        The transport belongs to whoever made it. Whatever is asked later begins anew.
+        """
+        self._pace = None
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
@@ -212,9 +207,9 @@ class Session:
             )
         return self._pool
 
-    def _send(self, request: Request) -> Response | Fault:
+    def _send(self, step: Send) -> Response | Fault:
         try:
-            return self._transport.send(request, self._timeout)
+            return self._transport.send(step.request, step.timeout)
         except Fault as fault:
             return fault
         except Exception as error:  # noqa: BLE001 - a transport of the caller's own
@@ -244,12 +239,20 @@ class Session:
                         answer = self._called(asked, attempt, deadline)
                     else:
                         answer = yield from self._exchange(asked, attempt, deadline)
-                except Fault as fault:
-                    thrown = fault
+                except StoreError:
+                    raise  # no answer to any request: a flow must not make one of it
                 except Exception as error:  # noqa: BLE001 - of the host's own code
                     thrown = error
+        except StoreError:
+            raise
         except Fault as fault:
             attempt.fault = fault
+        except Exception as error:  # noqa: BLE001 - of a connector
+            # Not raised here: the outcomes of the flows beside it would be lost.
+            attempt.bug = error
+            attempt.fault = Fault(
+                Code.UNKNOWN_ERROR, f"{type(error).__name__} in the connector"
+            )
         finally:
             flow.close()
 
@@ -257,7 +260,7 @@ class Session:
         self, call: Call, attempt: Attempt[Any], deadline: datetime | None
     ) -> Response:
         if call.effect:
-            self._in_time(deadline)
+            self._allowed(deadline)
         try:
             response = call.answer()
         except Fault as fault:
@@ -275,22 +278,24 @@ class Session:
         """Send one request until it is answered for good, as `REPEATS` allows."""
         signed_in = False
         for number in range(1, ATTEMPTS_MAX + 1):
-            grant = self._granted()
+            grant = self._grants.current(self._sent_to_renew)
             ready = self._ready(request, grant)
             yield from self._paced()
-            if request.effect:
-                self._in_time(deadline)
-            answer = yield Send(ready)
+            # Nothing waits between the look at the deadline and the request's departure.
+            seconds = self._allowed(deadline) if request.effect else self._timeout
+            answer = yield Send(ready, seconds)
             assert answer is not None
             self._count(ready, answer)
-            answer = _hushed(answer, ready, grant)
             before = attempt.sent
             attempt.sent = before or request.effect
             kind, repeat, fault, pause = self._judged(request, answer)
+            if kind is not Answer.OK:
+                answer = _hushed(answer, ready, grant)
             if kind not in (Answer.OK, Answer.UNCLEAR, Fate.UNCLEAR):
                 attempt.sent = before  # certainly without effect
             last = number == ATTEMPTS_MAX or (
-                repeat is Repeat.AFTER_SIGN_IN and (signed_in or not self._can_renew())
+                repeat is Repeat.AFTER_SIGN_IN
+                and (signed_in or not self._grants.can_renew())
             )
             if repeat is Repeat.NEVER or last:
                 if fault is not None:
@@ -299,7 +304,7 @@ class Session:
                 return answer
             if repeat is Repeat.AFTER_SIGN_IN:
                 signed_in = True
-                self._renewed(grant)
+                self._grants.renewed(grant, self._sent_to_renew)
             else:
                 yield from self._waited(
                     answer, pause, number, deadline if request.effect else None
@@ -310,11 +315,17 @@ class Session:
         self, request: Request, answer: Response | Fault
     ) -> tuple[Answer | Fate, Repeat, Fault | None, float | None]:
         if isinstance(answer, Fault):
+            # What is too large now is too large again.
+            hopeless = answer.fate is Fate.UNCLEAR and not answer.code.retryable
             repeat = REPEATS[answer.fate, request.effect]
+            repeat = Repeat.NEVER if hopeless else repeat
             return answer.fate, repeat, answer, answer.wait
         verdict = self.connector.judge(answer)
-        repeat = REPEATS.get((verdict.answer, request.effect), Repeat.NEVER)
-        return verdict.answer, repeat, None, verdict.wait
+        told = verdict.answer
+        if told is Answer.OK and not request.effect and _is_garbled(answer):
+            told = Answer.UNCLEAR
+        repeat = REPEATS.get((told, request.effect), Repeat.NEVER)
+        return told, repeat, None, verdict.wait
 
     def _waited(
         self,
@@ -345,6 +356,10 @@ class Session:
         yield Pause(pause)
 
     def _paced(self) -> Driven[None]:
+        if self._pace is None:
+            limits = self.connector.capabilities.limits
+            shared = [(each, _sharer(self.connector, each)) for each in limits]
+            self._pace = Pace(shared, self.clock)
         while (pause := self._pace.wait()) > 0:
             if pause > WAIT_MAX:
                 resume = self.clock.now() + timedelta(seconds=pause)
@@ -356,116 +371,30 @@ class Session:
                 )
             yield Pause(pause)
 
-    def _in_time(self, deadline: datetime | None) -> None:
-        if deadline is not None and self.clock.now() + DEADLINE_MARGIN > deadline:
+    def _allowed(self, deadline: datetime | None) -> float:
+        """
+        How many seconds an effect may take: it is given up before its deadline.
+
+        `Fault` NOT_IN_TIME where too little is left to send it at all.
+        """
+        if deadline is None:
+            return self._timeout
+        left = deadline - self.clock.now()
+        if left < DEADLINE_MARGIN:
             raise Fault(Code.NOT_IN_TIME, fate=Fate.NOT_SENT)
+        return min(self._timeout, left.total_seconds())
 
-    # Grants -----------------------------------------------------------------------------
-
-    def _granted(self) -> Grant:
-        """
-        The grant to sign with; signs in first where that is needed.
-
-        What goes wrong there is no effect of the request that waits for it.
-        """
-        try:
-            return self._held_grant()
-        except Fault as fault:
-            if fault.fate is not Fate.UNCLEAR:
-                raise
-            raise Fault(
-                fault.code,
-                fault.text,
-                remedy=fault.remedy,
-                fate=Fate.NOT_SENT,
-                wait=fault.wait,
-            ) from fault
-
-    def _held_grant(self) -> Grant:
-        if self._grant is None:
-            first = self.connector.auth.first()
-            self._arguments = _arguments(first)
-            stored = self._stored()
-            self._grant = stored.grant if stored else first
-        grant = self._grant
-        expired = grant.expires_at is not None and grant.expires_at <= self.clock.now()
-        return self._renewed(grant) if expired or not grant.signed_in else grant
-
-    def _can_renew(self) -> bool:
-        return not self.connector.auth.first().signed_in
-
-    def _stored(self) -> StoredGrant | None:
-        """What is stored, if it grew out of the connector's present arguments."""
-        connection = self.connector.connection
-        held = self._store.get(StoredGrant, [connection]).get(connection)
-        return held if held and held.arguments == self._arguments else None
-
-    def _renewed(self, old: Grant) -> Grant:
-        """
-        Renew the grant once, however many flows ask; durable before it is used.
-
-        It happens in one go on the caller's thread: a flow that was started and is not
-        being driven must not hold up the others.
-        """
-        if self._grant is not None and self._grant.serial != old.serial:
-            return self._grant  # another flow was faster
-        stored = self._stored()
-        if stored and stored.grant.serial > old.serial:
-            self._grant = stored.grant  # another process was
-            return self._grant
-        connection = self.connector.connection
-        before = self._store.get(StoredGrant, [connection]).get(connection)
-        fresh = StoredGrant(connection, self._renewal(old), self._arguments)
-        expect = Expect(
-            StoredGrant, connection, {"grant": before.grant} if before else None
-        )
-        if not self._store.commit(fresh, expect=[expect]):
-            latest = self._stored()
-            fresh = latest or fresh
-        self._grant = fresh.grant
-        return self._grant
-
-    def _renewal(self, old: Grant) -> Grant:
-        flow = self.connector.auth.renew(old, self.clock.now())
-        answer: Response | None = None
-        thrown: Fault | None = None
-        while True:
-            try:
-                asked = flow.throw(thrown) if thrown else flow.send(cast(Any, answer))
-            except StopIteration as stop:
-                return cast(Grant, stop.value)
-            answer, thrown = None, None
-            if isinstance(asked, Call):
-                answer = asked.answer()
-                continue
-            ready = self._pinned(asked, old)
-            got = _hushed(self._asked_to_renew(ready), ready, old)
-            if isinstance(got, Fault):
-                thrown = got
-            else:
-                answer = got
-
-    def _asked_to_renew(self, ready: Request) -> Response | Fault:
-        """
-        Send one request of a renewal; a busy or failing sign-in is asked again.
-
-        A refresh may be repeated: vendors that rotate tokens keep the one before for a
-        while, for the very case that an answer was lost.
-        """
-        for number in range(1, RENEWALS_MAX + 1):
-            while (pause := self._pace.wait()) > 0:
-                self.clock.sleep(pause)
-            got = self._send(ready)
-            self._count(ready, got)
-            passing = (
-                got.fate is not Fate.REFUSED
-                if isinstance(got, Fault)
-                else judge(got, ()).answer in (Answer.WAIT, Answer.UNCLEAR)
-            )
-            if not passing or number == RENEWALS_MAX:
-                return got
-            self.clock.sleep(WAIT_FIRST * 2 ** (number - 1))
-        raise AssertionError("the last attempt ends the loop")
+    def _sent_to_renew(self, request: Request, grant: Grant) -> Response | Fault:
+        """Carry one request of a sign-in, once; it is paced and counted like any other."""
+        ready = self._pinned(request, grant)
+        for pause in self._paced():
+            assert isinstance(pause, Pause)
+            self.clock.sleep(pause.seconds)
+        got = self._send(Send(ready, self._timeout))
+        self._count(ready, got)
+        if isinstance(got, Response) and 200 <= got.status < 300:  # noqa: PLR2004
+            return got  # a good one brings the new secrets
+        return _hushed(got, ready, grant)
 
     # The origin -------------------------------------------------------------------------
 
@@ -556,16 +485,15 @@ def _sound(address: SplitResult) -> bool:
     return True
 
 
-def _arguments(first: Grant) -> str:
-    """
-    A fingerprint of the connector's own arguments: with others, what was stored is void.
-
-    Slow on purpose: a password must not be guessed from it.
-    """
-    told = repr((first.base_url, first.hosts, sorted(first.values.items())))
-    return hashlib.scrypt(
-        told.encode(), salt=b"tieout", n=2**12, r=8, p=1, dklen=16
-    ).hex()
+def _sharer(connector: Connector, limit: Limit) -> str:
+    """The name of what shares a limit: a connection is one company in one system."""
+    if limit.scope is not LimitScope.CREDENTIAL:
+        return connector.connection
+    values = sorted(connector.auth.first().values.items())
+    if not values and not limit.shared_by:
+        return connector.connection
+    digest = hashlib.sha256(repr(values).encode()).hexdigest()
+    return f"{connector.capabilities.system} {limit.shared_by or digest}"
 
 
 SECRET_MIN = 6
@@ -575,19 +503,39 @@ SECRET_MIN = 6
 def _hushed(
     answer: Response | Fault, signed: Request, grant: Grant
 ) -> Response | Fault:
-    """A refusal without the secrets that it repeats: some gateways echo the request."""
-    if isinstance(answer, Fault) or answer.status < 400:  # noqa: PLR2004 - HTTP's own
+    """A failure without the secrets that it repeats: some gateways echo the request."""
+    if isinstance(answer, Fault):
         return answer
     secrets = {*grant.values.values(), *grant.previous.values()}
     told = signed.header("Authorization") or ""
     secrets |= {told, told.partition(" ")[2]}
     with suppress(ValueError):
-        secrets.add(base64.b64decode(told.partition(" ")[2], validate=True).decode())
+        plain = base64.b64decode(told.partition(" ")[2], validate=True).decode()
+        secrets |= {plain, *re.split("[:+]", plain)}  # a user and a key, each alone too
     body = answer.body
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SECRET_MIN:
             body = body.replace(secret.encode(), b"***")
     return answer if body == answer.body else evolve(answer, body=body)
+
+
+def _is_garbled(answer: Response) -> bool:
+    """
+    Whether a good answer to a read is not what it says, or a page for people.
+
+    A gateway's sign-in page, or half an answer; asking again may bring the whole. JSON
+    is parsed once: the flow finds it done.
+    """
+    kind = (answer.header("Content-Type") or "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        return True
+    if not answer.body or not kind.endswith(("/json", "+json")):
+        return False
+    try:
+        answer.json()
+    except Fault:
+        return True
+    return False
 
 
 class _Stepping:
@@ -619,7 +567,7 @@ class Started(Generic[T]):
         self._step: Step | None = next(self._driven, None)
         if isinstance(self._step, Send):
             send = session._send  # noqa: SLF001 - one module
-            self._future = session.pool().submit(send, self._step.request)
+            self._future = session.pool().submit(send, self._step)
 
     def result(self) -> T:
         """The flow's result; raises the fault it ended with."""
@@ -631,7 +579,7 @@ class Started(Generic[T]):
             elif self._future is not None:
                 answer, self._future = self._future.result(), None
             else:
-                answer = self._session._send(step.request)  # noqa: SLF001 - one module
+                answer = self._session._send(step)  # noqa: SLF001 - one module
             try:
                 step = self._driven.send(answer)
             except StopIteration:
@@ -715,5 +663,5 @@ class _Crew(Generic[T]):
             self._paused.append((due, driven, attempt))
             return
         send = self._session._send  # noqa: SLF001 - one module
-        future = self._session.pool().submit(send, step.request)
+        future = self._session.pool().submit(send, step)
         self._sent[future] = (driven, attempt)

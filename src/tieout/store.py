@@ -43,9 +43,27 @@ class Stage(Enum):
     IGNORED = "ignored"
 
 
+class Doubt(Enum):
+    """Why a write waits for a person; the value is what the person is told."""
+
+    TOO_OFTEN = "its answer was lost again and again"
+    DUPLICATE = "more than one document carries its mark"
+    CONFLICT = "the document that carries its mark is not what was sent"
+    TAKEN = "the document that was found belongs to another record"
+    CANNOT_LOOK = "nothing shows whether it was carried out"
+
+
 @frozen
 class Intent:
-    """The journal's row for one change: durable before the first byte leaves."""
+    """
+    The journal's row for one change: durable before the first byte leaves.
+
+    ``wanted`` is a hash of the content. ``settle`` is in seconds; ``not_before`` is the earliest moment at which
+    "not found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at``
+    the last time that absence was proven. ``key`` is the idempotency key, made at
+    ``key_at``. ``result`` is the document it made; ``doubt`` why a person is asked, and
+    ``candidates`` the documents in question.
+    """
 
     name: str
     pair: str
@@ -68,8 +86,16 @@ class Intent:
     run: str
     owned: tuple[str, ...] = ()
     first_sent_at: datetime | None = None
+    sent_at: datetime | None = None
     deadline: datetime | None = None
+    settle: float = 0.0
     not_before: datetime | None = None
+    looked_at: datetime | None = None
+    key: str = ""
+    key_at: datetime | None = None
+    result: Ref | None = None
+    doubt: Doubt | None = None
+    candidates: tuple[Ref, ...] = ()
     code: Code | None = None
     text: str = ""
 
@@ -192,6 +218,24 @@ class StoredGrant:
 
 
 @frozen
+class Renewal:
+    """
+    How the renewal of a connection's grant stands: under way, or refused.
+
+    Under way, it is ``holder``'s until ``until``; then anybody may take it over. Refused,
+    ``code`` says why and ``until`` when: it is not tried again with these ``arguments``.
+    """
+
+    connection: str
+    holder: str
+    until: datetime
+    arguments: str = ""
+    code: Code | None = None
+    text: str = ""
+    remedy: str = ""
+
+
+@frozen
 class Identity:
     """Which company a connection was found to be, and what was found of its books."""
 
@@ -212,6 +256,14 @@ class Sweep:
     at: datetime
 
 
+@frozen
+class Restored:
+    """That the store was last found to be older than, or another than, the one used here."""
+
+    store: str
+    at: datetime
+
+
 Fact: TypeAlias = (
     Link
     | Intent
@@ -222,8 +274,10 @@ Fact: TypeAlias = (
     | ResumePoint
     | Lease
     | StoredGrant
+    | Renewal
     | Identity
     | Sweep
+    | Restored
 )
 
 
@@ -274,6 +328,10 @@ def _intent_indexes(intent: Intent) -> Iterable[Index]:
         yield Index("mark", key_of(intent.pair, intent.mark))
     if intent.stage in OPEN_STAGES:
         yield Index("open", key_of(intent.pair, intent.verb))
+    if intent.stage is Stage.PARKED:
+        yield Index("parked", intent.pair)
+    if intent.stage is Stage.APPLIED and intent.mark:
+        yield Index("marked", key_of(intent.pair, intent.verb))
 
 
 OPEN_STAGES = frozenset({Stage.PLANNED, Stage.SENDING, Stage.UNKNOWN, Stage.PARKED})
@@ -310,8 +368,10 @@ SHAPES: Mapping[type[Any], Shape] = {
     ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
     Lease: Shape("lease", lambda f: f.pair),
     StoredGrant: Shape("grant", lambda f: f.connection),
+    Renewal: Shape("renewal", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
+    Restored: Shape("restored", lambda f: "store"),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""
 
@@ -359,7 +419,7 @@ class Store(Protocol):
 
     def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
         """
-        Write all facts or none; durable on return.
+        Write all facts or none; durable on return. Of two with one key the last counts.
 
         False when an expectation no longer holds, or when a unique value is taken.
         """
@@ -378,3 +438,10 @@ def key(fact: Fact) -> str:
 def indexes(fact: Fact) -> tuple[Index, ...]:
     """The index entries of a fact."""
     return tuple(SHAPES[type(fact)].indexes(fact))
+
+
+def place(fact: Fact | Gone) -> tuple[str, str]:
+    """The kind's name and the key of a fact that is written or taken out."""
+    if isinstance(fact, Gone):
+        return SHAPES[fact.kind].name, fact.key
+    return SHAPES[type(fact)].name, key(fact)

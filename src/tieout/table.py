@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date
@@ -31,12 +30,7 @@ from attrs import asdict, field, frozen
 
 from tieout.capabilities import Capabilities, Changed, Dated, Everything, Open, Select
 from tieout.change import Change, Outcome
-from tieout.connector import (
-    NUMBER_MAX,
-    Fields,
-    Health,
-    batches,
-)
+from tieout.connector import Fields, Health, batches
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.local import (
     DAILY,
@@ -48,9 +42,7 @@ from tieout.local import (
     own_capabilities,
     unknown,
 )
-from tieout.models import (
-    Settlement,
-)
+from tieout.models import Settlement, is_name
 from tieout.money import EXPONENTS, amount, exponent
 from tieout.wire import Call, Flow
 
@@ -486,5 +478,4 @@ def _narrowed(select: Select) -> tuple[list[str], list[Any]]:
 
 def _askable(text: str) -> bool:
     """Whether a database takes the text at all; what it does not take, it cannot hold."""
-    odd = any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-    return len(text) <= NUMBER_MAX and not odd
+    return is_name(text)

@@ -8,9 +8,12 @@ is decided in `tieout.wire`, by whom in `tieout.session`.
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -23,13 +26,25 @@ from tieout.wire import Request, Response
 
 BODY_MAX = 50 * 1024 * 1024
 """Bytes of a decoded body. The largest honest page of any vendor is a tenth of it; a
-compressed bomb is a thousand times its size on the wire."""
+compressed bomb is a thousand times its size on the wire. A body takes at most twice its
+size of memory while it is read."""
 
 HEADERS_MAX = 200
 """Header lines of an answer; real ones have some thirty."""
 
+HEADER_BYTES_MAX = 64 * 1024
+"""Bytes of all names and values of an answer's headers; servers themselves stop at 8 to
+32 kB."""
+
 CONNECT_SECONDS = 10.0
 """A host that does not take a connection within this is down."""
+
+PIECE = 16 * 1024
+"""Bytes handed to the socket at once: one record of TLS, which arrives whole or not at
+all."""
+
+UNPACKED_STEP = 1024 * 1024
+"""Bytes unpacked at once, so that the limit is looked at long before the memory is full."""
 
 _NOT_SENT = (
     httpx.ConnectError,
@@ -41,7 +56,7 @@ _NOT_SENT = (
     httpx.LocalProtocolError,
     UnicodeError,  # a header that cannot be written
 )
-"""What is raised before the first byte of a request has left."""
+"""What is raised before anything is written to a connection."""
 
 
 class HTTPTransport:
@@ -49,8 +64,9 @@ class HTTPTransport:
     HTTP by httpx, with connections kept open between calls.
 
     ``client`` replaces the httpx client (for a proxy or a private certificate authority);
-    it must not follow redirects, and its own time-outs then bound each read instead of the
-    whole. ``body_max`` in bytes after decompression. May be used from several threads.
+    it must not follow redirects, its own time-outs then bound each read instead of the
+    whole, and a request whose connection broke counts as sent. ``body_max`` in bytes after
+    decompression. May be used from several threads.
     """
 
     def __init__(
@@ -67,7 +83,7 @@ class HTTPTransport:
 
     def send(self, request: Request, timeout: float) -> Response:
         """One request, once; see `tieout.wire.Transport`."""
-        until = _DEADLINE.until = time.monotonic() + timeout
+        _CALL.begin(timeout)
         try:
             built = self._client.build_request(
                 request.method,
@@ -78,80 +94,202 @@ class HTTPTransport:
             )
             answer = self._client.send(built, stream=True, follow_redirects=False)
             try:
-                return self._read(answer, until)
+                self._check_own(request)
+                return self._read(answer)
             finally:
                 answer.close()
-        except _NOT_SENT as error:
-            text = f"{_host(request)} was not reached ({type(error).__name__})"
-            raise Fault(Code.NOT_REACHED, text, fate=Fate.NOT_SENT) from error
-        except httpx.DecodingError as error:
-            text = f"the answer of {_host(request)} cannot be decompressed"
-            raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            text = f"the answer of {_host(request)} was lost ({type(error).__name__})"
-            raise Fault(Code.ANSWER_LOST, text, fate=Fate.UNCLEAR) from error
+        except (
+            httpx.HTTPError,
+            httpx.StreamError,
+            httpx.InvalidURL,
+            UnicodeError,
+        ) as error:
+            raise self._fault(request, error) from error
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
 
-    def _read(self, answer: httpx.Response, until: float) -> Response:
+    @staticmethod
+    def _fault(request: Request, error: Exception) -> Fault:
+        """What became of a request that brought no answer."""
+        if _nothing_left(error):
+            text = f"{_host(request)} was not reached ({type(error).__name__})"
+            return Fault(Code.NOT_REACHED, text, fate=Fate.NOT_SENT)
+        if _headers_too_long(error):
+            text = "an answer of too many bytes of headers"
+            return Fault(Code.TOO_LARGE, text, fate=Fate.UNCLEAR)
+        text = f"the answer of {_host(request)} was lost ({type(error).__name__})"
+        return Fault(Code.ANSWER_LOST, text, fate=Fate.UNCLEAR)
+
+    @staticmethod
+    def _check_own(request: Request) -> None:
+        """
+        Whether the answer can be one to this request.
+
+        One that lay there before a byte was written, or that came with the answer before
+        it, belongs to another request.
+        """
+        if _CALL.written is None:
+            return  # not over a connection of ours
+        if _CALL.written == 0:
+            text = f"{_host(request)} had closed the connection"
+            raise Fault(Code.NOT_REACHED, text, fate=Fate.NOT_SENT)
+        if _CALL.received == 0:
+            text = f"{_host(request)} answered the request before twice"
+            raise Fault(Code.ANSWER_LOST, text, fate=Fate.UNCLEAR)
+
+    def _read(self, answer: httpx.Response) -> Response:
         headers = answer.headers.multi_items()
-        if len(headers) > HEADERS_MAX:
-            text = "an answer of too many headers"
+        length = sum(len(name) + len(value) for name, value in headers)
+        if len(headers) > HEADERS_MAX or length > HEADER_BYTES_MAX:
+            text = f"an answer of {len(headers)} headers, {length} bytes"
             raise Fault(Code.TOO_LARGE, text, fate=Fate.UNCLEAR)
-        body = bytearray()
-        for chunk in answer.iter_bytes():
-            body += chunk
-            if len(body) > self._body_max:
-                text = f"an answer of more than {self._body_max} bytes"
-                raise Fault(Code.TOO_LARGE, text, fate=Fate.UNCLEAR)
-            if time.monotonic() > until:
+        body, unpacking = bytearray(), _Unpacking(_encodings(answer))
+        for chunk in answer.iter_raw():
+            for piece in unpacking.pieces(chunk):
+                body += piece
+                if len(body) > self._body_max:
+                    text = f"an answer of more than {self._body_max} bytes"
+                    raise Fault(Code.TOO_LARGE, text, fate=Fate.UNCLEAR)
+            if _CALL.is_over():
                 text = "the answer was not complete in time"
                 raise Fault(Code.ANSWER_LOST, text, fate=Fate.UNCLEAR)
+        unpacking.end()
         return Response(answer.status_code, headers, bytes(body))
 
 
-# The total deadline -----------------------------------------------------------------------
+# Unpacking ----------------------------------------------------------------------------------
+#
+# Not left to httpx: it unpacks each chunk as a whole, and one encoding after the other, so
+# that 64 kB of a chained bomb are 64 GB before anybody can look at the length.
+
+
+_ZLIB = frozenset({"gzip", "x-gzip", "deflate"})
+_EITHER = zlib.MAX_WBITS + 32
+"""For zlib: the header says whether it is gzip or zlib."""
+
+
+class _Unpacking:
+    """A body on its way from how it was sent to what was meant, a step at a time."""
+
+    def __init__(self, encodings: list[str]) -> None:
+        if len(encodings) > 1 or not _ZLIB.issuperset(encodings):
+            raise _packed(f"an encoding that was not asked for: {encodings}")
+        self._packed = bool(encodings)
+        self._zlib = zlib.decompressobj(_EITHER)
+        self._begun = False
+
+    def pieces(self, raw: bytes) -> Iterator[bytes]:
+        """What these bytes are, at most `UNPACKED_STEP` at once."""
+        if not self._packed:
+            yield raw
+            return
+        while raw:
+            if self._zlib.eof:  # gzip members may follow one another
+                self._zlib = zlib.decompressobj(_EITHER)
+            self._begun = True
+            try:
+                yield self._zlib.decompress(raw, UNPACKED_STEP)
+            except zlib.error:
+                raise _packed("the answer cannot be decompressed") from None
+            raw = self._zlib.unconsumed_tail or self._zlib.unused_data
+
+    def end(self) -> None:
+        """Raises where the body broke off within what was packed."""
+        if self._begun and not self._zlib.eof:
+            raise _packed("the answer ends in the middle of what was compressed")
+
+
+def _packed(text: str) -> Fault:
+    return Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
+
+
+def _encodings(answer: httpx.Response) -> list[str]:
+    told = answer.headers.get("Content-Encoding", "").lower().split(",")
+    return [each.strip()[:40] for each in told if each.strip() not in ("", "identity")]
+
+
+# The total deadline, and what has left --------------------------------------------------------
 #
 # httpx bounds each read from the socket; a server that sends a byte now and then keeps a
-# call alive for ever. So each read is given what is left of the whole.
+# call alive for ever. So each read is given what is left of the whole. The bytes are
+# counted where they are handed to the socket: a request of which none was is not sent.
 
 
-class _Deadline(threading.local):
-    """Until when the request that this thread is sending has to be answered."""
+class _Call(threading.local):
+    """The request that this thread is sending: until when, and what of it has travelled."""
 
     until = 0.0
+    received = 0
+    written: int | None = None
+    """None before anything was written to a connection of ours; 0 where that failed."""
 
-    def left(self, timeout: float | None) -> float:
+    def begin(self, timeout: float) -> None:
+        """A new request, which has so many seconds in all."""
+        self.until = time.monotonic() + timeout
+        self.written, self.received = None, 0
+
+    def left(self, timeout: float | None = None) -> float:
         """Seconds left for one step; never 0, which would mean "do not wait"."""
-        left = max(self.until - time.monotonic(), 0.001)
-        return left if timeout is None else min(left, timeout)
+        left = self.until - time.monotonic()
+        return max(left if timeout is None else min(left, timeout), 0.001)
+
+    def is_over(self) -> bool:
+        """Whether the time is used up."""
+        return time.monotonic() > self.until
 
 
-_DEADLINE = _Deadline()
+_CALL = _Call()
+
+
+def _nothing_left(error: Exception) -> bool:
+    """Whether it is certain that no byte of the request reached the other side."""
+    if _CALL.written is None:
+        return isinstance(error, _NOT_SENT)
+    return _CALL.written == 0
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection whose every read and write ends by the deadline."""
+    """A connection whose every read and write ends by the deadline and is counted."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _DEADLINE.left(timeout))
+        got = self._stream.read(max_bytes, _CALL.left(timeout))
+        _CALL.received += len(got)
+        return got
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # A process that slept since it was told to send may have been replaced by now.
-        if time.monotonic() > _DEADLINE.until:
-            raise httpcore.WriteTimeout("the time for this request is over")
-        self._stream.write(buffer, _DEADLINE.left(timeout))
+        carrier = self.get_extra_info("socket")
+        written, rest = _CALL.written or 0, memoryview(buffer)
+        while rest:
+            _CALL.written = written
+            if _CALL.is_over():  # the connection alone took all the time
+                raise httpcore.WriteTimeout
+            try:
+                carrier.settimeout(_CALL.left(timeout))
+                sent = carrier.send(rest[:PIECE])
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout from error
+            except OSError as error:
+                raise httpcore.WriteError from error
+            written += sent
+            rest = rest[sent:]
+        _CALL.written = written
 
     def close(self) -> None:
         self._stream.close()
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _TimedStream(self._stream.start_tls(*args, **kwargs))
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _CALL.left(timeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -160,24 +298,50 @@ class _TimedStream(httpcore.NetworkStream):
 class _TimedBackend(httpcore.SyncBackend):
     """Opens connections that keep to the deadline."""
 
-    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _TimedStream(super().connect_tcp(*args, **kwargs))
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _CALL.left(timeout)
+        return _TimedStream(
+            super().connect_tcp(host, port, left, local_address, socket_options)
+        )
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Whom to trust: one for the process, as reading the authorities takes a while."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Timed(httpx.HTTPTransport):
     """httpx's own transport over connections that keep to the deadline."""
 
     def __init__(self) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=_trust(), trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_trust(),
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,
             retries=0,
             network_backend=_TimedBackend(),
         )
+
+
+def _headers_too_long(error: Exception) -> bool:
+    """Whether the parser below gave up on headers that never ended."""
+    wrapped = error.__cause__.args if error.__cause__ else ()
+    hints = (getattr(each, "error_status_hint", None) for each in wrapped)
+    return _HEADERS_TOO_LARGE in hints
+
+
+_HEADERS_TOO_LARGE = 431
 
 
 def _address(request: Request) -> str:
@@ -189,6 +353,9 @@ def _address(request: Request) -> str:
 
 def _headers(request: Request) -> Iterable[tuple[str, str]]:
     yield from request.headers
+    if request.header("Accept-Encoding") is None:
+        # Only what is unpacked here; httpx would ask for whatever is installed.
+        yield ("Accept-Encoding", "gzip, deflate")
     if request.json is not None and request.header("Content-Type") is None:
         yield ("Content-Type", "application/json")
 

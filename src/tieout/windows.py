@@ -31,6 +31,9 @@ UNKNOWN_ZONE_MARGIN = timedelta(hours=14)
 MARKER_AHEAD_MAX = timedelta(hours=2)
 """A marker further ahead of the clock than this is no time at which a run began."""
 
+FIRST_MARKER = datetime(1900, 1, 1, tzinfo=UTC)
+"""No run was earlier, and no vendor's clock is further behind."""
+
 _BACK = {
     Since.PAST_WEEK: relativedelta(days=7),
     Since.PAST_TWO_WEEKS: relativedelta(days=14),
@@ -118,6 +121,11 @@ def _last_run(marker: datetime | None, overlap: timedelta, now: datetime) -> Win
         raise ConfigError(
             f"the last successful run is remembered for {marker:%Y-%m-%d %H:%M} UTC, which "
             "lies in the future: a clock was wrong. Run once from a date to set it right"
+        )
+    if marker < FIRST_MARKER:
+        raise ConfigError(
+            f"the last successful run is remembered for {marker:%Y-%m-%d}, when there was "
+            "none: the store was tampered with. Run once from a date to set it right"
         )
     return Window(marker - overlap, trusting=True, label=Since.LAST_RUN.value)
 

@@ -39,6 +39,11 @@ def _pairs(
     return tuple((str(name), str(content)) for name, content in items)
 
 
+def _names(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Names alone: values may be secrets, or what a person typed."""
+    return str([name for name, _ in pairs])
+
+
 def _bytes(value: bytes | str) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value)
 
@@ -56,11 +61,11 @@ class Request:
 
     method: str
     url: str
-    params: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs)
+    params: tuple[tuple[str, str], ...] = field(
+        default=(), converter=_pairs, repr=_names
+    )
     headers: tuple[tuple[str, str], ...] = field(
-        default=(),
-        converter=_pairs,
-        repr=lambda pairs: str([name for name, _ in pairs]),
+        default=(), converter=_pairs, repr=_names
     )
     json: Any = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
@@ -83,9 +88,7 @@ class Response:
 
     status: int
     headers: tuple[tuple[str, str], ...] = field(
-        default=(),
-        converter=_pairs,
-        repr=lambda pairs: str([name for name, _ in pairs]),
+        default=(), converter=_pairs, repr=_names
     )
     body: bytes = field(default=b"", converter=_bytes, repr=False)
     value: Any = field(default=None, repr=False)

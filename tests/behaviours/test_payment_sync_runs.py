@@ -350,15 +350,31 @@ def still_open(world: World) -> list[Stage]:
     return [each.stage for each in world.store.find(Intent, "open", value)]
 
 
-def test_a_record_that_somebody_changes_meanwhile_is_not_overwritten() -> None:
-    """B158: STALE_VERSION, yellow; compared again in the next run."""
+def test_a_record_that_somebody_changes_meanwhile_is_compared_again() -> None:
+    """B158, H11: nothing is overwritten unseen: it is read and compared again at once."""
     world = open_world(1)
     bill = next(iter(world.billing.bills))
     hand = meanwhile(lambda: world.billing.edit(bill, paid=Decimal(5)))
     world.calls.at(4, hand)
     report = world.sync()
+    assert report.ok
+    assert not list(report.issues)
+    assert (report.counts["updated"], world.billing.writes) == (1, 1)
+    assert len(world.calls.of("billing write")) == 2
+    assert shown(world) == [Decimal(50)]
+
+
+def test_a_record_that_somebody_changes_all_the_time_becomes_an_issue() -> None:
+    """B158, H11, PF9: after three more comparisons; the next run carries it."""
+    world = open_world(1)
+    bill = next(iter(world.billing.bills))
+    for ahead in (4, 7, 10, 13):
+        hand = meanwhile(lambda: world.billing.edit(bill, paid=Decimal(5)))
+        world.calls.at(ahead, hand)
+    report = world.sync()
     assert [issue.code for issue in report.issues] == [Code.STALE_VERSION]
     assert report.ok
+    assert len(world.calls.of("billing write")) == 4
     assert shown(world) == [Decimal(5)]
     world.clock.advance(timedelta(minutes=1))
     world.sync(Since.LAST_RUN)

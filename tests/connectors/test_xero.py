@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
+from attrs import evolve
 
 from tieout.auth import Grant
 from tieout.capabilities import (
@@ -1038,11 +1039,28 @@ def test_a_lost_answer_is_made_good_by_the_token_before() -> None:
     assert grant.values["access_token"] == "a-1"
 
 
-def test_a_reconnected_app_needs_no_cleared_store() -> None:
-    """B151: the token that a person configured anew is tried before asking again."""
-    auth = xero(refresh_token="r-new").auth
-    asked, _ = drive(auth.renew(stored(), NOW), INVALID, INVALID, token())
-    assert asked[-1].body().endswith(b"r-new")
+@pytest.mark.parametrize(
+    ("minutes", "tried"),
+    [(0, [b"r-2", b"r-1"]), (30, [b"r-2", b"r-1"]), (31, [b"r-2"])],
+)
+def test_the_token_before_is_tried_within_its_grace_alone(
+    minutes: int, tried: list[bytes]
+) -> None:
+    """A3: later it is dead for certain, and asking is of no use."""
+    grant = evolve(stored(), renewed_at=NOW - timedelta(minutes=minutes))
+    flow, asked = xero().auth.renew(grant, NOW), list[bytes]()
+
+    def until_it_gives_up() -> None:
+        request = next(flow)
+        while True:
+            assert isinstance(request, Request)
+            asked.append(request.body()[-3:])
+            request = flow.send(INVALID)
+
+    with pytest.raises(Fault) as caught:
+        until_it_gives_up()
+    assert caught.value.code is Code.RECONNECT_NEEDED
+    assert asked == tried
 
 
 def test_a_dead_grant_needs_a_person_and_each_token_is_tried_once() -> None:
@@ -1052,7 +1070,7 @@ def test_a_dead_grant_needs_a_person_and_each_token_is_tried_once() -> None:
     assert caught.value.code is Code.RECONNECT_NEEDED
     assert "administrator" in caught.value.remedy
     with pytest.raises(Fault) as caught:
-        drive(auth.renew(stored(), NOW), INVALID, INVALID, INVALID)
+        drive(auth.renew(stored(), NOW), INVALID, INVALID)
     assert caught.value.code is Code.RECONNECT_NEEDED
 
 

@@ -65,6 +65,18 @@ def look(changes: Sequence[tieout.Change]) -> list[tieout.Settlement]:
     return [c.after for c in changes if isinstance(c.after, tieout.Settlement)]
 
 
+one = plan.changes[0]
+own = engine.plan_changes([one], verb="fees")
+assert_type(own, tieout.Plan)
+for write in engine.parked():
+    assert_type(write, tieout.Intent)
+    assert_type(write.doubt, tieout.Doubt | None)
+    assert_type(write.candidates, tuple[tieout.Ref, ...])
+    engine.answer(write, tieout.Landed("4711"), by="ann")
+    engine.answer(write.name, tieout.Reply.NOT_THERE)
+assert_type(engine.audit(), list[tieout.Issue])
+assert_type(tieout.mark_of("book:1", "Invoice", "7"), str)
+
 adapter: tieout.Adapter = tieout.Callbacks(update=pay, find=look)
 engine.sync_payments(
     tieout.Since.PAST_WEEK, adapter=adapter, on_progress=show, stop=lambda: False

@@ -21,7 +21,7 @@ from tieout.clock import SystemClock
 from tieout.connector import Books, Health
 from tieout.engine import BOOKS_AGE_MAX, Engine, this_user
 from tieout.errors import Code, ConfigError, Fault, StoreError
-from tieout.journal import LEASE
+from tieout.lease import LEASE
 from tieout.models import Customer, Invoice, Payment, Ref, Settlement
 from tieout.plan import Plan
 from tieout.settings import Direction, Settings

@@ -13,6 +13,7 @@ from doubles import NOW, Desk, Recorder, SetClock, Wire, able, change, level, ru
 from tieout import run as run_module
 from tieout.adapters import Callbacks
 from tieout.capabilities import Payments
+from tieout.carrying import Tally
 from tieout.change import Change, Issue, Outcome, State
 from tieout.connector import Page
 from tieout.engine import Engine
@@ -20,7 +21,6 @@ from tieout.errors import Code, Fault, Severity
 from tieout.models import Link, Record, Ref, Settlement, Status
 from tieout.money import Money
 from tieout.report import Progress, Report
-from tieout.run import Tally
 from tieout.settings import Settings
 from tieout.store import Event, Held, Intent, IssueRow, Lease, Stage, key_of, link_key
 from tieout.windows import Since

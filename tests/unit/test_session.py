@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,22 +14,22 @@ import pytest
 from attrs import evolve
 from doubles import BASE, NOW, Plain, Renewing, SetClock, Wire, ask
 
+from tieout import session as session_module
 from tieout.auth import Auth, Grant, Headers
-from tieout.capabilities import Limit
-from tieout.errors import Code, Fate, Fault
+from tieout.capabilities import Limit, LimitScope
+from tieout.clock import SystemClock
+from tieout.errors import Code, Fate, Fault, StoreError
+from tieout.grants import RENEWALS_MAX
+from tieout.pace import WAIT_FIRST, WAIT_MAX, Pace
 from tieout.session import (
     ATTEMPTS_MAX,
     DEADLINE_MARGIN,
-    RENEWALS_MAX,
     TIMEOUT,
-    WAIT_FIRST,
-    WAIT_MAX,
     Attempt,
-    Pace,
     Session,
     Traffic,
 )
-from tieout.store import StoredGrant
+from tieout.store import Expect, Fact, Gone, StoredGrant
 from tieout.stores.memory import MemoryStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Verdict
 
@@ -328,6 +329,57 @@ def test_a_read_is_repeated_with_doubling_waits(trouble: Response | Fault) -> No
     assert not attempt.sent
 
 
+@pytest.mark.parametrize("request_", [READ, WRITE])
+def test_what_is_too_large_is_not_fetched_again(request_: Request) -> None:
+    """X8: a bomb goes off once, not five times."""
+    large = Fault(Code.TOO_LARGE, fate=Fate.UNCLEAR)
+    wire = Wire(last=large)
+    attempt = made(wire).attempt(ask(request_))
+    assert attempt.fault is large
+    assert len(wire.sent) == 1
+    assert attempt.sent is request_.effect
+
+
+JSON, PAGE = "application/json; charset=utf-8", "Text/HTML; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (PAGE, b"<html>sign in</html>"),
+        (PAGE, b""),
+        (JSON, b"<html>sign in</html>"),
+        (JSON, b'{"a": [1'),
+        (JSON, b"\xff"),
+        ("application/problem+json", b" "),
+    ],
+)
+def test_a_page_that_is_not_what_it_says_is_asked_for_again(
+    kind: str, body: bytes
+) -> None:
+    """H15: a sign-in page, half an answer; a write is sent once, whatever comes."""
+    garbled = Response(200, {"Content-Type": kind}, body)
+    good = Response(200, {"Content-Type": JSON}, b'{"a": 1}')
+    wire = Wire(garbled, good)
+    assert made(wire).run(ask(READ)) == [good]
+    assert len(wire.sent) == 2
+    wire = Wire(last=garbled)
+    assert made(wire).run(ask(READ)) == [garbled], "in the end it is the answer"
+    assert len(wire.sent) == ATTEMPTS_MAX
+    wire = Wire(garbled)
+    attempt = made(wire).attempt(ask(WRITE))
+    assert attempt.sent
+    assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize("kind", ["", "text/xml", "application/xml", JSON, "text/csv"])
+def test_what_a_connector_reads_in_its_own_way_is_left_to_it(kind: str) -> None:
+    """H15: no body, XML, a table: only what says it is JSON is held to it."""
+    body = b"" if kind == JSON else b"<a>1</a>"
+    wire = Wire(Response(200, {"Content-Type": kind}, body))
+    assert made(wire).run(ask(READ))[0].body == body
+
+
 def test_a_read_that_succeeds_again_goes_on() -> None:
     """The flow does not notice."""
     wire = Wire(Response(503), LOST, UNSENT, OK)
@@ -397,12 +449,31 @@ def test_a_judge_that_fails_hides_no_effect() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "waited"),
-    [("0", 1), ("-1", 1), ("0.2", 1), ("3", 3), ("120", 120), ("soon", 1), ("", 1)],
+    [
+        ("0", 1),
+        ("-1", 1),
+        ("-999999999999999", 1),
+        ("0.2", 1),
+        ("3", 3),
+        ("120", 120),
+        ("soon", 1),
+        ("", 1),
+        ("1e9", 1),
+        ("NaN", 1),
+        ("Infinity", 1),
+        ("٣", 1),
+        ("9" * 400, 1),
+        ("Tue, 10 Mar 2026 12:00:07 GMT", 7),
+        ("Tue, 10 Mar 2026 11:00:00 GMT", 1),
+        ("Tue, 10 Mar 2026 12:00:07 -0000", 1),
+        ("Xyz, 99 Foo 2026 99:99:99 GMT", 1),
+    ],
 )
 def test_the_pause_that_was_asked_for_is_kept(asked: str, waited: float) -> None:
-    """H7: at least a second; garbage is our own doubling wait."""
+    """H7, X29: at least a second; garbage is our own doubling wait."""
     clock = SetClock()
-    made(Wire(Response(429, {"Retry-After": asked}), OK), clock=clock).run(ask(READ))
+    told = {"Retry-After": asked, "Date": "Tue, 10 Mar 2026 12:00:00 GMT"}
+    made(Wire(Response(429, told), OK), clock=clock).run(ask(READ))
     assert clock.slept == [waited]
 
 
@@ -505,10 +576,101 @@ def test_a_day_limit_ends_cleanly_with_a_time() -> None:
     assert clock.slept == []
 
 
+def paced(connection: str, limit: Limit, clock: Any, wire: Wire, key: str) -> Session:
+    auth = Headers(BASE, {"X-Key": key})
+    return made(wire, auth, connection=connection, clock=clock, limits=[limit])
+
+
+OF_APP = Limit(3, 10, LimitScope.CREDENTIAL, "app 1")
+OF_KEY = Limit(3, 10, LimitScope.CREDENTIAL)
+OF_COMPANY, OF_CONNECTION = Limit(3, 10, LimitScope.COMPANY), Limit(3, 10)
+
+
+@pytest.mark.parametrize(
+    ("limit", "second", "key", "is_shared"),
+    [
+        (OF_APP, "plain:2", "key-2", True),
+        (OF_KEY, "plain:2", "key-1", True),
+        (OF_KEY, "plain:2", "key-2", False),
+        (OF_COMPANY, "plain:1", "key-2", True),
+        (OF_COMPANY, "plain:2", "key-1", False),
+        (OF_CONNECTION, "plain:1", "key-1", True),
+        (OF_CONNECTION, "plain:2", "key-1", False),
+    ],
+)
+def test_a_limit_is_shared_by_the_sessions_in_its_scope(
+    limit: Limit, second: str, key: str, *, is_shared: bool
+) -> None:
+    """H24, PF58: engines of one process that use one credential, or one company."""
+    clock, wire = SetClock(), Wire(last=OK)
+    one = paced("plain:1", limit, clock, wire, "key-1")
+    other = paced(second, limit, clock, wire, key)
+    one.run(ask(READ, READ))
+    other.run(ask(READ, READ))
+    assert clock.slept == ([10] if is_shared else [])
+
+
+def test_limits_by_another_clock_are_others() -> None:
+    """B156: a simulated day does not use up the real one."""
+    wire = Wire(last=OK)
+    for _ in range(3):
+        clock = SetClock()
+        paced("plain:1", OF_COMPANY, clock, wire, "key-1").run(ask(*[READ] * 3))
+        assert clock.slept == []
+
+
+def test_a_limit_is_remembered_while_one_of_its_sessions_is_open() -> None:
+    """H24: by the machine's clock too; afterwards the vendor's own answer tells."""
+    day, name = Limit(2, 86_400, LimitScope.COMPANY), "plain:remembered"
+    wire = Wire(last=OK)
+    one = paced(name, day, SystemClock(), wire, "k")
+    other = paced(name, day, SystemClock(), wire, "k")
+    one.run(ask(READ))
+    other.run(ask(READ))
+    one.close()
+    fault = refused(Code.DAY_LIMIT_REACHED, lambda: one.run(ask(READ)))
+    assert fault.wait is not None
+    assert 86_000 < fault.wait <= 86_400
+    one.close()
+    other.close()
+    assert paced(name, day, SystemClock(), wire, "k").run(ask(READ)) == [OK]
+
+
+def test_a_shared_limit_holds_for_threads_too() -> None:
+    """H24: no two of them take the last call that is allowed."""
+    clock, allowed = SetClock(), Limit(500, 10)
+    paces = [Pace([(allowed, "threads")], clock) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda n: paces[n % 8].wait(), range(2000)))
+    assert waits.count(0) == 500
+
+
+def test_the_name_of_a_credential_shows_no_secret() -> None:
+    """X19: what is kept for the process is a digest."""
+    auth = Headers(BASE, {"X-Key": "CANARY"})
+    name = session_module._sharer(Plain(auth), OF_KEY)
+    assert name.startswith("Plain ")
+    assert "CANARY" not in name
+
+
+def test_a_sign_in_does_not_sit_out_a_day() -> None:
+    """H24: where the day is used up, the run ends before the sign-in, with a time."""
+    clock = SetClock()
+    day = [Limit(1, 86_400)]
+    wire = Wire(last=Response(200, (), b"t"))
+    made(wire, Renewing(), clock=clock, limits=day).attempt(ask(READ))
+    later = made(wire, Renewing("other"), clock=clock, limits=day)
+    fault = refused(Code.DAY_LIMIT_REACHED, lambda: later.run(ask(READ)))
+    assert "2026-03-11 12:00:00" in fault.text
+    assert fault.fate is Fate.NOT_SENT
+    assert clock.slept == []
+    assert len(wire.sent) == 1
+
+
 def test_pace_by_hand() -> None:
     """0 counts the call; a pause does not."""
     clock = SetClock()
-    pace = Pace([Limit(1, 5)], clock)
+    pace = Pace([(Limit(1, 5), "all")], clock)
     assert pace.wait() == 0
     assert pace.wait() == 5
     assert pace.wait() == 5
@@ -569,6 +731,49 @@ def test_a_call_with_an_effect_has_a_deadline_too() -> None:
     assert attempt.fault is not None
     assert done == []
     assert not attempt.sent
+
+
+@pytest.mark.parametrize(
+    ("left", "allowed"),
+    [
+        (600, TIMEOUT),
+        (TIMEOUT, TIMEOUT),
+        (59.5, 59.5),
+        (5, 5),
+        (4.999, None),
+        (-1, None),
+    ],
+)
+def test_no_effect_outlives_its_deadline(left: float, allowed: float | None) -> None:
+    """H2, S8: what an effect may take ends at the deadline, from which the wait counts."""
+    wire = Wire(last=OK)
+    attempt = made(wire).attempt(ask(WRITE), NOW + timedelta(seconds=left))
+    assert wire.timeouts == ([] if allowed is None else [allowed])
+    if allowed is None:
+        assert attempt.fault is not None
+        assert (attempt.fault.code, attempt.fault.fate) == (
+            Code.NOT_IN_TIME,
+            Fate.NOT_SENT,
+        )
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_repeated_effect_may_take_what_is_left(concurrency: int) -> None:
+    """H7, S8: each attempt is given up at the same deadline."""
+    clock = SetClock()
+    wire = Wire(Response(429, {"Retry-After": "20"}), OK)
+    session = made(wire, clock=clock, concurrency=concurrency)
+    deadline = NOW + timedelta(seconds=50)
+    assert [each.value for each in session.map([ask(WRITE)], deadline)] == [[OK]]
+    session.close()
+    assert wire.timeouts == [50, 30]
+
+
+def test_a_read_has_no_deadline() -> None:
+    """It changes nothing, however late it is answered."""
+    wire = Wire(last=OK)
+    assert made(wire).run(ask(READ), NOW - timedelta(seconds=1)) == [OK]
+    assert wire.timeouts == [TIMEOUT]
 
 
 # Calls into the host --------------------------------------------------------------------
@@ -937,20 +1142,50 @@ def test_limits_hold_for_all_flows_together() -> None:
     assert clock.elapsed == 20
 
 
-def test_a_bug_in_one_flow_waits_for_what_is_under_way() -> None:
-    """No answer is left to arrive at nobody."""
-    done: list[int] = []
-
-    def slow(_: Request) -> Response:
-        done.append(1)
-        return OK
-
-    session = made(Wire(last=slow), concurrency=3)
-    flows = [ask(READ), calling(raising(ZeroDivisionError()), effect=False)]
-    with pytest.raises(ZeroDivisionError):
-        list(session.map(flows))
-    assert done == [1]
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_bug_in_one_flow_costs_no_other_its_outcome(concurrency: int) -> None:
+    """No answer is left to arrive at nobody; the bug is in its own attempt."""
+    session = made(Wire(last=OK), concurrency=concurrency)
+    bug = ZeroDivisionError()
+    flows = [ask(WRITE), calling(raising(bug), effect=False), ask(WRITE)]
+    attempts = {each.flow: each for each in session.map(flows)}
     session.close()
+    assert [attempts[flow].bug for flow in flows] == [None, bug, None]
+    assert [attempts[flow].value for flow in flows] == [[OK], None, [OK]]
+    broken = attempts[flows[1]].fault
+    assert broken is not None
+    assert (broken.code, broken.text) == (
+        Code.UNKNOWN_ERROR,
+        "ZeroDivisionError in the connector",
+    )
+    with pytest.raises(ZeroDivisionError):
+        attempts[flows[1]].result()
+
+
+class Failing(MemoryStore):
+    """A store whose disk is full."""
+
+    def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
+        raise StoreError("the disk is full")
+
+
+def test_a_store_that_fails_answers_no_request() -> None:
+    """S1: it ends the run; no flow makes an outcome, or an issue, of it."""
+    session = made(Wire(last=OK), Renewing(), store=Failing())
+    seen: list[BaseException] = []
+
+    def flow() -> Flow[str]:
+        try:
+            yield WRITE
+        except Exception as error:  # noqa: BLE001 - as `guarded` does
+            seen.append(error)
+        return "an outcome"
+
+    with pytest.raises(StoreError):
+        session.attempt(flow())
+    with pytest.raises(StoreError):
+        list(session.map([flow()]))
+    assert seen == []
 
 
 # Reading ahead --------------------------------------------------------------------------

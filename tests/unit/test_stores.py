@@ -39,6 +39,8 @@ from tieout.store import (
     IssueRow,
     Lease,
     Marker,
+    Renewal,
+    Restored,
     ResumePoint,
     Run,
     Stage,
@@ -159,11 +161,13 @@ FACTS: list[Fact] = [
     Lease("p", "me", 3, AT),
     StoredGrant(
         "c:1",
-        Grant("https://x/", {"a": "1"}, ("https://y",), AT, {"a": "0"}, 4, False),
+        Grant("https://x/", {"a": "1"}, ("https://y",), AT, {"a": "0"}, 4, False, AT),
         "args",
     ),
+    Renewal("c:1", "me", AT, "args", Code.RECONNECT_NEEDED, "gone", "connect"),
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
     Sweep("p", "v", AT),
+    Restored("0123", AT),
 ]
 SPARSE: list[Fact] = [
     Link("p", HERE, Ref("ledger:1", "Invoice", "l2")),
@@ -180,6 +184,7 @@ SPARSE: list[Fact] = [
     Marker("p", "v", "me", AT),
     evolve(RESUME, cursor=None, as_of=None),
     StoredGrant("c:1", Grant("")),
+    Renewal("c:1", "me", AT),
     Identity("c:1", "id", "", "", None, AT),
     IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.CLOSED, "r", AT, AT),
 ]
@@ -326,9 +331,58 @@ def test_a_unique_value_can_change_hands(store: Store) -> None:
     assert [each.ledger.id for each in found] == ["l3"]
 
 
+def test_of_two_facts_under_one_key_the_last_counts(store: Store) -> None:
+    """C10: in one commit; filed under the values of the last alone."""
+    first, last = evolve(LINK, open=True), evolve(LINK, open=False, version=9)
+    assert store.commit(first, last)
+    assert store.get(Link, [key(LINK)]) == {key(LINK): last}
+    assert store.find(Link, "open", "p\x1fInvoice") == []
+    assert store.commit(last, last, evolve(last, version=10))
+    assert store.commit(first, Gone(Link, key(LINK)))
+    assert store.get(Link, [key(LINK)]) == {}
+    assert store.commit(Gone(Link, key(LINK)), first)
+    assert store.find(Link, "open", "p\x1fInvoice") == [first]
+
+
+def test_a_claim_that_is_taken_back_in_the_same_commit_is_none(store: Store) -> None:
+    """UNIQUE(pair, kind, billing id, role): only what is written in the end counts."""
+    assert store.commit(a_link("l1", "b1"), a_link("l2", "b1"), a_link("l1", "b2"))
+    assert store.find(Link, "billing", link_billing("p", "Invoice", "b1")) == [
+        a_link("l2", "b1")
+    ]
+
+
+def test_a_commit_of_nothing_only_asks(store: Store) -> None:
+    """Whether the expectations hold, and nothing else."""
+    assert store.commit()
+    assert store.commit(expect=[Expect(Link, key(LINK))])
+    assert not store.commit(expect=[Expect(Link, key(LINK), {"version": 3})])
+    store.commit(LINK)
+    assert store.commit(expect=iter([Expect(Link, key(LINK), {"version": 3})]))
+
+
+def test_no_more_are_found_than_asked_for(store: Store) -> None:
+    """Also when none is."""
+    store.commit(a_link("l1", "b1"), a_link("l2", "b2"))
+    for limit in range(4):
+        found = store.find(Link, "open", "p\x1fInvoice", limit=limit)
+        assert len(found) == min(limit, 2)
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
+        'say "INV"',
+        "O'Brien's",
+        "`x`; --",
+        "[x]",
+        "?1 :name @name $name",
+        "\x00",
+        "\x1f",
+        "\r\n\t ",
+        "e\u0301",
+        "007",
+        "1e3",
         "'; DROP TABLE fact;--",
         "%",
         "_",
@@ -337,7 +391,7 @@ def test_a_unique_value_can_change_hands(store: Store) -> None:
         "\U0001f600",
         "x" * 100_000,
     ],
-    ids=range(7),
+    ids=range(18),
 )
 def test_hostile_ids_are_only_ids(store: Store, hostile: str) -> None:
     """X15: parameters only; one id finds one record."""
@@ -345,6 +399,9 @@ def test_hostile_ids_are_only_ids(store: Store, hostile: str) -> None:
     assert store.commit(odd, plain)
     assert store.get(Link, [key(odd)]) == {key(odd): odd}
     assert store.find(Link, "billing", link_billing("p", "Invoice", hostile)) == [odd]
+    assert store.find(Link, "open", "p\x1fInvoice", after=key(odd)) in ([], [plain])
+    assert store.commit(Gone(Link, key(odd)))
+    assert store.find(Link, "open", "p\x1fInvoice") == [plain]
 
 
 # Against a dictionary -------------------------------------------------------------------
@@ -667,11 +724,11 @@ def test_a_commit_that_dies_halfway_leaves_nothing(
     """C10: whatever is raised inside, the transaction is rolled back."""
     store = SQLiteStore(file)
 
-    def dies(_: Any) -> str:
+    def dies(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_module, "_dump", dies)
+        patch.setattr(SQLiteStore, "_count", dies)
         with pytest.raises(KeyboardInterrupt):
             store.commit(LINK)
     assert not store._connection.in_transaction

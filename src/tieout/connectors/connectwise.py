@@ -357,6 +357,9 @@ class ConnectWise(RestConnector):
         if type(select) not in self.capabilities.kind(resource.kind).selects:
             text = f"{resource.kind.__name__} records cannot be selected so"
             raise Fault(Code.NOT_ALLOWED, text)
+        if cursor and not _ID.fullmatch(cursor):
+            text = "this resume point is none of ConnectWise's: start from a date"
+            raise ConfigError(text)
         behind = f"id>{cursor}" if cursor else ""
         conditions = [resource.parameters["conditions"], *_selected(select), behind]
         return self._query(resource, " and ".join(filter(None, conditions)))
@@ -394,7 +397,7 @@ class ConnectWise(RestConnector):
                 if fault.code.scope is Scope.CONNECTION:
                     raise
                 text = f"ConnectWise cannot be asked for this number: {fault.text}"
-                issues.append(Issue(Code.NOT_ALLOWED, None, (name,), text=text))
+                issues.append(Issue(Code.NOT_ALLOWED, None, (name,), "number", text))
         asked = [row for row in rows if _asked(row, known, field, names)]
         records, bad = self.load(resource, asked)
         found = {record.ref.id: record for record in records}
@@ -422,7 +425,7 @@ class ConnectWise(RestConnector):
         status, currency = _child(row, "status"), _child(row, "currency")
         active = not row.flag("deletedFlag") and status.text("name") in self._active
         return Customer(
-            Ref(self.connection, "Customer", row.id("id")),
+            Ref(self.connection, "Customer", _own_id(row)),
             name=row.text("name"),
             number=row.number("accountNumber"),
             email=row.text("invoiceToEmailAddress"),
@@ -473,7 +476,7 @@ class ConnectWise(RestConnector):
         customer = owner.id("id") if owner.has("id") else None
         currency = _child(row, "currency").currency("currencyCode")
         return {
-            "ref": Ref(self.connection, kind, row.id("id")),
+            "ref": Ref(self.connection, kind, _own_id(row)),
             "number": row.number("invoiceNumber"),
             "currency": currency,
             "total": row.amount("total", currency),
@@ -639,7 +642,8 @@ def _receipt(row: Fields, invoice: Settlement) -> Receipt:
         raise Fault(Code.BAD_FIELD, "the payment belongs to another invoice", field=at)
     amount = row.amount("amount", invoice.currency)
     on = row.maybe("paymentDate", iso_day)
-    return Receipt(row.id("id"), amount, on, credit=bool(memo.raw.get("id")))
+    applies = bool(memo.raw.get("id")) and memo.id("id") != "0"
+    return Receipt(_own_id(row), amount, on, credit=applies)
 
 
 def _sum(receipts: Iterable[Receipt]) -> Decimal:
@@ -662,7 +666,7 @@ def _parts(
     if credit not in {*told, *map(abs, told)}:
         said = " or ".join(map(str, told))
         text = f"total {total}, payments {cash}, credits {said}, balance {balance}"
-        raise Fault(Code.TOTALS_DISAGREE, text, remedy=_TOTALS)
+        raise Fault(Code.TOTALS_DISAGREE, text, field="balance", remedy=_TOTALS)
     return {Part.CASH: cash, Part.CREDIT: credit}
 
 
@@ -791,6 +795,14 @@ def _child(row: Fields, name: str) -> Fields:
 def _ids(rows: Sequence[Any]) -> list[int]:
     found = [str(_mapping(each).get("id")) for each in rows]
     return [int(each) for each in found if _ID.fullmatch(each)]
+
+
+def _own_id(row: Fields) -> str:
+    """An id, which becomes a part of addresses and conditions: digits alone."""
+    found, at = row.id("id"), row.path("id")
+    if not _ID.fullmatch(found):
+        raise Fault(Code.BAD_FIELD, f"{at} is no id of ConnectWise", field=at)
+    return found
 
 
 def _changed(row: Fields) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from tieout.connector import (
     Resource,
     RestConnector,
     Rule,
+    enveloped,
     judge,
     sound_day,
 )
@@ -177,10 +178,26 @@ reconciliation move those of lines and not the invoice's; an e-mail not its part
 # The wire ---------------------------------------------------------------------------
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([Ee][+-]?[0-9]{1,3})?", re.ASCII)
+"""As Tryton writes one; Python's own would also take digits of other scripts and NaN."""
+
+
+def _decimal(held: Mapping[str, Any]) -> Decimal:
+    if not _DECIMAL.fullmatch(held["decimal"]):
+        raise ValueError("no decimal of Tryton")
+    return Decimal(held["decimal"])
+
+
+def _numbers(held: Mapping[str, Any]) -> Mapping[str, int]:
+    if any(type(each) is not int for each in held.values()):
+        raise TypeError("a part of a date is a whole number")
+    return held
+
+
 _TYPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "Decimal": lambda held: Decimal(held["decimal"]),
-    "date": lambda held: date(**held),
-    "datetime": lambda held: datetime(**held, tzinfo=UTC),
+    "Decimal": _decimal,
+    "date": lambda held: date(**_numbers(held)),
+    "datetime": lambda held: datetime(**_numbers(held), tzinfo=UTC),
     "timedelta": lambda held: timedelta(seconds=float(held["seconds"])),
     "bytes": lambda held: b64decode(held["base64"]),
 }
@@ -234,7 +251,11 @@ def body_of(response: Response) -> Mapping[str, Any]:
 
 def answered(response: Response, kind: type[T]) -> T:
     """The ``result`` in an answer; `Fault` BAD_PAYLOAD where there is none of that type."""
-    result = decode(body_of(response).get("result"))
+    try:
+        result = decode(body_of(response).get("result"))
+    except RecursionError:
+        text = "the JSON-RPC result is nested too deeply"
+        raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR) from None
     if not isinstance(result, kind):
         text = f"the JSON-RPC result is no {kind.__name__}"
         raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
@@ -542,7 +563,7 @@ def level_of(document: Fields, total: Decimal) -> Level:
     billed = total_of(own.values())
     if billed not in (None, total):
         text = f"the document is of {total}, its move lines are of {billed}"
-        raise Fault(Code.TOTALS_DISAGREE, text)
+        raise Fault(Code.TOTALS_DISAGREE, text, field="total_amount")
     linked = [MoveLine.read(x, document) for x in document.children("payment_lines.")]
     linked = [line for line in linked if line.open]
     owed, offer = total_of(x for x in own.values() if x.open), total_of(linked)
@@ -672,20 +693,27 @@ class Tryton(RestConnector):
         rows = answered((yield from self.ask(asked)), list)
         if not rows:
             raise Fault(Code.WRONG_COMPANY, f"there is no company {company}")
-        raw = Fields(rows[0])
+        told = enveloped(lambda: self._told(rows[0]))
         # Nothing can be dated before the first open period.
         where = {"company": company, "type": "standard", "state": "open"}
         domain = [[name, "=", value] for name, value in where.items()]
         asked = search_read("account.period", domain, "start_date")
         rows = answered((yield from self.ask(asked)), list)
-        starts = [Fields(row).read("start_date", day) for row in rows]
+        starts = enveloped(lambda: [Fields(x).read("start_date", day) for x in rows])
         return Books(
             identity=f"{self._at}/{company}",
-            name=inside(raw, "party").text("name"),
-            currency=inside(raw, "currency").currency("code"),
-            zone=raw.text("timezone") or None,
             locked_through=min(starts) - timedelta(days=1) if starts else None,
+            **told,
         )
+
+    def _told(self, row: Any) -> dict[str, Any]:
+        """What the company's own record says of its books."""
+        raw = Fields(row)
+        return {
+            "name": inside(raw, "party").text("name"),
+            "currency": inside(raw, "currency").currency("code"),
+            "zone": raw.text("timezone") or None,
+        }
 
     # Asking
 
@@ -714,6 +742,10 @@ class Tryton(RestConnector):
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
+        if cursor and not re.fullmatch("[0-9]{1,10}", cursor, re.ASCII):
+            raise ConfigError(
+                "this resume point is none of Tryton's: start from a date"
+            )
         behind = ["id", ">", int(cursor) if cursor else 0]
         conditions = [behind, *selected(resource.kind, select)]
         return self._search(resource, conditions, self._page_size)
@@ -801,7 +833,7 @@ class Tryton(RestConnector):
 
     def load_customer(self, raw: Fields) -> Customer:
         return Customer(
-            ref=Ref(self.connection, "Customer", raw.id("id")),
+            ref=Ref(self.connection, "Customer", _own_id(raw)),
             name=raw.text("name") or raw.text("rec_name"),
             number=raw.number("code"),
             email=raw.text("email"),
@@ -818,7 +850,7 @@ class Tryton(RestConnector):
             return None
         party = raw.id("party") if raw.has("party") else None
         return {
-            "ref": Ref(self.connection, kind, raw.id("id")),
+            "ref": Ref(self.connection, kind, _own_id(raw)),
             "number": raw.number("number"),
             "reference": raw.text("reference"),
             "customer": party and Ref(self.connection, "Customer", party),
@@ -826,6 +858,14 @@ class Tryton(RestConnector):
             "total": abs(total),
             **_stamps(raw),
         }
+
+
+def _own_id(raw: Fields) -> str:
+    """An id that Tryton can have given."""
+    found = raw.id("id")
+    if not re.fullmatch("[0-9]{1,10}", found, re.ASCII) or int(found) > ID_MAX:
+        raise Fault(Code.BAD_FIELD, "id is no id of Tryton", field=raw.path("id"))
+    return found
 
 
 def _stamps(raw: Fields) -> dict[str, Any]:

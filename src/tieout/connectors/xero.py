@@ -31,6 +31,8 @@ from tieout.connector import (
     Resource,
     RestConnector,
     Rule,
+    enveloped,
+    iso_day,
     iso_instant,
     judge,
     server_time,
@@ -75,6 +77,7 @@ _STATUSES: Mapping[str, Status] = {
 _PAYMENT_STATUSES = {"AUTHORISED": Status.SETTLED, "DELETED": Status.VOID}
 _CONTACT_STATUSES = {"ACTIVE": True, "ARCHIVED": False, "GDPRREQUEST": False}
 _MERGED = "MergedToContactID"
+_TYPES = {"ACCREC": "a sales invoice", "ACCPAY": "a bill"}
 _SALE, _CREDIT, _PAID = "ACCREC", "ACCRECCREDIT", "ACCRECPAYMENT"
 
 _ZONES = dict(re.findall(r"(\w+)=(\S+)", """
@@ -154,6 +157,9 @@ _AILMENTS: Mapping[Code, Health] = {
 
 # Signing in -------------------------------------------------------------------------
 
+GRACE = timedelta(minutes=30)
+"""How long a refresh token that was used still works (the vendor's staff)."""
+
 
 @frozen
 class XeroAuth:
@@ -161,8 +167,8 @@ class XeroAuth:
     OAuth 2 at Xero: rotating refresh tokens, or client credentials of one organisation.
 
     Each refresh retires the token it was made with, which still works for 30 minutes
-    (the vendor's staff): hence one lost answer does no harm, and the grant before the
-    last is tried before a person is asked.
+    (the vendor's staff): hence one lost answer does no harm, and so long the token before
+    the last is tried before a person is asked.
     """
 
     tenant_id: str
@@ -195,10 +201,11 @@ class XeroAuth:
         if not self.refresh_token:
             form = {"grant_type": "client_credentials", "scope": self.scope}
             return (yield from self._granted(form, grant, now))
-        # The configured token comes last: it is newer where a person has reconnected.
-        held = (grant.values.get("refresh_token"), grant.previous.get("refresh_token"))
+        held = [grant.values.get("refresh_token")]
+        if grant.renewed_at is None or now - grant.renewed_at <= GRACE:
+            held.append(grant.previous.get("refresh_token"))
         refused = Fault(Code.RECONNECT_NEEDED)
-        for token in dict.fromkeys(t for t in (*held, self.refresh_token) if t):
+        for token in dict.fromkeys(each for each in held if each):
             form = {"grant_type": "refresh_token", "refresh_token": token}
             try:
                 return (yield from self._granted(form, grant, now))
@@ -252,10 +259,26 @@ def _moment(value: Any) -> datetime:
     return found
 
 
+def _calendar(value: Any) -> date:
+    """A calendar day in either form: midnight UTC in milliseconds, or as a text."""
+    is_moment = _MILLISECONDS.fullmatch(value) is not None
+    return _moment(value).date() if is_moment else iso_day(value)
+
+
 def _day(row: Fields, name: str) -> date | None:
-    """A day, rather from its text twin: midnight UTC in any zone, and never shifted."""
-    found = row.maybe(f"{name}String", _moment) or row.maybe(name, _moment)
-    return found.date() if found else None
+    """A day, rather from its text twin; no zone ever shifts it."""
+    return row.maybe(f"{name}String", _calendar) or row.maybe(name, _calendar)
+
+
+_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+def _own_id(row: Fields, name: str) -> str:
+    """An id that Xero can be asked for; a real one is a UUID."""
+    found, at = row.id(name), row.path(name)
+    if not _ID.fullmatch(found):
+        raise Fault(Code.BAD_FIELD, f"{at} is no id of Xero", field=at)
+    return found
 
 
 def _changed_at(row: Fields) -> datetime | None:
@@ -370,9 +393,26 @@ def _reached(rows: Sequence[Any]) -> str:
 
 def _more(response: Response, rows: Sequence[Any], page: int, size: int) -> bool:
     """Whether there is a page behind this one."""
-    pagination = Fields(response.json()).child("pagination")
-    count = pagination.maybe("pageCount", int) if pagination else None
+
+    def told() -> int | None:
+        pagination = Fields(response.json()).child("pagination")
+        return pagination.maybe("pageCount", int) if pagination else None
+
+    count = enveloped(told)
     return bool(rows) and (len(rows) >= size if count is None else page < count)
+
+
+def _place(cursor: str, lists: int) -> tuple[int, int, str]:
+    """Which list, which of its pages, and from when; as `Xero.page` wrote it."""
+    try:
+        match read_json(cursor.encode()):
+            case [int(at), int(number), str(since)] if 0 <= at < lists and number > 0:
+                if since:
+                    iso_instant(since, naive_is_utc=True)
+                return at, number, since
+    except Fault:
+        pass
+    raise ConfigError("this resume point is none of Xero's: start from a date")
 
 
 def _date(day: date) -> str:
@@ -417,19 +457,29 @@ def _fitting(texts: Iterable[str], glue: str) -> Iterator[str]:
 def _of(types: str, load: Callable[[Fields], Any]) -> Callable[[Fields], Any]:
     """The loader, for rows of these types; one without a type is of what was asked."""
     name, words = "PaymentType" if types == _PAID else "Type", ["", *types.split()]
-    return lambda row: load(row) if row.text(name) in words else None
+
+    def loaded(row: Fields) -> Any:
+        told = row.text(name)
+        if types == _SALE and told:
+            row.choice(name, _TYPES)  # of a new one nobody knows what it would mean
+        return load(row) if told in words else None
+
+    return loaded
 
 
 def _said(value: Any) -> Iterator[str]:
-    """The texts of all ``ValidationErrors``, wherever they stand."""
-    if isinstance(value, dict):
-        errors = Fields(value).children("ValidationErrors")
-        yield from (each.text("Message") for each in errors)
-        if value.get("StatusAttributeString") == "ERROR" and not errors:
-            yield "Xero marks it as an error without saying which"
-        value = list(value.values())
-    for each in value if isinstance(value, list) else ():
-        yield from _said(each)
+    """The texts of all ``ValidationErrors``, wherever they stand, however deep."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            errors = Fields(value).children("ValidationErrors")
+            yield from (each.text("Message") for each in errors)
+            if value.get("StatusAttributeString") == "ERROR" and not errors:
+                yield "Xero marks it as an error without saying which"
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += reversed(value)
 
 
 # The connector ----------------------------------------------------------------------
@@ -478,7 +528,7 @@ class Xero(RestConnector):
         self._feeds = self._money_feeds()
         kind = caps.Kind(page_size=page_size, fetch_size=FETCH_MAX, stable_order=True)
         unique = (Invoice, Settlement)
-        app_limit = Limit(10_000, 60, caps.LimitScope.CREDENTIAL)
+        app_limit = Limit(10_000, 60, caps.LimitScope.CREDENTIAL, client_id)
         # fmt: off
         self.capabilities = caps.Capabilities(
             "Xero",
@@ -557,16 +607,19 @@ class Xero(RestConnector):
                 raise
             note = f"{fault.text} {fault.remedy}"
             return evolve(_AILMENTS[fault.code], code=fault.code, notes=(note,))
+        books = enveloped(lambda: self._books(response))
+        return Health(reachable=True, signed_in=True, books=books)
+
+    def _books(self, response: Response) -> Books:
         row = next(iter(Fields(response.json()).children("Organisations")), Fields({}))
         locks = (_day(row, "PeriodLockDate"), _day(row, "EndOfYearLockDate"))
-        books = Books(
+        return Books(
             row.text("OrganisationID") or self._tenant,
             name=row.text("Name"),
             currency=row.currency("BaseCurrency"),
             zone=_ZONES.get(row.text("Timezone").removesuffix("STANDARDTIME")),
             locked_through=max((day for day in locks if day), default=None),
         )
-        return Health(reachable=True, signed_in=True, books=books)
 
     def deep_link(self, ref: Ref) -> str:
         if ref.kind not in self._link_paths:
@@ -588,7 +641,7 @@ class Xero(RestConnector):
         if isinstance(select, Changed):
             start = _stamp(select.since)
             lists = self._feeds if kind is Settlement else lists
-        at, number, since = read_json(cursor.encode()) if cursor else (0, 1, start)
+        at, number, since = _place(cursor, len(lists)) if cursor else (0, 1, start)
         asked = _listing(lists[at], select, number, self._page_size, since)
         response = yield from self.ask(asked)
         rows = self.rows(lists[at], response)
@@ -621,7 +674,7 @@ class Xero(RestConnector):
         resource = self.resource(kind)
         if numbers and not resource.number_field:
             raise Fault(Code.NOT_ALLOWED, "payments in Xero have no number")
-        known = [each for each in ids if re.fullmatch(r"[\w.-]{1,64}", each, re.ASCII)]
+        known = [each for each in ids if _ID.fullmatch(each)]
         given = [each for each in numbers if each.strip()]
         # A list cannot hold a comma, nor a condition's text a quotation mark, however it
         # is written (XeroAPI/Xero-Java#347).
@@ -706,7 +759,7 @@ class Xero(RestConnector):
         """The invoice that a payment, perhaps a deleted one, is of."""
         invoice = Fields(row.raw.get("Invoice"), row.path("Invoice"))
         sale = invoice.text("Type", "ACCREC") == "ACCREC"
-        return (self._ref("Invoice", invoice.id("InvoiceID")),) if sale else ()
+        return (self._ref("Invoice", _own_id(invoice, "InvoiceID")),) if sale else ()
 
     def _allocated(self, row: Fields) -> tuple[Ref, ...]:
         """The invoices that a credit note, overpayment or prepayment was put to."""
@@ -716,7 +769,7 @@ class Xero(RestConnector):
     def _customer(self, row: Fields) -> Customer:
         told = row.text("ContactStatus") != ""
         return Customer(
-            self._ref("Customer", row.id("ContactID")), row.text("Name"),
+            self._ref("Customer", _own_id(row, "ContactID")), row.text("Name"),
             number=row.number("AccountNumber"), email=row.text("EmailAddress"),
             currency=row.text("DefaultCurrency"),
             active=row.choice("ContactStatus", _CONTACT_STATUSES) if told else True,
@@ -727,7 +780,7 @@ class Xero(RestConnector):
         """What all documents have in common, by the names of the records' fields."""
         currency = row.currency("CurrencyCode")
         return {
-            "ref": self._ref(kind, row.id(f"{kind}ID")), "number": row.number(f"{kind}Number"),
+            "ref": self._ref(kind, _own_id(row, f"{kind}ID")), "number": row.number(f"{kind}Number"),
             "customer": self._contact(row), "reference": clean_number(row.text("Reference")),
             "currency": currency, "total": row.amount("Total", currency),
             "status": row.choice("Status", _STATUSES), "changed_at": _changed_at(row),
@@ -764,21 +817,21 @@ class Xero(RestConnector):
             head["status"] = Status.SETTLED
         gross = row.text("LineAmountTypes") == "Inclusive"
         lines = [_line(x, head["currency"], gross) for x in row.children("LineItems")]
-        on = _day(row, "Date") or row.read("Date", _moment).date()
+        on = _day(row, "Date") or row.read("Date", _calendar)
         return {**head, "on": on, "lines": tuple(lines)}, left
 
     def _payment(self, row: Fields) -> Payment:
         """One payment of one invoice; a receipt for many is a batch of these."""
         invoice = Fields(row.raw.get("Invoice"), "Invoice")
         currency = invoice.currency("CurrencyCode")
-        amount, on = row.amount("Amount", currency), row.read("Date", _moment).date()
+        amount, on = row.amount("Amount", currency), row.read("Date", _calendar)
         status = row.choice("Status", _PAYMENT_STATUSES)
-        ref = self._ref("Payment", row.id("PaymentID"))
+        ref = self._ref("Payment", _own_id(row, "PaymentID"))
         account = row.child("Account") or Fields({})
         changed_at = _changed_at(row)
         # fmt: off
         application = Application(
-            self._ref("Application", ref.id), ref, self._ref("Invoice", invoice.id("InvoiceID")),
+            self._ref("Application", ref.id), ref, self._ref("Invoice", _own_id(invoice, "InvoiceID")),
             amount, currency, on, live=status is not Status.VOID,
             source_amount=amount, source_currency=currency, changed_at=changed_at,
         )

@@ -175,7 +175,7 @@ def issue(
     return Issue(
         code,
         ledger.ref,
-        (ledger.number,),
+        (ledger.number,) if ledger.number else (),
         text=text,
         blocking=blocking,
         field=_FIELDS.get(code, ""),

@@ -463,6 +463,9 @@ def _holdable(wanted: Wanted, ledger: Settlement, capabilities: Capabilities) ->
         return evolve(wanted, paid=ZERO, notes=notes)
     if not holds.holds_date_alone and not wanted.paid:
         return evolve(wanted, paid_on=None, last_on=None)
+    if not holds.holds_open_date and not wanted.paid_on:
+        # What cannot be held cannot be found again after a lost answer either.
+        return evolve(wanted, last_on=None)
     return wanted
 
 

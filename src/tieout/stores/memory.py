@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from threading import RLock
 from typing import Any, TypeVar, cast
 
-from tieout.store import SHAPES, Expect, Fact, Gone, Index, indexes, key
+from tieout.store import SHAPES, Expect, Fact, Gone, Index, indexes, place
 
 F = TypeVar("F")
 
@@ -45,13 +45,14 @@ class MemoryStore:
             return [cast(F, held[each]) for each in sorted(keys)[:limit]]
 
     def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
+        last = list({place(fact): fact for fact in facts}.values())
         with self._lock:
             for each in expect:
                 if not each.holds(self._facts[SHAPES[each.kind].name].get(each.key)):
                     return False
-            if self._clash(facts):
+            if self._clash(last):
                 return False
-            for fact in facts:
+            for fact in last:
                 self._put(fact)
             return True
 
@@ -60,12 +61,12 @@ class MemoryStore:
 
     def _clash(self, facts: Iterable[Fact | Gone]) -> bool:
         """Whether a unique value would belong to two, once all of this is written."""
-        leaving = {_place(fact) for fact in facts}
+        leaving = {place(fact) for fact in facts}
         owners: dict[tuple[str, str, str], set[tuple[str, str]]] = {}
         for fact in facts:
             if isinstance(fact, Gone):
                 continue
-            name, own = _place(fact)
+            name, own = place(fact)
             for index in indexes(fact):
                 if index.unique:
                     entry = _entry(name, index)
@@ -75,7 +76,7 @@ class MemoryStore:
         return any(len(claims) > 1 for claims in owners.values())
 
     def _put(self, fact: Fact | Gone) -> None:
-        name, own = _place(fact)
+        name, own = place(fact)
         before = self._facts[name].pop(own, None)
         if before is not None:
             for index in indexes(before):
@@ -85,13 +86,6 @@ class MemoryStore:
         self._facts[name][own] = fact
         for index in indexes(fact):
             self._index.setdefault(_entry(name, index), set()).add(own)
-
-
-def _place(fact: Fact | Gone) -> tuple[str, str]:
-    """The kind's name and the key of a fact that is written or taken out."""
-    if isinstance(fact, Gone):
-        return SHAPES[fact.kind].name, fact.key
-    return SHAPES[type(fact)].name, key(fact)
 
 
 def _entry(name: str, index: Index) -> tuple[str, str, str]:

@@ -1,0 +1,408 @@
+"""
+Carrying changes out: journaled, in waves, through an adapter; counted and told.
+
+What every run has in common, whatever it carries. Which changes there are to carry is the
+business of `tieout.run` and `tieout.documents`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import define, evolve, field
+
+from tieout.adapters import Adapter, DryAdapter, breaking
+from tieout.capabilities import Capabilities
+from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.clock import Clock
+from tieout.errors import Code, Fate, Fault, Severity
+from tieout.evidence import believed
+from tieout.journal import Journal, about, when
+from tieout.lease import WRITE
+from tieout.models import Record, Ref, Settlement
+from tieout.money import Money
+from tieout.plan import Plan
+from tieout.reading import Reader
+from tieout.report import Progress
+from tieout.settings import Settings
+from tieout.store import (
+    Held,
+    Intent,
+    IssueRow,
+    Restored,
+    Stage,
+    Store,
+    key_of,
+)
+
+log = logging.getLogger("tieout.run")
+
+WAVE_ROUNDS = 8
+"""How many rounds of (batch size x concurrency) share one durable transaction before they
+are sent. More saves disk; fewer leaves less to be looked at after a crash."""
+
+STALE_MAX = 3
+"""How often a record that somebody else changes meanwhile is read and compared again
+within one run; after that it is an issue."""
+
+WORDS: Mapping[Code, str] = {
+    Code.NOT_IN_BILLING: "not found",
+    Code.OUTCOME_UNKNOWN: "unknown",
+}
+"""How an issue is counted where it is not a failure."""
+
+
+@define
+class Tally:
+    """What a run has come to so far."""
+
+    counts: dict[str, int] = field(
+        factory=lambda: dict.fromkeys(
+            (
+                "updated",
+                "unchanged",
+                "not found",
+                "failed",
+                "unknown",
+                "skipped",
+                "warning",
+            ),
+            0,
+        )
+    )
+    lights: dict[Severity, int] = field(factory=lambda: dict.fromkeys(Severity, 0))
+    totals: dict[str, Money] = field(factory=dict)
+    done: int = 0
+
+    def count(self, word: str, number: int = 1) -> None:
+        """So many more records came to this."""
+        self.counts[word] = self.counts.get(word, 0) + number
+        self.done += number
+
+    def note(self, found: Issue) -> str:
+        """One more issue; the word it is counted under."""
+        word = "warning"
+        if found.blocking:
+            word = WORDS.get(found.code, "failed")
+            self.count(word)
+        else:
+            self.counts[word] += 1
+        self.lights[found.severity] += 1
+        return word
+
+    def moved(self, change: Change) -> None:
+        """A level was written: by how much the shown paid amount rose."""
+        if isinstance(change.before, Settlement) and isinstance(
+            change.after, Settlement
+        ):
+            by = change.after.money(change.after.paid - change.before.paid)
+            held = self.totals.get(by.currency)
+            self.totals[by.currency] = by if held is None else held + by
+
+
+class Stopped(Exception):
+    """The caller's ``stop`` said so."""
+
+
+@define(kw_only=True)
+class Carrying:
+    """A run over one pair: with an adapter and a journal, or dry, with a ``sink``."""
+
+    pair: str
+    verb: str
+    reader: Reader
+    settings: Settings
+    store: Store
+    clock: Clock
+    sides: Mapping[str, Capabilities]
+    wave: int
+    adapter: Adapter | None
+    sink: DryAdapter | None
+    journal: Journal | None
+    on_progress: Callable[[Progress], None] | None
+    stop: Callable[[], bool] | None
+    trusting: bool = False
+    tally: Tally = field(factory=Tally)
+    unfinished: dict[str, Intent] = field(factory=dict)
+    """Intents whose outcome is not known, by the id of their record: it waits."""
+    pending: dict[str, Intent | None] = field(factory=dict)
+    """Records that have something open, with their intent if they have one."""
+    stale: dict[str, int] = field(factory=dict)
+    """How often in this run a write came too late, by the id of its record."""
+    reread: list[str] = field(factory=list)
+    """Records of which somebody was faster: to be read and compared again at once."""
+    rereads: bool = False
+    """Whether such records can be compared again in this run."""
+    restored: Restored | None = None
+    """That the store is older than what was last written by it."""
+    choked: Exception | None = None
+    """What the caller's ``on_progress`` raised in the middle of a wave."""
+
+    @property
+    def live(self) -> Adapter:
+        """The adapter of a run that writes."""
+        assert self.adapter is not None
+        return self.adapter
+
+    def recover(self) -> list[Issue]:
+        """Settle what earlier runs left, as far as a look proves anything."""
+        issues: list[Issue] = []
+        open_intents: Sequence[Intent]
+        if self.journal is not None:
+            self._check_restored()
+            issues = self.journal.recover(self._find, parked=not self.trusting)
+            open_intents = self.journal.unfinished()
+        else:
+            value = key_of(self.pair, self.verb)
+            open_intents = self.store.find(Intent, "open", value, limit=100_000)
+        self.pending = {each.source.id: each for each in open_intents}
+        self.unfinished = {
+            each.source.id: each
+            for each in open_intents
+            if each.stage is not Stage.PLANNED
+        }
+        return issues
+
+    def _find(self, changes: Sequence[Change]) -> Sequence[Record]:
+        return self.live.find(changes).records
+
+    def _check_restored(self) -> None:
+        """
+        End the run while writes that the store has forgotten may still be carried out.
+
+        After that, what the other side shows is what is true of them.
+        """
+        assert self.journal is not None
+        self.restored = self.store.get(Restored, ["store"]).get("store")
+        if self.restored is not None and self.clock.now() < self.restored.at:
+            # The clock was set back: the wait begins again, lest it last for years.
+            self.restored = evolve(self.restored, at=self.clock.now())
+            self.journal.note(self.restored)
+        if self.restored is not None and self.clock.now() < self._certain():
+            text = f"nothing is written before {when(self._certain())}"
+            raise Fault(Code.RESTORED, text)
+
+    def _certain(self) -> datetime:
+        """From when on a look shows all that was written by runs that are forgotten."""
+        assert self.restored is not None
+        longest = max(side.settle for side in self.sides.values())
+        return self.restored.at + WRITE + longest
+
+    def rows(self, sources: Iterable[Ref]) -> dict[str, IssueRow]:
+        """The open and the ignored issues of these records, by id."""
+        keys = [key_of(self.pair, self.verb, about(source)) for source in sources]
+        found = self.store.get(IssueRow, keys).values()
+        return {
+            row.issue.source.id: row
+            for row in found
+            if row.issue.source and row.held in (Held.OPEN, Held.IGNORED)
+        }
+
+    def notes(self, plan: Plan) -> dict[str, list[Issue]]:
+        """What a plan has to say of records that it carries all the same, by id."""
+        found: dict[str, list[Issue]] = {}
+        for each in plan.issues:
+            if not each.blocking and each.source:
+                found.setdefault(each.source.id, []).append(each)
+        return found
+
+    # Carrying out -------------------------------------------------------------------------
+
+    def carry(self, plan: Plan, keeps: Sequence[Change] = ()) -> None:
+        """Remember what agrees and what cannot be carried; write the rest, in waves."""
+        assert self.journal is not None
+        notes = self.notes(plan)
+        blocking = [each for each in plan.issues if each.blocking]
+        new = self.journal.keep(keeps, blocking, notes)
+        for each in (*blocking, *new):
+            self.tell(each)
+        waiting = self._wanted(plan.changes)
+        while waiting:
+            self.check_stop()
+            some, waiting = waiting[: self.wave], waiting[self.wave :]
+            late = self._wave(some, notes)
+            if len(late) == len(some):
+                raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
+            waiting = [*late, *waiting]
+
+    def _wanted(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes but those that a person wants left alone as they are."""
+        if not changes:
+            return []
+        rows = self.rows(each.source for each in changes)
+        wanted: list[Change] = []
+        for each in changes:
+            row = rows.get(each.source.id)
+            if row and row.held is Held.IGNORED and row.issue.basis == each.agreed:
+                self.tally.count("skipped")
+            else:
+                wanted.append(each)
+        return wanted
+
+    def _settle(self, changes: Sequence[Change]) -> timedelta:
+        """How long to wait before "not found" proves that these were not carried out."""
+        return max(self.sides[name].settle for name in {c.connection for c in changes})
+
+    def _wave(
+        self, changes: Sequence[Change], notes: Mapping[str, Sequence[Issue]]
+    ) -> list[Change]:
+        """One wave: durable, sent, settled; then told. Returns what there was no time for."""
+        assert self.journal is not None
+        changes = self._looked_for(changes)
+        if not changes:
+            return []
+        deadline = self.journal.deadline()
+        keyed = self.journal.send(changes, deadline, self._settle(changes))
+        outcomes = self._applied(keyed, deadline)
+        results = [(change, outcomes[change.name]) for change in keyed]
+        held = {
+            each.source: each
+            for each in self.journal.settle(results, notes)
+            if each.source
+        }
+        self._waiting(c.name for c, o in results if o.state is State.UNKNOWN)
+        if self.choked is not None:
+            raise self.choked
+        for change, outcome in results:
+            self._told(change, outcome, held.get(change.source), notes)
+        for outcome in outcomes.values():
+            fault = breaking(outcome)
+            if fault is not None:
+                raise fault
+        return [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
+
+    def _looked_for(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """
+        The changes that are to be sent: of a restored store, no document without a look.
+
+        A run that is forgotten may have made it.
+        """
+        if self.restored is None:
+            return changes
+        assert self.journal is not None
+        creates = {c.name: c for c in changes if c.action is Action.CREATE}
+        held = self.store.get(Intent, creates)
+        forgotten = [c for c in creates.values() if self._forgotten(held.get(c.name))]
+        if not forgotten:
+            return changes
+        self.journal.suspect(forgotten, self._certain())
+        doubts = self.journal.recover(self._find)
+        found = self.store.get(Intent, [change.name for change in forgotten])
+        for name in [n for n, intent in found.items() if intent.stage is Stage.APPLIED]:
+            self.tally.count("unchanged")
+            del found[name]
+        self._waiting(n for n, i in found.items() if i.stage is not Stage.PLANNED)
+        unsure = [i for i in found.values() if i.stage is Stage.UNKNOWN]
+        unseen = [_unseen(each) for each in unsure]
+        self.journal.keep((), unseen)
+        for issue in (*doubts, *unseen):
+            self.tell(issue)
+        planned = {n for n, i in found.items() if i.stage is Stage.PLANNED}
+        gone = {change.name for change in forgotten} - planned
+        return [change for change in changes if change.name not in gone]
+
+    def _forgotten(self, intent: Intent | None) -> bool:
+        """Whether a document may have been made of which this store knows nothing."""
+        assert self.restored is not None
+        return (
+            intent is None
+            or intent.looked_at is None
+            or intent.looked_at < self.restored.at
+        )
+
+    def _waiting(self, names: Iterable[str]) -> None:
+        """Records of these writes wait, also where the run meets them again."""
+        for intent in self.store.get(Intent, names).values():
+            self.unfinished[intent.source.id] = intent
+            self.pending[intent.source.id] = intent
+
+    def _told(
+        self,
+        change: Change,
+        outcome: Outcome,
+        issue: Issue | None,
+        notes: Mapping[str, Sequence[Issue]],
+    ) -> None:
+        """Tell what came of one change; what is tried again at once is not told yet."""
+        source = change.source.id
+        if issue is None:
+            for note in notes.get(source, ()):
+                self.tell(note)
+        elif outcome.code is Code.STALE_VERSION and self._again(change):
+            self.reread.append(source)
+        elif outcome.code is not Code.NOT_IN_TIME:
+            self.tell(issue)
+
+    def _again(self, change: Change) -> bool:
+        """Whether a record is to be compared once more: somebody was faster."""
+        tries = self.stale[change.source.id] = self.stale.get(change.source.id, 0) + 1
+        return self.rereads and tries <= STALE_MAX
+
+    def _written(self, change: Change) -> None:
+        """Count and tell a write at once; a caller who chokes on it loses no outcome."""
+        self.tally.count("updated")
+        self.tally.moved(change)
+        green = Severity.GREEN
+        try:
+            self._progress(
+                change.number, "updated", green, change.reason, change.source
+            )
+        except Exception as error:  # noqa: BLE001 - of the caller's own callback
+            self.choked = self.choked or error
+
+    def _applied(
+        self, changes: Sequence[Change], deadline: datetime
+    ) -> dict[str, Outcome]:
+        """The outcome of each change; one that was not told is unknown."""
+        found: dict[str, Outcome] = {}
+        fault = Fault(Code.OUTCOME_UNKNOWN, "no outcome was told.", fate=Fate.UNCLEAR)
+        by_name = {change.name: change for change in changes}
+        try:
+            for outcome in self.live.apply(changes, deadline):
+                change = by_name.get(outcome.name)
+                if change is None:
+                    continue  # an outcome of nothing that was asked for
+                found[change.name] = believed(change, outcome)
+                if found[change.name].state is State.APPLIED:
+                    self._written(change)
+                if self.journal is not None:
+                    self.journal.hold_on()  # an adapter of the caller's may be slow
+        except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
+            log.warning("the adapter raised %s", type(error).__name__)
+            text = f"the adapter raised {type(error).__name__}."
+            fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
+        return {
+            each.name: found.get(each.name)
+            or Outcome.failed(each, fault, effect_sent=True)
+            for each in changes
+        }
+
+    # Telling ------------------------------------------------------------------------------
+
+    def check_stop(self) -> None:
+        """Raise `Stopped` if the caller wants the run to end."""
+        if self.stop is not None and self.stop():
+            raise Stopped
+
+    def tell(self, found: Issue) -> None:
+        """Count an issue and tell the caller of it."""
+        word = self.tally.note(found)
+        number = ", ".join(found.numbers)
+        self._progress(number, word, found.severity, str(found), found.source)
+
+    def _progress(
+        self, number: str, what: str, light: Severity, text: str, ref: Ref | None
+    ) -> None:
+        if self.on_progress is not None:
+            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+
+
+def _unseen(intent: Intent) -> Issue:
+    """The issue of a write that could not be looked for yet."""
+    number = (intent.number,) if intent.number else ()
+    text = "the other side could not be asked whether it is there already."
+    return Issue(
+        Code.OUTCOME_UNKNOWN, intent.source, number, text=text, basis=intent.agreed
+    )

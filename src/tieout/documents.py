@@ -1,0 +1,167 @@
+"""
+One run that carries documents by a plan: invoices, credit notes, customers, payments.
+
+It reads both sides again before anything is sent, and leaves alone what is no longer as
+the plan saw it. Which documents are wanted is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import define, evolve
+
+from tieout.capabilities import Verb
+from tieout.carrying import Carrying
+from tieout.change import Action, Change, Issue
+from tieout.connector import batches
+from tieout.errors import Code
+from tieout.journal import when
+from tieout.models import Link, Record, RecordType, Ref, fingerprint
+from tieout.plan import Plan
+from tieout.store import Intent, Stage
+
+CHECK_SIZE = 200
+"""Changes whose records are read again together."""
+
+VERBS = {
+    Action.CREATE: Verb.CREATE,
+    Action.UPDATE: Verb.UPDATE,
+    Action.VOID: Verb.VOID,
+}
+"""What a connection must be able to do for an action."""
+
+
+@define(kw_only=True)
+class DocumentRun(Carrying):
+    """A run that carries the documents of a plan, those that others depend on first."""
+
+    def apply(self, plan: Plan) -> None:
+        """Carry the plan out, as far as its records are still as they were."""
+        notes = self.notes(plan)
+        waiting = {change.name: change for change in plan.changes}
+        while waiting:
+            ready = [
+                c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
+            ]
+            if not ready:  # they wait for each other
+                self._leave(waiting.values(), "it depends on itself")
+                break
+            for change in ready:
+                del waiting[change.name]
+            for some in batches(ready, CHECK_SIZE):
+                self.check_stop()
+                self._carry(some, notes)
+        self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
+
+    def _carry(self, changes: Sequence[Change], notes: dict[str, list[Issue]]) -> None:
+        fresh: list[Change] = []
+        issues: list[Issue] = []
+        records = self._read(changes)
+        links = self.reader.ties((each.source, each.role) for each in changes)
+        intents = self.store.get(Intent, [each.name for each in changes])
+        for change in changes:
+            link = links.get((change.source, change.role))
+            issue = self._hindered(change, records, link, intents.get(change.name))
+            if issue is None:
+                fresh.append(_refreshed(change, records))
+            else:
+                issues.append(issue)
+        told = [note for each in fresh for note in notes.get(each.source.id, ())]
+        self.carry(Plan(tuple(fresh), (*issues, *told)))
+
+    def _leave(self, changes: Iterable[Change], why: str) -> None:
+        issues = [_issue(Code.WAITS, change, f"{why}.") for change in changes]
+        self.carry(Plan(issues=tuple(issues)))
+
+    def _read(self, changes: Sequence[Change]) -> dict[Ref, Record]:
+        """What both sides say now of the records of these changes."""
+        wanted: dict[tuple[str, RecordType], list[str]] = {}
+        for change in changes:
+            for ref in (change.source, change.target):
+                if ref is not None:
+                    wanted.setdefault((ref.connection, change.kind), []).append(ref.id)
+        return {
+            record.ref: record
+            for (connection, kind), ids in wanted.items()
+            if connection in self.sides
+            and self.sides[connection].kind(kind).can(Verb.READ)
+            for page in self.reader.fetch(connection, kind, ids)
+            for record in page.records
+        }
+
+    def _hindered(
+        self,
+        change: Change,
+        records: dict[Ref, Record],
+        link: Link | None,
+        before: Intent | None,
+    ) -> Issue | None:
+        """Why a change of a plan cannot be carried out now, or None."""
+        refused = self._not_allowed(change)
+        if refused:
+            return _issue(Code.NOT_ALLOWED, change, refused)
+        intent = self.unfinished.get(change.source.id)
+        if intent is not None and intent.stage is Stage.PARKED:
+            return _issue(Code.PARKED, change, intent.text)
+        if intent is not None:
+            text = f"It is looked at after {when(intent.not_before)}."
+            return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        if before is not None and before.stage is Stage.APPLIED:
+            return _issue(Code.STALE_PLAN, change, "it was carried out already.")
+        missing = [name for name in change.depends_on if not self._applied_before(name)]
+        if missing:
+            return _issue(Code.WAITS, change, "what it depends on was not carried.")
+        return self._stale(change, records, link)
+
+    def _not_allowed(self, change: Change) -> str:
+        if change.action not in VERBS:
+            return "a plan cannot ask for this action."
+        side = self.sides.get(change.connection)
+        if side is None:
+            return f"{change.connection} is no connection of this pair."
+        if not side.kind(change.kind).can(VERBS[change.action]):
+            verb = VERBS[change.action].value
+            return f"{side.system} does not let us {verb} this kind of record."
+        return ""
+
+    def _applied_before(self, name: str) -> bool:
+        """Whether a change that others depend on has been carried out."""
+        assert self.journal is not None
+        return self.journal.stage(name) is Stage.APPLIED
+
+    def _stale(
+        self, change: Change, records: dict[Ref, Record], link: Link | None
+    ) -> Issue | None:
+        """An issue for a change whose records are not as the plan saw them."""
+        here = records.get(change.source)
+        there = records.get(change.target) if change.target else None
+        if here is None or fingerprint(here) != change.agreed:
+            return _issue(Code.STALE_PLAN, change, "its source has changed.")
+        if change.target is not None and there is None:
+            return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
+        before = change.before
+        if before and there and fingerprint(there) != fingerprint(before):
+            return _issue(Code.STALE_PLAN, change, "it changed on the other side.")
+        if (link.version if link else 0) != change.link_version:
+            return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
+        return None
+
+
+def _issue(code: Code, change: Change, text: str) -> Issue:
+    return Issue(
+        code,
+        change.source,
+        (change.number,) if change.number else (),
+        text=text,
+        basis=change.agreed,
+    )
+
+
+def _refreshed(change: Change, records: dict[Ref, Record]) -> Change:
+    """A change with what does not live in a file: versions and luggage."""
+    there = records.get(change.target) if change.target else None
+    if there is None or change.after is None:
+        return change
+    after = evolve(change.after, version=there.version, carry=there.carry)
+    return evolve(change, before=there, after=after)

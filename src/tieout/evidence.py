@@ -1,0 +1,174 @@
+"""
+What a look at the other side proves of a write whose answer was lost.
+
+Pure: it is given what was found and says which step of the intent follows. It neither
+looks nor writes anything down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from attrs import frozen
+
+from tieout.change import Action, Change, Outcome, State
+from tieout.errors import Code, Fate, Fault
+from tieout.models import (
+    CreditNote,
+    Invoice,
+    Payment,
+    Record,
+    Settlement,
+    Status,
+    fingerprint,
+)
+from tieout.store import Doubt, Intent, Stage
+
+ATTEMPTS_MAX = 5
+"""How often a change is sent before a person is asked."""
+
+
+@frozen
+class Proof:
+    """
+    What was proven of an intent: the step ``by`` which it goes on, the record that showed
+    it, or the ``doubt`` that only a person can end, with the records in question.
+    """
+
+    by: str
+    record: Record | None = None
+    doubt: Doubt | None = None
+    candidates: tuple[Record, ...] = ()
+
+
+def shown(record: Record | None) -> str:
+    """A short hash of what a record shows of a wanted state: to find it again by."""
+    match record:
+        case None:
+            return ""
+        case Settlement():
+            last = None if record.paid_on else record.last_on
+            told = f"{record.paid.normalize():f}|{record.paid_on}|{last}"
+        case Invoice() | CreditNote():
+            told = f"{record.total.normalize():f}|{record.currency}|{record.on}"
+        case Payment():
+            told = f"{record.amount.normalize():f}|{record.currency}|{record.on}"
+        case _:
+            return fingerprint(record)
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+
+
+def carries(record: Record, mark: str) -> bool:
+    """Whether a document carries a mark: as its number, in its reference, or in a field."""
+    if not mark:
+        return False
+    texts = [
+        getattr(record, "number", ""),
+        getattr(record, "reference", ""),
+        *(text for text in record.custom.values() if isinstance(text, str)),
+    ]
+    return any(mark == text or mark in text.split() for text in texts)
+
+
+def believed(change: Change, outcome: Outcome) -> Outcome:
+    """
+    The outcome, unless the answer shows another document than the one that was sent.
+
+    Then nothing is certain: neither that ours was made, nor that the other was touched.
+    """
+    echo = outcome.echo
+    if outcome.state is not State.APPLIED or echo is None or change.after is None:
+        return outcome
+    ours = change.action is not Action.CREATE or (
+        not change.mark or carries(echo, change.mark)
+    )
+    if ours and shown(echo) == shown(change.after):
+        return outcome
+    text = f"the answer shows another document ({echo.ref.id})."
+    fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
+    return Outcome.failed(change, fault, effect_sent=True)
+
+
+def judged(
+    intent: Intent, found: Iterable[Record], now: datetime, *, can_look: bool = True
+) -> Proof | None:
+    """
+    What a look proves of an intent, or None where nothing is proven yet.
+
+    What is found is proof at once. What is not found proves something only after
+    ``not_before``: until then a request may still be carried out, or a document not yet
+    be found by search.
+    """
+    ripe = intent.not_before is None or now >= intent.not_before
+    if not can_look:
+        return Proof("in doubt", doubt=Doubt.CANNOT_LOOK) if ripe else None
+    if intent.action is Action.CREATE:
+        return _created(intent, found, ripe=ripe)
+    return _changed(intent, found, ripe=ripe)
+
+
+def _created(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | None:
+    if not intent.mark:
+        return Proof("in doubt", doubt=Doubt.CANNOT_LOOK) if ripe else None
+    ours = _marked(intent, found)
+    if len(ours) > 1:
+        return Proof("in doubt", doubt=Doubt.DUPLICATE, candidates=ours)
+    if not ours:
+        return _absent(intent) if ripe else None
+    if shown(ours[0]) != intent.wanted:
+        return Proof("in doubt", doubt=Doubt.CONFLICT, candidates=ours)
+    return Proof("found", record=ours[0])
+
+
+def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
+    """The documents that carry an intent's mark, each once."""
+    by_id = {
+        record.ref.id: record
+        for record in found
+        if isinstance(record, intent.kind)
+        and record.ref.connection == intent.connection
+        and carries(record, intent.mark)
+    }
+    return tuple(by_id[each] for each in sorted(by_id))
+
+
+def _changed(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | None:
+    record = next((each for each in found if _is_target(intent, each)), None)
+    if _as_wanted(intent, record) and (ripe or not _like_any_other(record)):
+        return Proof("found", record=record)
+    return _absent(intent) if ripe else None
+
+
+def _is_target(intent: Intent, record: Record) -> bool:
+    return intent.target is not None and (
+        (record.ref.connection, record.ref.id)
+        == (intent.target.connection, intent.target.id)
+    )
+
+
+def _as_wanted(intent: Intent, record: Record | None) -> bool:
+    if intent.action is Action.VOID:
+        return getattr(record, "status", None) is Status.VOID
+    return record is not None and shown(record) == intent.wanted
+
+
+def _like_any_other(record: Record | None) -> bool:
+    """
+    Whether what was found carries no mark of ours: a payment that anybody may have
+    entered. It proves something only once ours can no longer land beside it.
+    """
+    return isinstance(record, Settlement) and bool(record.receipts)
+
+
+def _absent(intent: Intent) -> Proof:
+    """It was not carried out. One that a person was asked about is tried anew."""
+    if intent.stage is not Stage.PARKED and intent.attempt >= ATTEMPTS_MAX:
+        return Proof("in doubt", doubt=Doubt.TOO_OFTEN)
+    return Proof("proved absent")
+
+
+def asks_again(intents: Sequence[Intent]) -> list[Intent]:
+    """Those parked writes at which a run may look again without a person's answer."""
+    return [each for each in intents if each.doubt in (None, Doubt.TOO_OFTEN)]

@@ -1,0 +1,109 @@
+"""
+The command line of the simulator: ``python -m tieout.testing.simulator``.
+
+It plays a range of seeds on several processes, or one seed in full, and says with its
+exit code whether all invariants held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+
+from tieout.testing.simulator.report import Total, failure, table
+from tieout.testing.simulator.result import Result, simulate
+from tieout.testing.simulator.shrink import shrink
+from tieout.testing.simulator.world import PROFILES
+
+SHARD = 100
+"""Seeds that one process plays before it reports."""
+
+JUDGED_FROM = 1000
+"""Seeds from which on the number of covered faults is judged."""
+
+TOLD_MAX = 5
+"""Failures told in full."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play; 0 where all invariants held."""
+    asked = _parser().parse_args(arguments)
+    if asked.seed is not None:
+        return _one(asked)
+    return _many(asked)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tieout.testing.simulator", description="Play simulated worlds."
+    )
+    add = parser.add_argument
+    add("--seeds", type=int, default=1000, help="how many seeds")
+    add("--start", type=int, default=0, help="the first of them")
+    add("--jobs", type=int, default=1, help="processes")
+    add("--profile", choices=PROFILES, default="default")
+    add("--seed", type=int, help="play this one seed, with its timeline")
+    add("--until", type=int, help="stop at this step of it")
+    add("--shrink", action="store_true", help="calm a failing seed's decisions")
+    add("--min-faults", type=int, default=65, help="fewer ids covered: exit code 1")
+    return parser
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _one(asked: argparse.Namespace) -> int:
+    result = simulate(asked.seed, asked.profile, asked.until, recording=True)
+    shrunk = shrink(result) if asked.shrink else None
+    _say(failure(result, shrunk))
+    return 0 if result.ok else 1
+
+
+def _many(asked: argparse.Namespace) -> int:
+    total, began = Total(), time.monotonic()
+    for part in _parts(asked):
+        total.merge(part)
+        rate = total.seeds / max(time.monotonic() - began, 0.001)
+        done = f"\r{total.seeds:,} of {asked.seeds:,} seeds, {rate:.0f} a second, "
+        sys.stderr.write(f"{done}{len(total.failed)} failed ")
+    sys.stderr.write("\n")
+    total.failed.sort(key=lambda each: each.seed)
+    for result in total.failed[:TOLD_MAX]:
+        again = simulate(result.seed, result.profile, recording=True)
+        _say(failure(again, shrink(again) if asked.shrink else None))
+        _say("")
+    _say(table(total, time.monotonic() - began))
+    few = total.seeds >= JUDGED_FROM and total.covered < asked.min_faults
+    return 1 if total.failed or few else 0
+
+
+def _parts(asked: argparse.Namespace) -> Iterator[Total]:
+    last = asked.start + asked.seeds
+    shards = [
+        (first, min(first + SHARD, last), asked.profile)
+        for first in range(asked.start, last, SHARD)
+    ]
+    if asked.jobs == 1:
+        yield from (played(*shard) for shard in shards)
+        return
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        waiting: list[Future[Total]] = [pool.submit(played, *s) for s in shards]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def played(first: int, last: int, profile: str) -> Total:
+    """The total of a range of seeds, the last one not included."""
+    total = Total()
+    for seed in range(first, last):
+        result: Result = simulate(seed, profile)
+        total.add(result)
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())

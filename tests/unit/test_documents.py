@@ -1,0 +1,868 @@
+"""Documents by a plan: made once, found again, doubted aloud, answered by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from attrs import evolve
+from doubles import Desk, SetClock, Wire, able
+
+from tieout.adapters import PlanFile
+from tieout.capabilities import Capabilities, Changed, Kind, Verb
+from tieout.change import Action, Change, Outcome, change_name, mark_of
+from tieout.connector import Page, guarded
+from tieout.engine import Engine
+from tieout.errors import Code, ConfigError, Fate, Fault
+from tieout.evidence import carries, shown
+from tieout.journal import Landed, Reply
+from tieout.lease import LEASE, WRITE
+from tieout.models import (
+    CreditNote,
+    Invoice,
+    Link,
+    Payment,
+    R,
+    Record,
+    Ref,
+    Settlement,
+    Status,
+    fingerprint,
+)
+from tieout.report import Report
+from tieout.store import (
+    Doubt,
+    Event,
+    Gone,
+    Intent,
+    Restored,
+    Stage,
+    link_billing,
+    link_key,
+)
+from tieout.stores.memory import MemoryStore
+from tieout.wire import Call, Flow
+
+SHOP, BOOK = "shop:1", "book:1"
+SETTLE = timedelta(minutes=5)
+RIPE = WRITE + SETTLE + timedelta(seconds=1)
+ALL = frozenset({Verb.READ, Verb.CREATE, Verb.UPDATE, Verb.VOID})
+
+
+def invoice(connection: str, key: str, total: str = "100", **more: Any) -> Invoice:
+    """A document of 100 euros."""
+    return Invoice(
+        ref=Ref(connection, "Invoice", key),
+        number=more.pop("number", f"INV-{key}"),
+        customer=None,
+        currency="EUR",
+        on=date(2026, 3, 1),
+        total=Decimal(total),
+        status=more.pop("status", Status.OPEN),
+        **more,
+    )
+
+
+class Shelf(Desk):
+    """A system of documents; a test says what becomes of each of its next writes."""
+
+    def __init__(self, connection: str, *documents: Invoice) -> None:
+        kinds = {
+            **able(connection).kinds,
+            Settlement: Kind(frozenset({Verb.READ, Verb.UPDATE}), frozenset({Changed})),
+            Invoice: Kind(ALL, batch_size=3),
+            CreditNote: Kind(frozenset({Verb.READ})),
+        }
+        super().__init__(connection, capabilities=Capabilities("Shelf", kinds))
+        self.documents = {each.ref.id: each for each in documents}
+        self.fates: list[str] = []
+        self.sent: list[Change] = []
+        self.late: list[Callable[[], object]] = []
+        self.echo: Invoice | None = None
+        self.blind = False
+
+    def fetch(
+        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Flow[Page[R]]:
+        yield from ()
+        found = [self.documents[each] for each in ids if each in self.documents]
+        return cast(Page[R], Page(tuple(found)))
+
+    def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
+        yield from ()
+        self._met("find")
+        if self.blind:
+            raise Fault(Code.NOT_ALLOWED, "no search here")
+        wanted = {each.target.id for each in changes if each.target}
+        found = [
+            each
+            for each in self.documents.values()
+            if each.ref.id in wanted or any(carries(each, c.mark) for c in changes)
+        ]
+        return Page(tuple(found))
+
+    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
+        outcomes: list[Outcome] = []
+        for each in changes:
+            outcome = yield from guarded(self._one(each), each, self.judge)
+            outcomes.append(outcome)
+        return tuple(reversed(outcomes))  # matched by name, never by position
+
+    def _one(self, change: Change) -> Flow[Outcome]:
+        answer = yield Call(lambda: self._landed(change), effect=True)
+        made = cast(Invoice, answer.value)
+        return Outcome.applied(change, ref=made.ref, echo=self.echo or made)
+
+    def _landed(self, change: Change) -> Invoice:
+        self.sent.append(change)
+        fate = self.fates.pop(0) if self.fates else "done"
+        if fate == "refused":
+            raise Fault(Code.REFUSED, "no")
+        if fate == "not sent":
+            raise Fault(Code.NOT_REACHED, "nobody there", fate=Fate.NOT_SENT)
+        if fate == "late":
+            self.late.append(lambda: self.make(change))
+        elif fate == "lost after":
+            self.make(change)
+        if fate != "done":
+            raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
+        return self.make(change)
+
+    def make(self, change: Change) -> Invoice:
+        """Carry a change out."""
+        if change.action is Action.VOID:
+            assert change.target is not None
+            made = evolve(self.documents[change.target.id], status=Status.VOID)
+        else:
+            assert isinstance(change.after, Invoice)
+            key = change.target.id if change.target else f"D{len(self.documents) + 1}"
+            made = evolve(
+                change.after, ref=Ref(BOOK, "Invoice", key), reference=change.mark
+            )
+        self.documents[made.ref.id] = made
+        return made
+
+    def settle_late(self) -> None:
+        """What was put off is carried out now."""
+        for act in self.late:
+            act()
+
+
+class World:
+    """A shop whose documents are wanted in a book."""
+
+    def __init__(self, *keys: str) -> None:
+        self.clock = SetClock()
+        self.store = MemoryStore()
+        self.shop = Shelf(SHOP, *(invoice(SHOP, key) for key in keys))
+        self.book = Shelf(BOOK)
+        self.engine = self.made()
+
+    def made(self) -> Engine:
+        return Engine(
+            billing=self.shop,
+            ledger=self.book,
+            store=self.store,
+            transport=Wire(),
+            clock=self.clock,
+        )
+
+    def change(self, key: str, **more: Any) -> Change:
+        """What the shop's document wants of the book."""
+        source = self.shop.documents[key]
+        link = self.link(key)
+        action = more.pop("action", Action.UPDATE if link else Action.CREATE)
+        target = link.ledger if link else None
+        version = link.version if link else 0
+        given: dict[str, Any] = {
+            "name": change_name(BOOK, "Invoice", key, 0, action, version),
+            "action": action,
+            "kind": Invoice,
+            "connection": BOOK,
+            "source": source.ref,
+            "target": target,
+            "before": self.book.documents.get(target.id) if target else None,
+            "after": None
+            if action is Action.VOID
+            else evolve(source, ref=target or Ref(BOOK, "Invoice", "")),
+            "link_version": version,
+            "number": source.number,
+            "agreed": fingerprint(source),
+            "mark": mark_of(BOOK, "Invoice", key),
+        }
+        return Change(**{**given, **more})
+
+    def apply(self, *changes: Change, **more: Any) -> Report:
+        return self.engine.apply(self.engine.plan_changes(changes), **more)
+
+    def post(self, *keys: str) -> Report:
+        return self.apply(*(self.change(key) for key in keys))
+
+    def link(self, key: str) -> Link | None:
+        value = link_billing(self.engine.pair, "Invoice", key)
+        found = self.store.find(Link, "billing", value)
+        return found[0] if found else None
+
+    def intent(self, change: Change) -> Intent:
+        return self.store.get(Intent, [change.name])[change.name]
+
+    def wait(self, by: timedelta = RIPE) -> None:
+        self.clock.pass_by(by.total_seconds())
+
+    def parked(self, key: str, doubt: Doubt) -> Intent:
+        """The one parked write, which is in this doubt."""
+        (write,) = self.engine.parked()
+        assert (write.number, write.doubt) == (f"INV-{key}", doubt)
+        return write
+
+    def events(self) -> list[str]:
+        values = {each.run for each in self._all_events()}
+        return [event.what for run in sorted(values) for event in self._of_run(run)]
+
+    def _of_run(self, run: str) -> list[Event]:
+        return self.store.find(Event, "run", run)
+
+    def _all_events(self) -> Iterable[Event]:
+        return cast(Iterable[Event], self.store._facts["event"].values())
+
+
+def codes(report: Report) -> list[Code]:
+    return sorted((issue.code for issue in report.issues), key=lambda code: code.name)
+
+
+# Made once ------------------------------------------------------------------------------
+
+
+def test_documents_are_made_and_tied() -> None:
+    """Q1, I6: each carries its mark, is linked both ways, and has one event."""
+    world = World("a", "b", "c", "d")
+    report = world.post("a", "b", "c", "d")
+    assert report.ok
+    assert report.counts["updated"] == 4
+    assert {each.reference for each in world.book.documents.values()} == {
+        mark_of(BOOK, "Invoice", key) for key in "abcd"
+    }
+    for key in "abcd":
+        link = world.link(key)
+        assert link is not None
+        assert world.book.documents[link.ledger.id].number == f"INV-{key}"
+        assert (link.version, link.agreed) == (
+            1,
+            {"Invoice": fingerprint(world.shop.documents[key])},
+        )
+        own = link_key(world.engine.pair, "Invoice", link.ledger.id)
+        assert world.store.get(Link, [own])[own] == link
+    assert world.events() == ["applied"] * 4
+
+
+def test_the_same_plan_a_second_time_makes_nothing() -> None:
+    """I5: the link's version has moved on."""
+    world = World("a")
+    plan = world.engine.plan_changes([world.change("a")])
+    world.engine.apply(plan)
+    report = world.engine.apply(plan)
+    assert codes(report) == [Code.STALE_PLAN]
+    assert len(world.book.sent) == 1
+
+
+def test_an_update_and_a_void_of_what_was_made() -> None:
+    """2.4: absolute values; the link's version rises with each."""
+    world = World("a")
+    world.post("a")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    assert world.post("a").ok
+    (made,) = world.book.documents.values()
+    assert made.total == 70
+    assert world.apply(world.change("a", action=Action.VOID)).ok
+    assert [each.status for each in world.book.documents.values()] == [Status.VOID]
+    link = world.link("a")
+    assert link is not None
+    assert link.version == 3
+
+
+@pytest.mark.parametrize("fate", ["lost after", "late"])
+def test_what_landed_although_the_answer_was_lost_is_adopted(fate: str) -> None:
+    """H3, H6, C8, PF1: found by its mark; there is no second one."""
+    world = World("a")
+    world.book.fates = [fate]
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    assert world.link("a") is None
+    world.wait(timedelta(minutes=1))
+    world.book.settle_late()
+    report = world.post("a")  # early: what is found is proof at once
+    assert codes(report) == [Code.STALE_PLAN]
+    assert world.events() == ["unknown", "adopted", "issue"]
+    assert len(world.book.documents) == len(world.book.sent) == 1
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id in world.book.documents
+
+
+def test_what_never_landed_is_sent_again_only_after_the_wait() -> None:
+    """H2, H4, C6, SB3: "not found" proves nothing before it cannot be late any more."""
+    world = World("a")
+    world.book.fates = ["lost before"]
+    one = world.change("a")
+    world.post("a")
+    first = world.intent(one)
+    world.wait(timedelta(minutes=3))
+    report = world.post("a")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert len(world.book.sent) == 1
+    world.wait()
+    assert world.post("a").ok
+    assert len(world.book.documents) == 1
+    assert len(world.book.sent) == 2
+    assert {each.key for each in world.book.sent} == {first.key}
+    assert world.intent(one).attempt == 2
+
+
+def test_the_wait_begins_when_the_caller_gave_up() -> None:
+    """Q2: an answer that was lost late, after the deadline even, starts a whole wait."""
+    world = World("a")
+    world.book.fates = ["lost before"]
+    started = world.clock.now()
+    slow = world.book._landed
+
+    def dawdling(change: Change) -> Invoice:
+        world.wait(timedelta(minutes=4))
+        return slow(change)
+
+    world.book._landed = dawdling  # type: ignore[method-assign]
+    world.post("a")
+    intent = world.intent(world.change("a"))
+    assert intent.deadline == started + WRITE
+    assert intent.not_before == started + timedelta(minutes=4) + SETTLE
+
+
+def test_other_records_go_on_while_one_is_unknown() -> None:
+    """2.2: nothing else waits for it; a batch may hold both."""
+    world = World("a", "b", "c")
+    world.book.fates = ["done", "lost before", "done"]
+    report = world.post("a", "b", "c")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert {each.number for each in world.book.documents.values()} == {"INV-a", "INV-c"}
+
+
+def test_an_edit_while_the_first_write_is_unknown_opens_no_second_one() -> None:
+    """2.5: the name is made without the content."""
+    world = World("a")
+    world.book.fates = ["lost after"]
+    world.post("a")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    report = world.post("a")
+    # Found at once, and now the edit is an update of the document that was made.
+    assert codes(report) == [Code.STALE_PLAN]
+    assert world.post("a").ok
+    assert [each.total for each in world.book.documents.values()] == [70]
+
+
+# Keys -----------------------------------------------------------------------------------
+
+
+def test_a_key_stays_for_the_same_content_and_changes_with_it() -> None:
+    """2.5, PF5, PF6: another one for other content, and after a refusal."""
+    world = World("a")
+    world.book.fates = ["not sent", "not sent", "refused", "refused"]
+    world.post("a")
+    world.post("a")
+    first, second = (each.key for each in world.book.sent)
+    assert first == second != ""
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    world.wait()
+    world.post("a")
+    third = world.book.sent[2].key
+    assert third != first
+    world.wait()
+    world.post("a")
+    assert world.book.sent[3].key not in (first, third)
+
+
+# Doubts ---------------------------------------------------------------------------------
+
+
+def unknown(world: World, key: str = "a") -> Change:
+    """A create of which nobody knows what came of it; nothing did."""
+    world.book.fates = ["lost before"]
+    change = world.change(key)
+    world.post(key)
+    return change
+
+
+def test_a_document_that_is_not_what_was_sent_is_doubted() -> None:
+    """SB18, X24, PARKED(conflict): no write, and the document is named."""
+    world = World("a")
+    one = unknown(world)
+    other = invoice(BOOK, "X", "60", reference=one.mark)
+    world.book.documents["X"] = other
+    report = world.post("a")
+    assert codes(report) == [Code.PARKED]
+    write = world.parked("a", Doubt.CONFLICT)
+    assert write.candidates == (other.ref,)
+    assert "X" in write.text
+    world.wait()
+    world.post("a")
+    assert len(world.book.sent) == 1
+
+
+def test_two_documents_with_one_mark_are_doubted_and_neither_is_touched() -> None:
+    """R3, I9, PARKED(duplicate): both ids are told."""
+    world = World("a")
+    one = unknown(world)
+    for key in "XY":
+        world.book.documents[key] = invoice(BOOK, key, reference=f"copy {one.mark}")
+    report = world.post("a")
+    (issue,) = report.issues
+    assert issue.code is Code.PARKED
+    assert "X, Y" in issue.text
+    write = world.parked("a", Doubt.DUPLICATE)
+    assert [ref.id for ref in write.candidates] == ["X", "Y"]
+    assert world.link("a") is None
+
+
+def test_a_document_that_belongs_to_another_record_is_not_tied_twice() -> None:
+    """X25: the answer names a document of ours that is not this one."""
+    world = World("a", "b")
+    world.post("a")
+    (made,) = world.book.documents.values()
+    real = world.book.make
+
+    def confused(change: Change) -> Invoice:
+        real(change)
+        return made
+
+    world.book.make = confused  # type: ignore[method-assign]
+    world.book.echo = invoice(BOOK, "D1", reference=world.change("b").mark)
+    report = world.post("b")
+    assert codes(report) == [Code.PARKED]
+    world.parked("b", Doubt.TAKEN)
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger == made.ref
+    assert world.link("b") is None
+
+
+def test_an_answer_about_another_document_is_not_believed() -> None:
+    """X25: neither that ours was made, nor that it was not; a look tells."""
+    world = World("a")
+    world.book.echo = invoice(BOOK, "Z", "1")
+    report = world.post("a")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert report.counts["updated"] == 0
+    world.book.echo = None
+    world.post("a")
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id == "D1"
+
+
+def test_what_cannot_be_looked_for_is_never_sent_again() -> None:
+    """R7, PARKED(ambiguous): at most once, then a person is asked."""
+    world = World("a", "b")
+    world.book.fates = ["lost before"]
+    bare = world.change("a", mark="")
+    world.apply(bare)
+    assert world.engine.parked() == []
+    world.wait()
+    world.apply(bare)
+    world.parked("a", Doubt.CANNOT_LOOK)
+    world.engine.answer(bare.name, Reply.IGNORE)
+    unknown(world, "b")
+    world.book.blind = True
+    world.wait()
+    world.post("b")
+    world.parked("b", Doubt.CANNOT_LOOK)
+    assert len(world.book.sent) == 2
+
+
+def test_a_look_that_fails_proves_nothing() -> None:
+    """2.2: the probe itself fails: it stays unknown, and the run ends on its own terms."""
+    world = World("a")
+    one = unknown(world)
+    world.wait()
+    world.book.trouble["find"] = [Fault(Code.SERVER_ERROR, "sorry")]
+    world.post("a")
+    assert world.intent(one).stage is Stage.UNKNOWN
+    assert world.post("a").ok
+
+
+def test_a_lost_void_is_seen_by_its_status() -> None:
+    """2.4: looked for by id."""
+    for fate, times in (("lost after", 1), ("lost before", 2)):
+        world = World("a")
+        world.post("a")
+        world.book.sent.clear()
+        world.book.fates = [fate]
+        void = world.change("a", action=Action.VOID)
+        world.apply(void)
+        world.wait()
+        world.apply(void)
+        assert len(world.book.sent) == times
+        assert [d.status for d in world.book.documents.values()] == [Status.VOID]
+
+
+def test_after_five_lost_answers_a_person_is_asked() -> None:
+    """2.6: never back to PLANNED by itself."""
+    world = World("a")
+    one = world.change("a")
+    for _ in range(5):
+        world.book.fates = ["lost before"]
+        world.post("a")
+        world.wait()
+    world.post("a")
+    world.parked("a", Doubt.TOO_OFTEN)
+    assert world.intent(one).attempt == 5
+    assert len(world.book.sent) == 5
+
+
+# What a person answers ------------------------------------------------------------------
+
+
+def doubted(world: World) -> Intent:
+    """A create whose mark is on a document of another amount."""
+    one = unknown(world)
+    world.book.documents["X"] = invoice(BOOK, "X", "60", reference=one.mark)
+    world.post("a")
+    return world.parked("a", Doubt.CONFLICT)
+
+
+def test_landed_ties_the_document_that_the_person_named() -> None:
+    """2.2: PARKED to APPLIED, with who said so."""
+    world = World("a")
+    write = doubted(world)
+    world.engine.answer(write, Landed("X"), by="ann")
+    link = world.link("a")
+    assert link is not None
+    assert (link.ledger.id, link.version) == ("X", 1)
+    assert world.engine.parked() == []
+    (event,) = [e for e in world._all_events() if e.what == "adopted"]
+    assert event.text == "ann answered: landed as X"
+    # From here on it is an update like any other.
+    assert world.post("a").ok
+    assert world.book.documents["X"].total == 100
+
+
+def test_landed_on_a_document_of_another_record_is_refused() -> None:
+    """X25: one document, one record."""
+    world = World("a", "b")
+    write = doubted(world)
+    world.post("b")
+    link = world.link("b")
+    assert link is not None
+    with pytest.raises(Fault, match="tied to another record") as caught:
+        world.engine.answer(write, Landed(link.ledger.id))
+    assert caught.value.code is Code.ALREADY_LINKED
+    assert world.engine.parked() == [write]
+
+
+def test_not_there_sends_it_again() -> None:
+    """2.2: PARKED to PLANNED; the count begins again."""
+    world = World("a")
+    write = doubted(world)
+    del world.book.documents["X"]
+    world.engine.answer(write.name, Reply.NOT_THERE, by="ann")
+    assert world.engine.parked() == []
+    assert world.post("a").ok
+    assert len(world.book.documents) == 1
+    assert world.store.get(Intent, [write.name])[write.name].attempt == 1
+
+
+def test_ignore_leaves_it_alone_until_the_record_changes() -> None:
+    """2.2: PARKED to IGNORED."""
+    world = World("a")
+    write = doubted(world)
+    world.engine.answer(write, Reply.IGNORE)
+    report = world.post("a")
+    assert report.counts["skipped"] == 1
+    assert not list(report.issues)
+    assert len(world.book.sent) == 1
+    world.shop.documents["a"] = invoice(SHOP, "a", "80")
+    assert world.post("a").ok
+    assert len(world.book.sent) == 2
+
+
+def test_only_what_is_parked_can_be_answered() -> None:
+    """And not while a run holds the pair."""
+    world = World("a")
+    with pytest.raises(ConfigError, match="no parked write"):
+        world.engine.answer("nothing", Reply.IGNORE)
+    one = unknown(world)
+    with pytest.raises(ConfigError, match="no parked write"):
+        world.engine.answer(one.name, Reply.NOT_THERE)
+    report: list[Code] = []
+
+    def meddle(_: object) -> None:
+        with pytest.raises(Fault) as caught:
+            world.engine.answer(one.name, Reply.IGNORE)
+        report.append(caught.value.code)
+
+    world.post("a")
+    world.wait()
+    world.apply(world.change("a"), on_progress=meddle)
+    assert report == [Code.RUN_IN_PROGRESS]
+
+
+# The audit ------------------------------------------------------------------------------
+
+
+def test_an_audit_finds_a_second_document_and_touches_neither() -> None:
+    """R1, R3, H18: told once, parked, and answered by a person."""
+    world = World("a", "b")
+    world.post("a", "b")
+    assert world.engine.audit() == []
+    world.book.documents["copy"] = evolve(
+        world.book.documents["D1"], ref=Ref(BOOK, "Invoice", "copy")
+    )
+    (issue,) = world.engine.audit()
+    assert issue.code is Code.PARKED
+    assert "D1, copy" in issue.text
+    assert world.engine.audit() == []
+    (write,) = world.engine.parked()
+    world.engine.answer(write, Landed("D1"))
+    assert len(world.book.documents) == 3
+
+
+# What a plan may ask --------------------------------------------------------------------
+
+
+def test_what_is_not_as_the_plan_saw_it_is_left_alone() -> None:
+    """PF65, H14, SB19: stale on either side; what has vanished is never made anew."""
+    world = World("a", "b", "c")
+    world.post("a", "b")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    world.shop.documents["b"] = invoice(SHOP, "b", "70")
+    changes = [world.change(key) for key in "abc"]
+    ids = {key: c.target.id for key, c in zip("ab", changes, strict=False) if c.target}
+    del world.book.documents[ids["a"]]
+    world.book.documents[ids["b"]] = invoice(BOOK, ids["b"], "1")
+    world.shop.documents["c"] = invoice(SHOP, "c", "3")
+    world.book.sent.clear()
+    report = world.apply(*changes)
+    assert codes(report) == [Code.STALE_PLAN, Code.STALE_PLAN, Code.VANISHED]
+    assert world.book.sent == []
+
+
+def test_what_a_system_cannot_do_is_refused_before_anything_moves() -> None:
+    """DESIGN 3: an issue in the plan, named by system and verb."""
+    world = World("a", "b", "c")
+    asked = [
+        world.change("a", connection="elsewhere:1"),
+        world.change("b", kind=CreditNote),
+        world.change("c", action=Action.KEEP, name="kept"),
+    ]
+    report = world.apply(*asked)
+    texts = sorted(str(issue) for issue in report.issues)
+    assert codes(report) == [Code.NOT_ALLOWED] * 3
+    assert "elsewhere:1 is no connection of this pair" in texts[0]
+    assert "Shelf does not let us create" in texts[1]
+    assert "cannot ask for this action" in texts[2]
+    assert world.book.sent == []
+
+
+def test_what_others_depend_on_goes_first() -> None:
+    """B152, PF12: and what depends on a failure says so."""
+    world = World("a", "b", "c", "d")
+    a, b = world.change("a"), world.change("b")
+    second = evolve(b, depends_on=(a.name,))
+    assert world.apply(second, a).ok
+    assert [each.number for each in world.book.sent] == ["INV-a", "INV-b"]
+    world.book.fates = ["refused"]
+    c, d = world.change("c"), world.change("d")
+    report = world.apply(evolve(d, depends_on=(c.name,)), c)
+    assert codes(report) == [Code.REFUSED, Code.WAITS]
+    ring = (evolve(c, depends_on=(d.name,)), evolve(d, depends_on=(c.name,)))
+    report = world.apply(*ring)
+    assert codes(report) == [Code.WAITS, Code.WAITS]
+    assert "depends on itself" in str(next(iter(report.issues)))
+
+
+def test_a_plan_of_documents_is_saved_and_read(tmp_path: Path) -> None:
+    """B161: two changes of one record in two roles are two."""
+    world = World("a")
+    one = world.change("a")
+    fee = world.change("a", role="fee", name="fee", mark=mark_of(BOOK, "fee", "a"))
+    plan = world.engine.plan_changes([one, fee])
+    file = PlanFile(tmp_path / "plan.jsonl")
+    world.engine.apply(plan, adapter=file)
+    saved = file.read()
+    assert {each.name for each in saved.changes} == {one.name, "fee"}
+    assert world.engine.apply(saved).counts["updated"] == 2
+
+
+def test_levels_and_documents_do_not_mix() -> None:
+    """Money has one representation in a plan."""
+    world = World("a")
+    with pytest.raises(ConfigError, match="own verb"):
+        world.engine.plan_changes([], verb="payments")
+    level = evolve(world.change("a"), kind=Settlement)
+    with pytest.raises(ConfigError, match="one plan"):
+        world.engine.apply(world.engine.plan_changes([level]))
+    assert world.apply().complete
+
+
+# Time and restarts ----------------------------------------------------------------------
+
+
+def test_a_crash_while_sending_is_looked_at_by_the_next_run() -> None:
+    """C6, C8, C13: whether it landed or not."""
+    for landed in (True, False):
+        world = World("a")
+
+        class Power(BaseException):
+            pass
+
+        real = world.book._landed
+
+        def cut(change: Change, landed: bool = landed, world: World = world) -> Invoice:
+            if landed:
+                world.book.make(change)
+            world.store.commit = _dead  # type: ignore[method-assign]
+            raise Power
+
+        def _dead(*_: object, **__: object) -> bool:
+            raise Power
+
+        commit = world.store.commit
+        world.book._landed = cut  # type: ignore[method-assign]
+        one = world.change("a")
+        with pytest.raises(Power):
+            world.post("a")
+        world.store.commit = commit  # type: ignore[method-assign]
+        world.book._landed = real  # type: ignore[method-assign]
+        assert world.intent(one).stage is Stage.SENDING
+        world.wait(LEASE)
+        world.engine = world.made()
+        world.post("a")
+        world.wait()
+        world.post("a")
+        assert len(world.book.documents) == 1
+        assert world.link("a") is not None
+
+
+def test_a_clock_that_was_set_back_begins_the_wait_again() -> None:
+    """H23: one that was years ahead once keeps nothing waiting for years."""
+    world = World("a")
+    world.wait(timedelta(days=1000))
+    one = unknown(world)
+    world.clock.at -= timedelta(days=1000)
+    now = world.clock.now()
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    assert world.intent(one).not_before == now + WRITE + SETTLE
+    world.wait()
+    assert world.post("a").ok
+    assert len(world.book.documents) == 1
+
+
+def test_what_was_planned_under_another_name_is_given_up() -> None:
+    """2.1: one open write for a record."""
+    world = World("a")
+    world.book.fates = ["not sent"]
+    one = world.change("a")
+    world.apply(one)
+    assert world.intent(one).stage is Stage.PLANNED
+    other = evolve(one, name="other", generation=1)
+    assert world.apply(other).ok
+    assert world.intent(one).stage is Stage.SUPERSEDED
+    assert len(world.book.documents) == 1
+
+
+def test_a_restored_store_waits_and_then_looks_before_it_makes() -> None:
+    """C17, R5: what its lost runs made is found, whatever the store has forgotten."""
+    world = World("a", "b")
+    forgotten = MemoryStore()
+    world.store, kept = forgotten, world.store
+    world.engine = world.made()
+    world.book.fates = ["done", "late"]
+    world.post("a", "b")
+    world.store = kept
+    world.store.commit(Restored("old", world.clock.now()))
+    world.engine = world.made()
+    report = world.post("a", "b")
+    assert (report.code, report.complete) == (Code.RESTORED, False)
+    assert len(world.book.sent) == 2
+    world.wait()
+    world.book.settle_late()
+    report = world.post("a", "b")
+    assert report.ok
+    assert report.counts["unchanged"] == 2
+    assert len(world.book.documents) == len(world.book.sent) == 2
+    assert world.link("a")
+    assert world.link("b")
+    world.shop.documents["c"] = invoice(SHOP, "c")
+    assert world.post("c").counts["updated"] == 1
+    assert len(world.book.documents) == 3
+
+
+def test_a_restored_store_waits_from_now_on_where_the_clock_was_set_back() -> None:
+    """C17, H23: not for years."""
+    world = World("a")
+    world.store.commit(Restored("old", world.clock.now() + timedelta(days=900)))
+    assert world.post("a").code is Code.RESTORED
+    world.wait()
+    assert world.post("a").counts["updated"] == 1
+
+
+def test_a_restored_store_asks_about_what_it_cannot_place() -> None:
+    """C17: found twice, or not to be looked for at the moment."""
+    world = World("a", "b")
+    world.store.commit(Restored("old", world.clock.now()))
+    world.wait()
+    mark = world.change("a").mark
+    for key in "XY":
+        world.book.documents[key] = invoice(BOOK, key, reference=mark)
+    assert codes(world.post("a")) == [Code.PARKED]
+    world.parked("a", Doubt.DUPLICATE)
+    world.book.trouble["find"] = [Fault(Code.SERVER_ERROR, "sorry")]
+    report = world.post("b")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert report.counts["updated"] == 0
+    assert world.book.sent == []
+    assert world.post("b").counts["updated"] == 1
+
+
+def test_what_was_carried_out_is_not_carried_out_again() -> None:
+    """I1: not even where its link was lost."""
+    world = World("a")
+    one = world.change("a")
+    world.apply(one)
+    link = world.link("a")
+    assert link is not None
+    own = link_key(world.engine.pair, "Invoice", link.ledger.id)
+    world.store.commit(Gone(Link, own))
+    assert codes(world.apply(one)) == [Code.STALE_PLAN]
+    assert len(world.book.sent) == 1
+
+
+# What is shown --------------------------------------------------------------------------
+
+
+def test_documents_are_compared_by_amount_currency_and_day() -> None:
+    """2.2: what the ledger may not change; numbers and references are its own business."""
+    one = invoice(SHOP, "a")
+    assert shown(one) == shown(evolve(one, number="9", reference="x", version="3"))
+    assert shown(one) != shown(evolve(one, currency="USD"))
+    assert shown(one) != shown(evolve(one, on=date(2026, 3, 2)))
+    note = CreditNote(
+        one.ref, "1", None, "EUR", one.on, Decimal(100), Status.OPEN, Decimal(0)
+    )
+    assert shown(note) == shown(evolve(note, remaining=Decimal(3)))
+    payment = Payment(one.ref, None, "EUR", one.on, Decimal(100), Status.OPEN)
+    assert shown(payment) == shown(evolve(payment, unapplied=Decimal(1)))
+    assert shown(payment) != shown(evolve(payment, amount=Decimal(99)))
+
+
+def test_a_mark_is_a_word_of_its_own() -> None:
+    """X16: not a part of another one; an empty mark is on nothing."""
+    mark = mark_of(BOOK, "Invoice", "a")
+    one = invoice(BOOK, "1")
+    assert carries(evolve(one, reference=f"PO 7 {mark}"), mark)
+    assert carries(evolve(one, number=mark), mark)
+    assert carries(evolve(one, custom={"memo": mark, "n": Decimal(1)}), mark)
+    assert not carries(evolve(one, reference=mark + "X"), mark)
+    assert not carries(one, "")
+    assert len(mark) == len("TO-") + 13
+    assert mark != mark_of(BOOK, "Invoice", "a", 1)
