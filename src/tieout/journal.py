@@ -40,6 +40,9 @@ from tieout.store import (
 
 log = logging.getLogger("tieout.journal")
 
+SET_BACK_MAX = timedelta(days=1)
+"""A clock that was set back by more than this was wrong before; by less, it may be now."""
+
 LOOK_SIZE = 200
 """How many unclear writes are looked at together."""
 
@@ -605,12 +608,14 @@ class Journal(Hold):
 
     def _clocked(self, intent: Intent) -> tuple[Intent, Intent]:
         """
-        An intent, and what becomes of it if the clock was set back: its wait begins again.
+        An intent, and what becomes of it if the clock was set far back: its wait begins
+        again, or a clock that was years ahead once would keep it waiting for years.
 
-        Otherwise a clock that was years ahead once would keep it waiting for years.
+        Set back by less, the wait stays as it was, and lasts so much longer: if the clock
+        is soon set right again, one that had begun anew would be over too early.
         """
         now, wait = self._clock.now(), timedelta(seconds=intent.settle)
-        if intent.sent_at is None or intent.sent_at <= now:
+        if intent.sent_at is None or intent.sent_at <= now + SET_BACK_MAX:
             return intent, intent
         return intent, evolve(intent, sent_at=now, not_before=now + WRITE + wait)
 
