@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
+from tieout.testing.simulator.profiles import PROFILES
 from tieout.testing.simulator.report import Total, failure, table
 from tieout.testing.simulator.result import Result, simulate
 from tieout.testing.simulator.shrink import shrink
-from tieout.testing.simulator.world import PROFILES
 
 SHARD = 100
 """Seeds that one process plays before it reports."""

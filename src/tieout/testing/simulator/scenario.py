@@ -36,8 +36,15 @@ def play(world: World) -> None:
     draw = world.stage.decisions
     world.office.open_up(draw.draw(6))
     episodes = 3 + draw.draw(7)
+    forced = world.forced
+    choices = [
+        each
+        for each in _EPISODES
+        if not forced.episodes or each.__name__ in forced.episodes
+    ]
     for _ in range(episodes):
-        draw.pick(_EPISODES)(world)
+        world.stage.advance(forced.pause)
+        draw.pick(choices)(world)
     world.rest()
 
 
