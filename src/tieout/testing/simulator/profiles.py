@@ -66,7 +66,7 @@ PROFILES: Mapping[str, Profile] = {
         rates={**QUIET, "effect": 0.6},
         crash_rate=0.0,
         book=_UNLIMITED,
-        shop={**_OWNED, "late_commit": 240.0},
+        shop=_OWNED,
         late=240.0,
         episodes=_RUNS,
     ),
