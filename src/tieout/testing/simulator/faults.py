@@ -146,6 +146,7 @@ class Swarm:
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
         self.quiet = False
+        self.frozen_rate = 0.0
         self.crash_rate = decisions.pick(_CRASH_RATES)
         self.rates = {
             "effect": decisions.pick(_RATES),
@@ -169,6 +170,7 @@ class Swarm:
 
     def force(self, profile: Profile) -> None:
         """What a profile wants otherwise than it was drawn."""
+        self.frozen_rate = profile.frozen_rate
         if profile.crash_rate is not None:
             self.crash_rate = profile.crash_rate
         self.rates.update(profile.rates)

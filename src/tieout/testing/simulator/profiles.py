@@ -19,9 +19,11 @@ class Profile:
     What is forced upon a world; what is None or empty stays as it was drawn.
 
     ``faults`` are those that are switched on, and ``rates`` how often they are met, by
-    place. ``book`` and ``shop`` are fields of the systems' styles. ``late`` and
-    ``latency`` are in seconds, and ``pause`` is how many of them pass before each episode.
-    ``episodes`` are the names of those that may happen.
+    place. ``book`` and ``shop`` are fields of the systems' styles. ``late``,
+    ``latency`` and ``lag`` (of searches) are in seconds, and ``pause`` is how many of them
+    pass before each episode. ``frozen_rate`` is how often one of several workers is
+    stopped, ``invoices`` how many there are at first. ``episodes`` are the names of those
+    that may happen.
     """
 
     text: str
@@ -32,6 +34,9 @@ class Profile:
     shop: Mapping[str, Any] = field(factory=dict)
     late: float | None = None
     latency: float | None = None
+    lag: float | None = None
+    frozen_rate: float = 0.03
+    invoices: int | None = None
     pause: float = 0.0
     episodes: frozenset[str] = frozenset()
     checks_markers: bool = True
@@ -51,7 +56,14 @@ QUIET = {
 
 _UNCLEAR = frozenset({"H2", "H3", "H5", "H6", "H20"})
 _RUNS = frozenset({"run", "work"})
-_OWNED = {"owned": True, "versioned": False, "batch": 0, "partial": True, "limit": 0}
+_OWNED = {
+    "owned": True,
+    "versioned": False,
+    "batch": 0,
+    "partial": True,
+    "credits_told": False,
+    "limit": 0,
+}
 _UNLIMITED = {"limit": 0}
 
 PROFILES: Mapping[str, Profile] = {
@@ -87,6 +99,8 @@ PROFILES: Mapping[str, Profile] = {
         book=_UNLIMITED,
         shop=_OWNED,
         latency=1.5,
+        frozen_rate=0.15,
+        invoices=4,
         episodes=frozenset({"crowd", "work"}),
     ),
     "same second": Profile(
@@ -106,6 +120,9 @@ PROFILES: Mapping[str, Profile] = {
         crash_rate=0.0,
         book={**_UNLIMITED, "lag": 290.0, "stamping": True, "sweep": False},
         shop=_UNLIMITED,
+        latency=1.5,
+        invoices=4,
+        pause=60.0,
         episodes=_RUNS,
     ),
     "paging": Profile(
@@ -119,8 +136,11 @@ PROFILES: Mapping[str, Profile] = {
             "stamping": True,
             "sweep": False,
             "lag": 0.0,
+            "by_id": True,
         },
         shop=_UNLIMITED,
+        latency=1.5,
+        invoices=5,
         pause=900.0,
         episodes=_RUNS,
     ),
@@ -129,8 +149,9 @@ PROFILES: Mapping[str, Profile] = {
         faults=frozenset({"H14", "H16"}),
         rates={**QUIET, "effect": 0.3, "batch": 0.9},
         crash_rate=0.0,
-        book={**_UNLIMITED, "sweep": False},
+        book={**_UNLIMITED, "page_size": 5, "sweep": False},
         shop={"owned": False, "batch": 3, "limit": 0, "partial": True},
+        invoices=6,
         episodes=_RUNS,
     ),
     "overtaken": Profile(
@@ -158,6 +179,30 @@ PROFILES: Mapping[str, Profile] = {
         crash_rate=0.0,
         book={**_UNLIMITED, "page_size": 5},
         shop=_UNLIMITED,
+        episodes=_RUNS,
+    ),
+    "older": Profile(
+        "pages with older states of a record behind the younger one",
+        faults=frozenset({"P6"}),
+        rates={**QUIET, "shape": 0.6},
+        crash_rate=0.0,
+        book={**_UNLIMITED, "page_size": 5},
+        shop=_UNLIMITED,
+        invoices=5,
+        pause=900.0,
+        episodes=_RUNS,
+    ),
+    "slow looks": Profile(
+        "writes land late, and looking for them takes minutes",
+        faults=frozenset({"H6", "H19"}),
+        rates={**QUIET, "effect": 0.6, "read": 0.5},
+        crash_rate=0.0,
+        book=_UNLIMITED,
+        shop={**_OWNED, "concurrency": 1},
+        late=240.0,
+        lag=0.0,
+        invoices=6,
+        pause=60.0,
         episodes=_RUNS,
     ),
     "limited": Profile(

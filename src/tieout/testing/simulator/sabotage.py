@@ -27,13 +27,13 @@ from tieout.change import Outcome
 from tieout.connector import Fields, Page, RestConnector
 from tieout.engine import Engine
 from tieout.errors import Code, Fate
-from tieout.grants import Grants
 from tieout.journal import TRANSITIONS, Journal
 from tieout.lease import LEASE, Hold
 from tieout.models import Link, Settlement, Status
 from tieout.pace import Pace
 from tieout.planners import settlements
 from tieout.reading import Batch, Reader, Start
+from tieout.session import Session
 from tieout.store import Intent, Lease, Marker, Stage, key_of
 from tieout.testing.simulator.book import Book, BookConnector, told
 from tieout.testing.simulator.ports import StorePort
@@ -489,17 +489,17 @@ def _by_position() -> Iterator[None]:
 
 @contextmanager
 def _one_grant() -> Iterator[None]:
-    """Grants are kept without the name of the connection that they belong to."""
-    real = Grants.__init__
+    """One cache of grants for all connections of a process."""
+    first: list[Any] = []
 
-    def init(self: Any, *arguments: Any) -> None:
-        real(self, *arguments)
-        self._connection = "the grant"
+    def ready(self: Any, request: Request, grant: Any) -> Request:
+        first.append(grant)
+        other = first[0].base_url != grant.base_url
+        pinned = self._pinned(request, grant)
+        signed: Request = self.connector.auth.sign(pinned, first[0] if other else grant)
+        return signed
 
-    with (
-        patch.object(Grants, "__init__", init),
-        patch.object(Grants, "_stored", Grants._held),  # noqa: SLF001
-    ):
+    with patch.object(Session, "_ready", ready):
         yield
 
 
@@ -631,7 +631,7 @@ _ALL = (
     Sabotage(
         "SB15",
         "what was being sent in a crash counts as not sent",
-        ("I1", "I2"),
+        ("I1", "I2", "I6"),
         "crashing",
         40,
         _crashed_is_planned,
@@ -639,7 +639,7 @@ _ALL = (
     Sabotage(
         "SB18",
         "whatever a look finds is adopted",
-        ("I2", "I4"),
+        ("I1", "I2", "I4", "I6"),
         "unclear",
         20,
         _adopt_anything,
@@ -678,7 +678,7 @@ _ALL = (
     Sabotage(
         "SB26", "writes leave without a journal", ("I14",), "default", 20, _nothing_journaled
     ),
-    Sabotage("SB27", "issues are dropped", ("I2", "I4"), "default", 20, _no_issues),
+    Sabotage("SB27", "issues are dropped", ("I2", "I4"), "misshapen", 20, _no_issues),
     Sabotage("SB28", "recovery is skipped", ("I13",), "unclear", 20, _no_recovery),
     Sabotage(
         "SB29",
@@ -703,12 +703,12 @@ _ALL = (
         "SB32",
         "an older state of a record counts as news",
         ("I2", "I4"),
-        "misshapen",
+        "older",
         40,
         _old_is_news,
     ),
     Sabotage(
-        "SB33", "grants are kept without their connection", ("I11",), "default", 20, _one_grant
+        "SB33", "one connection signs with the grant of another", ("I11",), "default", 20, _one_grant
     ),
     Sabotage(
         "SB34", "the secrets in an answer are told", ("I10",), "unclear", 20, _echoed_secrets
@@ -718,7 +718,7 @@ _ALL = (
         "SB36", "links are followed anywhere", ("I11",), "misshapen", 20, _links_followed
     ),
     Sabotage(
-        "SB37", "the time is taken after the look", ("I1",), "unclear", 40, _old_look
+        "SB37", "the time is taken after the look", ("I1",), "slow looks", 40, _old_look
     ),
 )
 
