@@ -17,14 +17,15 @@ from unittest.mock import patch
 
 from attrs import evolve, frozen
 
-from tieout import adapters as adapters_module
 from tieout import engine as engine_module
 from tieout import evidence as evidence_module
 from tieout import journal as journal_module
+from tieout import reading as reading_module
 from tieout import session as session_module
-from tieout.capabilities import Capabilities, Changed
-from tieout.change import Outcome
-from tieout.connector import Fields, Page, RestConnector
+from tieout import windows
+from tieout.capabilities import Capabilities
+from tieout.change import Outcome, State
+from tieout.connector import Fields, RestConnector
 from tieout.engine import Engine
 from tieout.errors import Code, Fate
 from tieout.journal import TRANSITIONS, Journal
@@ -34,12 +35,13 @@ from tieout.pace import Pace
 from tieout.planners import settlements
 from tieout.reading import Batch, Reader, Start
 from tieout.session import Session
-from tieout.store import Intent, Lease, Marker, Stage, key_of
+from tieout.store import Ending, Intent, Lease, Marker, Stage, key_of
+from tieout.testing.simulator import shop as shop_module
 from tieout.testing.simulator.book import Book, BookConnector, told
 from tieout.testing.simulator.ports import StorePort
 from tieout.testing.simulator.result import Result, simulate
 from tieout.testing.simulator.shop import Bill, Shop, ShopConnector
-from tieout.wire import FATES, REPEATS, Answer, Repeat, Request
+from tieout.wire import REPEATS, Answer, Repeat, Request
 
 Bug: TypeAlias = Callable[[], AbstractContextManager[object]]
 
@@ -83,7 +85,7 @@ def hunt(
 
 def _repeats(what: Fate | Answer, repeat: Repeat) -> Bug:
     """A table of repetitions with one row otherwise."""
-    return lambda: patch.dict(REPEATS, {(what, True): repeat})  # type: ignore[arg-type]
+    return lambda: patch.dict(REPEATS, {(what, True): repeat})
 
 
 @contextmanager
@@ -91,10 +93,10 @@ def _unclear_is_not_sent() -> Iterator[None]:
     """An effect without a clear answer counts as one that never left."""
     real = Outcome.failed.__func__  # type: ignore[attr-defined]
 
-    def failed(cls: type[Outcome], change: Any, fault: Any, **_: Any) -> Outcome:
+    def failed(cls: type[Outcome], /, change: Any, fault: Any, **_: Any) -> Outcome:
         told: Outcome = real(cls, change, fault)
-        unclear = told.state is adapters_module.State.UNKNOWN
-        return evolve(told, state=adapters_module.State.NOT_SENT) if unclear else told
+        unclear = told.state is State.UNKNOWN
+        return evolve(told, state=State.NOT_SENT) if unclear else told
 
     with patch.object(Outcome, "failed", classmethod(failed)):
         yield
@@ -105,7 +107,7 @@ def _stale_is_done() -> Iterator[None]:
     """412, somebody else was faster, is taken for done."""
     real = Outcome.failed.__func__  # type: ignore[attr-defined]
 
-    def failed(cls: type[Outcome], change: Any, fault: Any, **more: Any) -> Outcome:
+    def failed(cls: type[Outcome], /, change: Any, fault: Any, **more: Any) -> Outcome:
         if fault.code is Code.STALE_VERSION:
             return Outcome.applied(change, owned=change.owned)
         outcome: Outcome = real(cls, change, fault, **more)
@@ -120,7 +122,7 @@ def _stale_is_done() -> Iterator[None]:
 
 @contextmanager
 def _believed_at_once() -> Iterator[None]:
-    """ "Not found" proves absence at any time."""
+    """Not found is proof of absence at any time."""
     real = evidence_module.judged
 
     def judged(intent: Any, found: Any, now: datetime, **more: Any) -> Any:
@@ -144,13 +146,8 @@ def _old_look() -> Iterator[None]:
     real = Journal._looked_at  # noqa: SLF001
 
     def looked_at(self: Journal, unknown: Any, find: Any) -> Any:
-        found: list[Any] = []
-
-        def first(changes: Any) -> Any:
-            return found
-
-        found += find([journal_module._asked(each) for each in unknown])  # noqa: SLF001
-        return real(self, unknown, first)
+        found = list(find([journal_module._asked(each) for each in unknown]))  # noqa: SLF001
+        return real(self, unknown, lambda _: found)
 
     with patch.object(Journal, "_looked_at", looked_at):
         yield
@@ -218,7 +215,7 @@ def _link_apart() -> Iterator[None]:
 def _crashed_is_planned() -> Iterator[None]:
     """What was being sent when a process ended is taken for not sent."""
     row = {(Stage.SENDING, "crashed"): Stage.PLANNED}
-    with patch.dict(TRANSITIONS, row):  # type: ignore[arg-type]
+    with patch.dict(TRANSITIONS, row):
         yield
 
 
@@ -279,7 +276,7 @@ def _no_lease() -> Iterator[None]:
 
 def _no_overlap(later: timedelta = timedelta(0)) -> AbstractContextManager[object]:
     """Runs begin to read at the marker, or a little behind it."""
-    real = engine_module.window
+    real = windows.window
 
     def window(since: Any, **more: Any) -> Any:
         found = real(since, **{**more, "overlap": timedelta(0)})
@@ -309,15 +306,11 @@ def _marker_first() -> Iterator[None]:
     def read(self: Any, run: Any, under: Any, since: Any) -> Any:
         if run.journal is not None:
             new = Marker(self.pair, run.verb, self._profile, under.started_at)
-            moved, _ = engine_module._marker_rule(  # noqa: SLF001
-                evolve_ending(under), new
-            )
+            done = evolve(under, ending=Ending.DONE)
+            moved, _ = engine_module._marker_rule(done, new)  # noqa: SLF001
             if moved:
                 run.journal.note(new)
         return real(self, run, under, since)
-
-    def evolve_ending(under: Any) -> Any:
-        return evolve(under, ending=engine_module.Ending.DONE)
 
     with patch.object(Engine, "_read", read):
         yield
@@ -371,13 +364,12 @@ def _page_lost() -> Iterator[None]:
 @contextmanager
 def _old_is_news() -> Iterator[None]:
     """Of two states of a record that are read, the one that comes last counts."""
-    from tieout import reading  # noqa: PLC0415 - patched here alone
 
     def last(records: Any) -> Any:
         return tuple({each.ref.id: each for each in records}.values())
 
     with (
-        patch.object(reading, "_youngest", last),
+        patch.object(reading_module, "_youngest", last),
         patch.object(Reader, "_is_news", lambda self, record: True),
         patch.object(settlements, "_latest", last),
     ):
@@ -463,22 +455,20 @@ def _deltas() -> Iterator[None]:
 @contextmanager
 def _by_position() -> Iterator[None]:
     """The answers of a batch are taken in the order in which it was sent."""
-    from tieout.testing.simulator import shop  # noqa: PLC0415 - patched here alone
-
     real = ShopConnector.write
 
     def write(self: Any, changes: Any) -> Any:
         if not self._style.batch:
             return (yield from real(self, changes))
         items = [
-            {**shop._fields(c), "key": c.name, "id": shop._target(c)}  # noqa: SLF001
+            {**shop_module._fields(c), "key": c.name, "id": shop_module._target(c)}  # noqa: SLF001
             for c in changes
         ]
         asked = Request("POST", "batch", json={"items": items}, effect=True)
         response = yield from self.ask(asked)
         rows = Fields(response.json()).children("results")
         pairs = zip(changes, rows, strict=False)
-        return tuple(shop._batched(c, row) for c, row in pairs)  # noqa: SLF001
+        return tuple(shop_module._batched(c, row) for c, row in pairs)  # noqa: SLF001
 
     with patch.object(ShopConnector, "write", write):
         yield
@@ -660,9 +650,7 @@ _ALL = (
         20,
         _absent_is_deleted,
     ),
-    Sabotage(
-        "SB22", "amounts go through floats", ("I2", "I4"), "default", 20, _floats
-    ),
+    Sabotage("SB22", "amounts go through floats", ("I2", "I4"), "default", 20, _floats),
     Sabotage(
         "SB23", "every currency is the base currency", ("I2",), "default", 20, _dollars
     ),
@@ -676,7 +664,12 @@ _ALL = (
         _only_search_lag,
     ),
     Sabotage(
-        "SB26", "writes leave without a journal", ("I14",), "default", 20, _nothing_journaled
+        "SB26",
+        "writes leave without a journal",
+        ("I14",),
+        "default",
+        20,
+        _nothing_journaled,
     ),
     Sabotage("SB27", "issues are dropped", ("I2", "I4"), "misshapen", 20, _no_issues),
     Sabotage("SB28", "recovery is skipped", ("I13",), "unclear", 20, _no_recovery),
@@ -689,7 +682,12 @@ _ALL = (
         _stale_is_done,
     ),
     Sabotage(
-        "SB30", "only the first page is read", ("I2", "I4"), "default", 20, _first_page_alone
+        "SB30",
+        "only the first page is read",
+        ("I2", "I4"),
+        "default",
+        20,
+        _first_page_alone,
     ),
     Sabotage(
         "SB31",
@@ -708,14 +706,29 @@ _ALL = (
         _old_is_news,
     ),
     Sabotage(
-        "SB33", "one connection signs with the grant of another", ("I11",), "default", 20, _one_grant
+        "SB33",
+        "one connection signs with the grant of another",
+        ("I11",),
+        "default",
+        20,
+        _one_grant,
     ),
     Sabotage(
-        "SB34", "the secrets in an answer are told", ("I10",), "unclear", 20, _echoed_secrets
+        "SB34",
+        "the secrets in an answer are told",
+        ("I10",),
+        "unclear",
+        20,
+        _echoed_secrets,
     ),
     Sabotage("SB35", "nobody counts calls", ("I12",), "limited", 20, _no_pace),
     Sabotage(
-        "SB36", "links are followed anywhere", ("I11",), "misshapen", 20, _links_followed
+        "SB36",
+        "links are followed anywhere",
+        ("I11",),
+        "misshapen",
+        20,
+        _links_followed,
     ),
     Sabotage(
         "SB37", "the time is taken after the look", ("I1",), "slow looks", 40, _old_look
