@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
+from tieout.testing.simulator.profiles import PROFILES
 from tieout.testing.simulator.report import Total, failure, table
 from tieout.testing.simulator.result import Result, simulate
+from tieout.testing.simulator.sabotage import SABOTAGES, hunt
 from tieout.testing.simulator.shrink import shrink
-from tieout.testing.simulator.world import PROFILES
 
 SHARD = 100
 """Seeds that one process plays before it reports."""
@@ -30,10 +31,36 @@ TOLD_MAX = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play; 0 where all invariants held."""
-    asked = _parser().parse_args(arguments)
-    if asked.seed is not None:
-        return _one(asked)
-    return _many(asked)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.sabotage and asked.shrink:
+        parser.error("--shrink replays worlds without a sabotage")
+    if asked.seed is None and asked.sabotage:
+        return _sabotaged(asked)
+    asked.start = asked.start or 0
+    planted = SABOTAGES.get(asked.sabotage or "")
+    asked.profile = asked.profile or (planted.profile if planted else "default")
+    return _many(asked) if asked.seed is None else _one(asked)
+
+
+def _sabotaged(asked: argparse.Namespace) -> int:
+    """Hunt one planted bug, or all; 0 where each is caught as it must be."""
+    wanted = SABOTAGES if asked.sabotage == "all" else (asked.sabotage,)
+    missed = 0
+    _say(
+        "switch | what it does | profile | seeds needed | from seed | broken invariant"
+    )
+    for name in wanted:
+        planted = SABOTAGES[name]
+        count, result = hunt(planted, asked.seeds, asked.start, asked.profile)
+        broken = result.violations[0].invariant if result else ""
+        missed += broken not in planted.caught_by
+        first = planted.start if asked.start is None else asked.start
+        profile = asked.profile or planted.profile
+        needed = str(count) if result else f"not caught in {count}"
+        cells = (name, planted.text, profile, needed, str(first), broken)
+        _say(" | ".join(cells))
+    return 1 if missed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,9 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--seeds", type=int, default=1000, help="how many seeds")
-    add("--start", type=int, default=0, help="the first of them")
+    add("--start", type=int, help="the first of them")
     add("--jobs", type=int, default=1, help="processes")
-    add("--profile", choices=PROFILES, default="default")
+    add("--profile", choices=PROFILES, help="by default the sabotage's, or default")
+    add("--sabotage", choices=(*SABOTAGES, "all"), help="plant this bug, or try all")
     add("--seed", type=int, help="play this one seed, with its timeline")
     add("--until", type=int, help="stop at this step of it")
     add("--shrink", action="store_true", help="calm a failing seed's decisions")
@@ -57,7 +85,11 @@ def _say(text: str) -> None:
 
 
 def _one(asked: argparse.Namespace) -> int:
-    result = simulate(asked.seed, asked.profile, asked.until, recording=True)
+    planted = SABOTAGES.get(asked.sabotage or "")
+    bug = planted.bug() if planted else None
+    result = simulate(
+        asked.seed, asked.profile, asked.until, recording=True, sabotage=bug
+    )
     shrunk = shrink(result) if asked.shrink else None
     _say(failure(result, shrunk))
     return 0 if result.ok else 1

@@ -6,10 +6,11 @@ The ids are those of RELIABILITY.md, section 3. Nothing here injects anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
+from tieout.testing.simulator.profiles import Profile
 from tieout.testing.simulator.stage import Decisions
 
 
@@ -145,6 +146,7 @@ class Swarm:
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
         self.quiet = False
+        self.frozen_rate = 0.0
         self.crash_rate = decisions.pick(_CRASH_RATES)
         self.rates = {
             "effect": decisions.pick(_RATES),
@@ -156,13 +158,29 @@ class Swarm:
             "office": decisions.pick(_RATES),
             "batch": decisions.pick(_RATES),
         }
-        self._on: dict[str, list[str]] = {}
+        on: list[str] = []
         for name in INJECTED:
             known = CATALOGUE[name]
             if known.place in ("crash", "time", "limit", "crowd", "file"):
                 continue
-            if decisions.draw(2) == 0:
-                continue
+            if decisions.draw(2):
+                on.append(name)
+        self._on: dict[str, list[str]] = {}
+        self._switch_on(on)
+
+    def force(self, profile: Profile) -> None:
+        """What a profile wants otherwise than it was drawn."""
+        self.frozen_rate = profile.frozen_rate
+        if profile.crash_rate is not None:
+            self.crash_rate = profile.crash_rate
+        self.rates.update(profile.rates)
+        if profile.faults is not None:
+            self._on = {}
+            self._switch_on(name for name in INJECTED if name in profile.faults)
+
+    def _switch_on(self, names: Iterable[str]) -> None:
+        for name in names:
+            known = CATALOGUE[name]
             places = ("effect", "read") if known.place == "both" else (known.place,)
             for place in places:
                 self._on.setdefault(place, []).extend([name] * known.weight)

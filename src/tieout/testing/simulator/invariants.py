@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tieout.errors import Code
 from tieout.models import Link
-from tieout.store import Event, Held, Intent, IssueRow, Marker
+from tieout.store import Event, Held, Intent, IssueRow, Marker, Stage
 from tieout.testing.simulator import judge
 from tieout.testing.simulator.book import EMAIL, Book
 from tieout.testing.simulator.disk import Disk
@@ -131,6 +131,19 @@ def check_explained(ground: Ground) -> None:
             if ours and names.count(receipt.made_by) != 1:
                 count = names.count(receipt.made_by)
                 raise Violation("I6", f"payment {receipt.id} has {count} events")
+
+
+def check_recorded(ground: Ground, intent: Intent) -> None:
+    """I6: what is written down of a write is what became of it."""
+    target = intent.target.id if intent.target else ""
+    bill = ground.shop.bills.get(target)
+    if bill is None or bill.repeated or bill.tainted:
+        return  # what it shows is no longer ours alone
+    done = intent.name in ground.shop.carried_out
+    if intent.stage is Stage.REJECTED and done:
+        raise Violation("I6", f"bill {bill.id} was set, and it is called refused")
+    if intent.stage is Stage.APPLIED and not done:
+        raise Violation("I6", f"bill {bill.id} was not set, and it is called done")
 
 
 def check_untouched(ground: Ground) -> None:

@@ -132,6 +132,8 @@ def differences(
         if paper["status"] == "void" and free:
             continue
         wanted = must_show(paper, bill, **rules)
+        if paper["currency"] != bill["currency"]:
+            wanted = ZERO, None  # no amount is carried into another currency
         if wanted != bill["shows"]:
             found.append((paper["id"], paper["currency"], wanted, bill["shows"]))
     return found

@@ -21,6 +21,8 @@ DAYS = tuple(TODAY - timedelta(days=back) for back in (0, 2, 9))
 CURRENCIES = ("USD", "USD", "JPY", "BHD")
 TOTALS = (Decimal(100), Decimal(50))
 """Few amounts: where they collide, bugs show."""
+_OTHER = {"USD": "JPY"}
+"""By a currency, the wrong one that billing may have instead; else dollars."""
 PARTS = (Decimal(50), Decimal(100), Decimal(30))
 MIL = Decimal("0.005")
 BY_HAND = Decimal(7)
@@ -64,8 +66,12 @@ class Office:
         total, currency = draw.pick(TOTALS), draw.pick(CURRENCIES)
         known = draw.draw(8)
         if known != 7:  # noqa: PLR2004 - one in eight is the ledger's alone
-            there = total + 1 if known == 6 and draw.draw(2) else total  # noqa: PLR2004
-            bill = self.shop.add(number, there, self.stage.now, currency=currency)
+            there, money = total, currency
+            if known == 6:  # noqa: PLR2004 - another one is not the same in billing
+                there, money = draw.pick(
+                    ((total, _OTHER.get(currency, "USD")), (total + 1, currency))
+                )
+            bill = self.shop.add(number, there, self.stage.now, currency=money)
             if self._credits and draw.one_in(4):
                 bill.credited = min(Decimal(20), total)
             self._lagging(bill.id)

@@ -34,10 +34,18 @@ AFTERMATH = (1.0, 400.0, 30.0)
 def play(world: World) -> None:
     """Episodes with faults, then rest."""
     draw = world.stage.decisions
-    world.office.open_up(draw.draw(6))
+    forced = world.forced
+    invoices = draw.draw(6)
+    world.office.open_up(invoices if forced.invoices is None else forced.invoices)
     episodes = 3 + draw.draw(7)
+    choices = [
+        each
+        for each in _EPISODES
+        if not forced.episodes or each.__name__ in forced.episodes
+    ]
     for _ in range(episodes):
-        draw.pick(_EPISODES)(world)
+        world.stage.advance(forced.pause)
+        draw.pick(choices)(world)
     world.rest()
 
 
@@ -144,6 +152,9 @@ def crowd(world: World) -> None:
     for _ in range(2 + stage.decisions.draw(2)):
         worker, profile = world.worker(), world.someone()
         since = world.since(profile)
+        # Some come when the lease of one that was stopped has ended.
+        begins = stage.decisions.pick((0.0, 400.0, 30.0)) if parts else 0.0
+        worker.due = stage.now + timedelta(seconds=begins)
 
         def act(
             worker: Worker = worker, profile: str = profile, since: Any = since

@@ -91,6 +91,8 @@ class Shop:
         self.gone: dict[str, Bill] = {}
         self.operations: dict[str, tuple[datetime, Response]] = {}
         self.posts = 0
+        self.carried_out: set[str] = set()
+        """Names of the changes that were carried out, by whichever request."""
         self.connection = "shop:t1"
         self._tell = tell
         self._serial = 0
@@ -159,6 +161,7 @@ class Shop:
             return told(412, {"error": "somebody else was faster"}, now)
         made_by = request.header("Idempotency-Key") or ""
         if len(parts) == 2:  # noqa: PLR2004 - bills/B1
+            self.carried_out.add(made_by)
             self._set(bill, body)
             return told(200, self._written(bill, ()), now)
         return self._payment(request.method, bill, parts[3:], body, made_by, echo, now)
@@ -176,6 +179,7 @@ class Shop:
         held = bill.receipts.get(rest[0]) if rest else None
         if rest and held is None:
             return told(404, {"error": "no such payment"}, now)
+        self.carried_out.add(made_by)
         if method == "DELETE" and held is not None:
             del bill.receipts[held.id]
             made: tuple[str, ...] = ()
@@ -201,6 +205,7 @@ class Shop:
         if item.get("version") and item["version"] != str(bill.version):
             return {**key, "status": 412, "error": "somebody else was faster"}
         self._set(bill, item)
+        self.carried_out.add(item["key"])
         return {**key, "status": 200, **self._written(bill, ())}
 
     def _set(self, bill: Bill, body: Mapping[str, Any]) -> None:

@@ -154,8 +154,11 @@ class WirePort:
             fault = ""
         if fault:
             stage.fault(fault)
-            return _EFFECTS[fault](self, request, server, timeout)
-        answer = self._executed(request)
+            answer = _EFFECTS[fault](self, request, server, timeout)
+        else:
+            answer = self._executed(request)
+        if fault not in _BEFORE:
+            return answer
         if kind == "feed" and answer.status == 200:  # noqa: PLR2004 - HTTP's own
             return self._misshapen(request, answer)
         if kind == "effect" and request.url.endswith("/batch"):
@@ -246,7 +249,7 @@ class WirePort:
         stage, swarm = self._stage, self._ground.swarm
         if not stage.crowded or swarm.quiet:
             return
-        if stage.decisions.chance(0.03):
+        if stage.decisions.chance(swarm.frozen_rate):
             stage.fault("S8")
             stage.sleep(self._worker, stage.decisions.seconds(ZOMBIE))
 
@@ -405,6 +408,9 @@ _EFFECTS: Mapping[str, Callable[[WirePort, Request, Any, float], Response]] = {
     "H22": WirePort.repeated_below,
 }
 """What each fault of the wire does."""
+
+_BEFORE = ("", "H11", "H12", "H14")
+"""What happens before a request, whose answer may be mixed or misshapen as any other."""
 
 _FOREIGN = (
     "https://shop.example/t1/bills?ids=B1",

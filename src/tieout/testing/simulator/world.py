@@ -18,6 +18,8 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from attrs import evolve
+
 from tieout import grants as grants_module
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fault, StoreError
@@ -45,6 +47,7 @@ from tieout.testing.simulator.ports import (
     StorePort,
     open_intents,
 )
+from tieout.testing.simulator.profiles import PROFILES
 from tieout.testing.simulator.shop import Shop, ShopConnector, ShopStyle
 from tieout.testing.simulator.signin import TokenServer
 from tieout.testing.simulator.stage import (
@@ -57,8 +60,6 @@ from tieout.testing.simulator.wire import WirePort
 from tieout.windows import Since
 
 LONG_AGO = date(2025, 1, 1)
-PROFILES = ("default", "broken")
-"""``broken``: requests land later than the connector declares; only detection is checked."""
 RUNS_MAX = 20
 """At rest, a world is quiet within so many runs (I13)."""
 
@@ -70,10 +71,12 @@ class World:
         draw = stage.decisions
         self.stage = stage
         self.profile = profile
+        self.forced = PROFILES[profile]
         self.swarm = Swarm(draw)
-        self.latency = draw.pick((0.2, 0.05, 1.5))
-        self.late = draw.pick((60.0, 10.0, 240.0))
-        lag = draw.pick((20.0, 0.0, 60.0))
+        self.swarm.force(self.forced)
+        self.latency = _forced(self.forced.latency, draw.pick((0.2, 0.05, 1.5)))
+        self.late = _forced(self.forced.late, draw.pick((60.0, 10.0, 240.0)))
+        lag = _forced(self.forced.lag, draw.pick((20.0, 0.0, 60.0)))
         self.disk: Disk = FileDisk() if draw.one_in(12) else MemoryDisk()
         limit = draw.pick((0, 0, 0, 3))
         self.book = self._book(lag, limit)
@@ -122,6 +125,7 @@ class World:
             limit=limit,
             sweep=draw.one_in(8),
         )
+        style = evolve(style, **self.forced.book)
         return Book(style, self._token_server("book"))
 
     def _shop(self, lag: float, limit: int) -> Shop:
@@ -138,6 +142,7 @@ class World:
             limit=limit,
             concurrency=1 if limit else draw.pick((1, 1, 3)),
         )
+        style = evolve(style, **self.forced.shop)
         return Shop(style, self._token_server("shop"), self.stage.changed)
 
     def _token_server(self, side: str) -> TokenServer:
@@ -177,7 +182,9 @@ class World:
         for fact in facts:
             if isinstance(fact, Intent) and fact.stage is At.UNKNOWN:
                 self.unclear.add(fact.name)
-            if isinstance(fact, Marker) and self.profile != "broken":
+            if isinstance(fact, Intent) and not self.amnesia:
+                invariants.check_recorded(self, fact)
+            if isinstance(fact, Marker) and self.forced.checks_markers:
                 invariants.check_marker(self, fact)
 
     def marker(self, profile: str) -> Marker | None:
@@ -314,6 +321,10 @@ class World:
     def close(self) -> None:
         """Throw everything away."""
         self.disk.close()
+
+
+def _forced(wanted: float | None, drawn: float) -> float:
+    return drawn if wanted is None else wanted
 
 
 @lru_cache(maxsize=4096)
