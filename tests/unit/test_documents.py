@@ -757,6 +757,18 @@ def test_a_clock_that_was_set_back_begins_the_wait_again() -> None:
     assert len(world.book.documents) == 1
 
 
+def test_a_clock_that_is_set_right_again_does_not_shorten_the_wait() -> None:
+    """H6, H23: an hour behind for one run, and right again before the wait is over."""
+    world = World("a")
+    one = unknown(world)
+    not_before = world.intent(one).not_before
+    world.clock.at -= timedelta(hours=1)
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    world.clock.at += timedelta(hours=1)
+    assert world.intent(one).not_before == not_before
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+
+
 def test_what_was_planned_under_another_name_is_given_up() -> None:
     """2.1: one open write for a record."""
     world = World("a")
