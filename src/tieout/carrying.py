@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
@@ -174,7 +174,12 @@ class Carrying:
 
         After that, what the other side shows is what is true of them.
         """
+        assert self.journal is not None
         self.restored = self.store.get(Restored, ["store"]).get("store")
+        if self.restored is not None and self.clock.now() < self.restored.at:
+            # The clock was set back: the wait begins again, lest it last for years.
+            self.restored = evolve(self.restored, at=self.clock.now())
+            self.journal.note(self.restored)
         if self.restored is not None and self.clock.now() < self._certain():
             text = f"nothing is written before {when(self._certain())}"
             raise Fault(Code.RESTORED, text)

@@ -192,6 +192,7 @@ class Journal(Hold):
             fence=self.fence,
             run=self._run,
             owned=change.owned,
+            releases=change.releases,
             first_sent_at=held.first_sent_at if held else now,
             sent_at=now,
             deadline=deadline,
@@ -874,6 +875,7 @@ def _asked(intent: Intent) -> Change:
         agreed=intent.agreed,
         mark=intent.mark,
         owned=intent.owned,
+        releases=intent.releases,
     )
 
 

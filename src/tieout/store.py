@@ -85,6 +85,7 @@ class Intent:
     fence: int
     run: str
     owned: tuple[str, ...] = ()
+    releases: bool = False
     first_sent_at: datetime | None = None
     sent_at: datetime | None = None
     deadline: datetime | None = None

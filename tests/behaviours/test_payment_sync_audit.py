@@ -109,7 +109,7 @@ def test_a_refusal_that_repeats_the_request_keeps_no_secret() -> None:
         "GET", "x", headers={"Authorization": "Basic Y2FuYXJ5OnNlY3JldA=="}
     )
     echo = b"you sent Y2FuYXJ5OnNlY3JldA== that is canary:secret, and CANARY-token"
-    heard = _hushed(Response(400, (), echo), signed, grant)
-    assert isinstance(heard, Response)
-    assert heard.text() == "you sent *** that is ***, and ***"
-    assert _hushed(Response(200, (), echo), signed, grant) == Response(200, (), echo)
+    for status in (200, 302, 400, 502):  # 200: what is no good answer by its body
+        heard = _hushed(Response(status, (), echo), signed, grant)
+        assert isinstance(heard, Response)
+        assert heard.text() == "you sent *** that is ***, and ***"

@@ -797,6 +797,15 @@ def test_a_restored_store_waits_and_then_looks_before_it_makes() -> None:
     assert len(world.book.documents) == 3
 
 
+def test_a_restored_store_waits_from_now_on_where_the_clock_was_set_back() -> None:
+    """C17, H23: not for years."""
+    world = World("a")
+    world.store.commit(Restored("old", world.clock.now() + timedelta(days=900)))
+    assert world.post("a").code is Code.RESTORED
+    world.wait()
+    assert world.post("a").counts["updated"] == 1
+
+
 def test_a_restored_store_asks_about_what_it_cannot_place() -> None:
     """C17: found twice, or not to be looked for at the moment."""
     world = World("a", "b")

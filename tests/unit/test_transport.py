@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
@@ -155,6 +157,24 @@ def test_a_request_goes_out_as_it_is(serve: Serve, http: HTTPTransport) -> None:
     assert b"X-Key: k" in head
     assert b"Content-Type: application/json" in head
     assert body == b'{"amount":1}'
+
+
+def test_nothing_leaves_once_its_time_is_over(
+    serve: Serve, http: HTTPTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S8, R2: a process that was frozen while it connected sends nothing on waking."""
+    server = serve(always(answer()))
+    connect = httpcore.SyncBackend.connect_tcp
+
+    def frozen(*args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        stream = connect(*args, **kwargs)
+        time.sleep(0.2)
+        return stream
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", frozen)
+    request = Request("POST", server.url, json={})
+    lost(lambda: http.send(request, 0.1), Code.NOT_REACHED, Fate.NOT_SENT)
+    assert server.asked == []
 
 
 def test_a_content_type_that_was_given_stays(serve: Serve, http: HTTPTransport) -> None:

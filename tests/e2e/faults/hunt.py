@@ -51,6 +51,9 @@ TAKEN_OVER = 301.0
 LEAPS = (0.0, 45.0, TAKEN_OVER, 310.0, 480.0)
 """Seconds that pass after a kill: within the lease, at its end, after the settle time."""
 
+BOOKINGS = 5
+"""Payments and corrections entered meanwhile, for each kill."""
+
 LOCKED_SECONDS = 0.03
 """Real seconds in which a pair that a dead process holds is asked for in vain."""
 
@@ -228,7 +231,7 @@ class Hunt:
                 return [self._pids.index(self._victims.get(timeout=0.02))]
             except queue.Empty:
                 self._land()
-            if self._random.random() < 0.15:
+            if self.booked < BOOKINGS * (self.struck.total() + 1):
                 self._book()
         raise AssertionError(f"nobody came by {moment}")
 

@@ -11,11 +11,11 @@ import copy
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tieout.store import SHAPES, Expect, Fact, Gone, Store, key
+from tieout.clock import Clock, SystemClock
+from tieout.store import SHAPES, Restored, Store, key
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
 
@@ -31,17 +31,18 @@ class _Breaking(SQLiteStore):
 
     breaking = False
 
-    def _commit(self, facts: Iterable[Fact | Gone], expect: Iterable[Expect]) -> bool:
-        done = super()._commit(facts, expect)
+    def _write(self, rows: Any) -> None:
+        super()._write(rows)
         if self.breaking:
             raise Torn
-        return done
 
 
 class Disk:
     """The durable image. ``facts`` reads it as it is, past every cache and fault."""
 
     durable = False
+    clock: Clock = SystemClock()
+    """By which an older copy is dated when it is noticed."""
 
     def open(self) -> Store:
         """The store as a new process opens it."""
@@ -91,6 +92,8 @@ class MemoryDisk(Disk):
             return False
         self._store._facts, self._store._index = self._copy  # noqa: SLF001
         self._copy = None
+        # What the file's sidecar does; memory has none.
+        self._store.commit(Restored("copy", self.clock.now()))
         return True
 
 
@@ -108,7 +111,7 @@ class FileDisk(Disk):
         self._serial = 0
 
     def open(self) -> _Breaking:
-        store = _Breaking(self.path)
+        store = _Breaking(self.path, clock=self.clock)
         self._opened.append(store)
         return store
 
@@ -118,9 +121,9 @@ class FileDisk(Disk):
         store = self._opened[-1]
         name = SHAPES[kind].name
         rows = store._connection.execute(  # noqa: SLF001 - it is the disk
-            "SELECT body FROM fact WHERE kind = ? ORDER BY key", (name,)
+            "SELECT key, body FROM fact WHERE kind = ? ORDER BY key", (name,)
         )
-        return [store._load(body, kind) for (body,) in rows]  # noqa: SLF001
+        return [store._load(own, body, kind) for own, body in rows]  # noqa: SLF001
 
     def shut(self) -> None:
         """All processes have ended."""
@@ -128,7 +131,7 @@ class FileDisk(Disk):
             store.close()
         self._opened.clear()
         if self.written():  # what a failed power left behind
-            SQLiteStore(self.path).close()
+            SQLiteStore(self.path, clock=self.clock).close()
 
     def back_up(self) -> None:
         """Keep a copy."""

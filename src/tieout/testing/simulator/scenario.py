@@ -156,7 +156,7 @@ def crowd(world: World) -> None:
 
 
 def amnesia(world: World) -> None:
-    """C17: a backup is put back, long after the last write can have landed."""
+    """C17: a backup is put back, maybe while forgotten writes can still land."""
     if not world.swarm.on("C17"):
         return
     disk = world.disk
@@ -166,7 +166,7 @@ def amnesia(world: World) -> None:
     if disk.restore():
         world.stage.fault("C17")
         world.amnesia = True
-        world.stage.advance(3600.0)
+        world.stage.advance(world.stage.decisions.pick((3600.0, 0.0, 300.0)))
 
 
 def wrong_clock(world: World) -> None:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from tieout import session as session_module
+from tieout import grants as grants_module
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fault, StoreError
 from tieout.report import Report
@@ -279,13 +279,15 @@ class World:
         for _ in range(RUNS_MAX):
             first = self.marker(profile) is None
             since = Since.LAST_RUN if trusting and not first else LONG_AGO
+            before = invariants.state(self)
             report = self.sync(profile, since)
+            calm = trusting or before == invariants.state(self)
             if report is not None and report.complete:
                 left = open_intents(self.disk)
                 waiting = [each for each in left if not self._can_wait(each)]
                 parked = len([each for each in left if each.stage is At.PARKED])
                 writes = report.traffic["billing"].writes
-                if not waiting and not writes and (trusting or not parked):
+                if calm and not waiting and not writes and (trusting or not parked):
                     return
                 told = ", ".join(f"{e.number} {e.stage.value}" for e in waiting)
                 why = f"{writes} writes, open: {told}, {parked} parked"
@@ -345,12 +347,12 @@ def seeded(told: list[str]) -> Iterator[None]:
     try:
         for module in _CHANCY:
             module.uuid4 = uuid4
-        session_module._arguments = _arguments  # noqa: SLF001 - patched from outside
+        grants_module._fingerprint = _arguments  # noqa: SLF001 - patched from outside
         yield
     finally:
         for module in _CHANCY:
             module.uuid4 = _UUID4
-        session_module._arguments = _REAL  # noqa: SLF001
+        grants_module._fingerprint = _REAL  # noqa: SLF001
         log.removeHandler(listener)
         log.setLevel(level)
         log.propagate = spread
@@ -363,7 +365,7 @@ _CHANCY: tuple[Any, ...] = tuple(
     if name.startswith("tieout.") and hasattr(module, "uuid4")
 )
 """The modules that ask chance for a name."""
-_REAL = session_module._arguments  # noqa: SLF001 - slow on purpose; remembered here
+_REAL = grants_module._fingerprint  # noqa: SLF001 - slow on purpose; remembered here
 _KNOWN: dict[str, str] = {}
 
 
