@@ -33,7 +33,7 @@ from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
 from tieout.reading import Reader, Start
 from tieout.report import Progress, Report
-from tieout.run import PaymentRun
+from tieout.run import UNSETTLED, PaymentRun
 from tieout.session import Session, Traffic
 from tieout.settings import Direction, Settings
 from tieout.store import (
@@ -42,6 +42,7 @@ from tieout.store import (
     Identity,
     Intent,
     Marker,
+    Restored,
     ResumePoint,
     Run,
     Store,
@@ -259,6 +260,8 @@ class Engine:
             free = self._billing.connector.capabilities.free_reads
             trusting = under.moment.trusting and not free
             run.trusting = trusting if recheck is None else not recheck
+            # What a restored store calls agreed, forgotten runs may have written over.
+            run.trusting = run.trusting and not self._forgetful()
             self._read(run, under, since)
 
         return self._carried(run, under, work)
@@ -319,8 +322,21 @@ class Engine:
                     run.tell(doubt)
             run.apply(plan)
 
-        moves = levels and plan.complete and None not in (plan.as_of, header.start)
+        whole = plan.complete and None not in (plan.as_of, header.start)
+        # What it left out may have been settled since, by what nobody compared anew.
+        whole = whole and not any(issue.code in UNSETTLED for issue in plan.issues)
+        restored = self._restored()
+        whole = whole and (restored is None or header.made_at > restored.at)
+        moves = levels and whole
         return self._carried(run, under, work, moves_marker=moves)
+
+    def _restored(self) -> Restored | None:
+        return self._store.get(Restored, ["store"]).get("store")
+
+    def _forgetful(self) -> bool:
+        """Whether the store was restored, and nothing has been compared since."""
+        restored = self._restored()
+        return restored is not None and not restored.compared
 
     # What is not certain -----------------------------------------------------------------
 
@@ -536,7 +552,7 @@ class Engine:
 
     def _finish(self, run: Carrying, under: _Under, *, moves_marker: bool) -> Report:
         """The marker last, and only by its rule; then the report."""
-        facts: list[Marker | Gone | Run | Sweep] = []
+        facts: list[Marker | Gone | Restored | Run | Sweep] = []
         moved, note = False, ""
         done = under.ending is Ending.DONE
         if run.journal is not None and moves_marker:
@@ -551,6 +567,8 @@ class Engine:
                 )
                 if run.reader.swept:
                     facts.append(Sweep(self.pair, PAYMENTS, under.started_at))
+                if moved and run.rereads and run.restored and not run.trusting:
+                    facts.append(evolve(run.restored, compared=True))
         report = self._report(run, under, moved=moved, note=note)
         if run.journal is not None and not _lost(under):
             run.journal.note(self._record(under, run), *facts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying
@@ -28,13 +28,15 @@ CHECK_SIZE = 200
 """Changes of a saved plan whose records are read again together."""
 
 
+UNSETTLED = frozenset({Code.OUTCOME_UNKNOWN, Code.PARKED})
+"""Issues of records that a plan leaves out, whatever they are by now."""
+
+
 @define(kw_only=True)
 class PaymentRun(Carrying):
     """A run that carries payment levels from the ledger to billing."""
 
     billing: Capabilities
-    told_before: set[str] = field(factory=set)
-    """Ledger records that earlier runs left an open issue of, by id."""
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
@@ -50,8 +52,6 @@ class PaymentRun(Carrying):
         ):
             for row in rows:
                 source = row.issue.source
-                if source:
-                    self.told_before.add(source.id)
                 if source and (_may_pass(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
@@ -91,7 +91,9 @@ class PaymentRun(Carrying):
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
-            self.sink.take(plan)
+            # Who applies the plan later has to know what it left out.
+            waiting = [each for each in held if each.code in UNSETTLED]
+            self.sink.take(evolve(plan, issues=(*plan.issues, *waiting)))
             for each in plan.issues:
                 self.tell(each)
             self.tally.count("updated", len(plan.changes))
@@ -137,9 +139,7 @@ class PaymentRun(Carrying):
 
     def _carry(self, plan: Plan) -> None:
         """Carry a plan out, and remember the ties of what needs no write."""
-        # Also where nothing is left to do, what was wrong with a record is over now.
-        pending = self.pending.keys() | self.told_before
-        keeps = settlements.keeping(plan, self.billing, self.settings, pending)
+        keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
         self.carry(plan, keeps)
 
     # A saved plan -------------------------------------------------------------------------

@@ -259,10 +259,15 @@ class Sweep:
 
 @frozen
 class Restored:
-    """That the store was last found to be older than, or another than, the one used here."""
+    """
+    That the store was last found to be older than, or another than, the one used here.
+
+    ``compared``: a run has read again since then all that forgotten runs may have written.
+    """
 
     store: str
     at: datetime
+    compared: bool = False
 
 
 Fact: TypeAlias = (
