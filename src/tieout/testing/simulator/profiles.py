@@ -19,11 +19,11 @@ class Profile:
     What is forced upon a world; what is None or empty stays as it was drawn.
 
     ``faults`` are those that are switched on, and ``rates`` how often they are met, by
-    place. ``book`` and ``shop`` are fields of the systems' styles. ``late``,
-    ``latency`` and ``lag`` (of searches) are in seconds, and ``pause`` is how many of them
-    pass before each episode. ``frozen_rate`` is how often one of several workers is
-    stopped, ``invoices`` how many there are at first. ``episodes`` are the names of those
-    that may happen.
+    place. ``book`` and ``shop`` are fields of the systems' styles. ``late`` and
+    ``latency`` are in seconds, and ``pause`` is how many of them pass before each episode.
+    ``frozen_rate`` is how often one of several workers is stopped, ``invoices`` how many
+    there are at first. ``episodes`` are the names of those that may happen, and
+    ``checks_markers`` whether I4 is checked whenever a marker moves.
     """
 
     text: str
@@ -34,7 +34,6 @@ class Profile:
     shop: Mapping[str, Any] = field(factory=dict)
     late: float | None = None
     latency: float | None = None
-    lag: float | None = None
     frozen_rate: float = 0.03
     invoices: int | None = None
     pause: float = 0.0
@@ -190,20 +189,6 @@ PROFILES: Mapping[str, Profile] = {
         shop=_UNLIMITED,
         invoices=5,
         pause=900.0,
-        episodes=_RUNS,
-    ),
-    "slow looks": Profile(
-        "writes land late, and looking for them takes minutes",
-        faults=frozenset({"H6"}),
-        rates={**QUIET, "effect": 0.9},
-        crash_rate=0.0,
-        book=_UNLIMITED,
-        shop={**_OWNED, "concurrency": 1},
-        late=240.0,
-        latency=50.0,
-        lag=0.0,
-        invoices=6,
-        pause=60.0,
         episodes=_RUNS,
     ),
     "limited": Profile(

@@ -76,7 +76,7 @@ class World:
         self.swarm.force(self.forced)
         self.latency = _forced(self.forced.latency, draw.pick((0.2, 0.05, 1.5)))
         self.late = _forced(self.forced.late, draw.pick((60.0, 10.0, 240.0)))
-        lag = _forced(self.forced.lag, draw.pick((20.0, 0.0, 60.0)))
+        lag = draw.pick((20.0, 0.0, 60.0))
         self.disk: Disk = FileDisk() if draw.one_in(12) else MemoryDisk()
         limit = draw.pick((0, 0, 0, 3))
         self.book = self._book(lag, limit)
