@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
-from tieout.testing.simulator.profiles import PROFILES
+from tieout.testing.simulator.profiles import PROFILES, profile_of
 from tieout.testing.simulator.report import Total, failure, table
 from tieout.testing.simulator.result import Result, simulate
 from tieout.testing.simulator.sabotage import SABOTAGES, hunt
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _sabotaged(asked)
     asked.start = asked.start or 0
     planted = SABOTAGES.get(asked.sabotage or "")
-    asked.profile = asked.profile or (planted.profile if planted else "default")
+    if planted and not asked.profile:
+        asked.profile = planted.profile
     return _many(asked) if asked.seed is None else _one(asked)
 
 
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, default=1000, help="how many seeds")
     add("--start", type=int, help="the first of them")
     add("--jobs", type=int, default=1, help="processes")
-    add("--profile", choices=PROFILES, help="by default the sabotage's, or default")
+    add("--profile", choices=PROFILES, help="by default the seed's own")
     add("--sabotage", choices=(*SABOTAGES, "all"), help="plant this bug, or try all")
     add("--seed", type=int, help="play this one seed, with its timeline")
     add("--until", type=int, help="stop at this step of it")
@@ -87,9 +88,8 @@ def _say(text: str) -> None:
 def _one(asked: argparse.Namespace) -> int:
     planted = SABOTAGES.get(asked.sabotage or "")
     bug = planted.bug() if planted else None
-    result = simulate(
-        asked.seed, asked.profile, asked.until, recording=True, sabotage=bug
-    )
+    profile = asked.profile or profile_of(asked.seed)
+    result = simulate(asked.seed, profile, asked.until, recording=True, sabotage=bug)
     shrunk = shrink(result) if asked.shrink else None
     _say(failure(result, shrunk))
     return 0 if result.ok else 1
@@ -128,11 +128,11 @@ def _parts(asked: argparse.Namespace) -> Iterator[Total]:
             yield done.result()
 
 
-def played(first: int, last: int, profile: str) -> Total:
+def played(first: int, last: int, profile: str | None) -> Total:
     """The total of a range of seeds, the last one not included."""
     total = Total()
     for seed in range(first, last):
-        result: Result = simulate(seed, profile)
+        result: Result = simulate(seed, profile or profile_of(seed))
         total.add(result)
     return total
 
