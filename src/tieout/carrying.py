@@ -149,21 +149,29 @@ class Carrying:
     def recover(self) -> list[Issue]:
         """Settle what earlier runs left, as far as a look proves anything."""
         issues: list[Issue] = []
-        open_intents: Sequence[Intent]
+        before = self._open_intents()
         if self.journal is not None:
             self._check_restored()
             issues = self.journal.recover(self._find, parked=not self.trusting)
-            open_intents = self.journal.unfinished()
-        else:
-            value = key_of(self.pair, self.verb)
-            open_intents = self.store.find(Intent, "open", value, limit=100_000)
-        self.pending = {each.source.id: each for each in open_intents}
+            self.journal.unfinished()
+        after = self._open_intents()
+        # Also what was settled just now is compared anew: it may have changed since it
+        # was sent, and the marker may have passed it while it was not known.
+        self.pending = dict.fromkeys(each.source.id for each in before)
+        self.pending.update((each.source.id, each) for each in after)
         self.unfinished = {
-            each.source.id: each
-            for each in open_intents
-            if each.stage is not Stage.PLANNED
+            each.source.id: each for each in after if each.stage is not Stage.PLANNED
         }
         return issues
+
+    def _open_intents(self) -> list[Intent]:
+        """All intents of this pair and verb that are not finished."""
+        found: list[Intent] = []
+        after, value = "", key_of(self.pair, self.verb)
+        while some := self.store.find(Intent, "open", value, after):
+            found.extend(some)
+            after = some[-1].name
+        return found
 
     def _find(self, changes: Sequence[Change]) -> Sequence[Record]:
         return self.live.find(changes).records

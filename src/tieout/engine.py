@@ -555,7 +555,12 @@ class Engine:
         facts: list[Marker | Gone | Restored | Run | Sweep] = []
         moved, note = False, ""
         done = under.ending is Ending.DONE
-        if run.journal is not None and moves_marker:
+        # A plan does not look again at what was not settled when it began to be applied.
+        if (
+            run.journal is not None
+            and moves_marker
+            and (run.rereads or not run.pending)
+        ):
             as_of = _sound_clock(run.reader.as_of, under.started_at)
             new = Marker(self.pair, PAYMENTS, self._profile, as_of, run.reader.token)
             moved, note = _marker_rule(under, new)
