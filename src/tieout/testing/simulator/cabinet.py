@@ -98,6 +98,7 @@ class Cabinet:
         style: CabinetStyle,
         tokens: TokenServer,
         tell: Callable[[str], None],
+        met: Callable[[str], None] = lambda fault: None,
     ) -> None:
         self.host = f"https://{side}.example"
         self.connection = f"{side}:t1"
@@ -109,6 +110,7 @@ class Cabinet:
         self.broken = False
         """Whether what is promised of lateness is broken: then duplicates are expected."""
         self._tell = tell
+        self._met = met
         self._serial = 0
         self._kept: dict[str, _Kept] = {}
 
@@ -298,6 +300,7 @@ class Cabinet:
     def _made(self, item: Row, now: datetime, *, echo: bool) -> Row:
         other = self._numbered(item["number"])
         if other is not None:
+            self._met("H10")
             return {"status": 409, "error": "number exists", "other": other.id}
         sheet = self.add(
             item["number"],

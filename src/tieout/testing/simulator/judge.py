@@ -161,7 +161,8 @@ def document_reasons(
     The documents of billing that cannot be carried, by id.
 
     ``links``: ledger ids by billing id. Either what they are tied to was voided or deleted
-    there, or their number belongs to another document.
+    there, or their number belongs to another document, or they were voided before they
+    were made.
     """
     by_id = {each["id"]: each for each in targets}
     found: set[str] = set()
@@ -169,9 +170,12 @@ def document_reasons(
         tied = links.get(source["id"])
         here = by_id.get(tied) if tied else None
         others = [t for t in targets if t["number"] == source["number"]]
-        if (
-            tied and (here is None or here["status"] != source["status"] == "open")
-        ) or any(each["id"] != tied for each in others):
+        struck = here is None or here["status"] == "void"
+        if source["status"] == "void" and here is None:
+            found.add(source["id"])
+        elif tied and struck and source["status"] == "open":
+            found.add(source["id"])
+        elif any(each["id"] != tied for each in others):
             found.add(source["id"])
     return found
 

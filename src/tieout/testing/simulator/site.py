@@ -138,6 +138,8 @@ class Site:
             return act(self.engine(worker, profile))
         except (StoreError, ConfigError, Fault) as error:
             self.told.append(str(error))
+            if isinstance(error, Fault) and error.code is Code.RECONNECT_NEEDED:
+                self.reconnect()
             return None
         except Crash:
             if self.stage.crowded:
