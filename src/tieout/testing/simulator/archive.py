@@ -30,7 +30,7 @@ from tieout.testing.simulator.cabinet import (
 )
 from tieout.testing.simulator.clerks import Clerks
 from tieout.testing.simulator.ports import open_intents
-from tieout.testing.simulator.site import RUNS_MAX, Site, forgets
+from tieout.testing.simulator.site import PAUSES, RUNS_MAX, Site, forgets
 from tieout.testing.simulator.stage import Stage, Violation, Worker
 from tieout.testing.simulator.wire import Server, Target, names_of
 from tieout.wire import Request
@@ -326,12 +326,12 @@ def _play_lost(archive: Archive) -> None:
     archive.clerks.open_up(0)
     for _ in range(8 if broken else 40):
         archive.clerks.plain()
-    for _ in range(4):
+    for _ in range(5):
         archive.post()
         for sheet in list(archive.shop.sheets.values()):
             if draw.draw(2):
                 archive.clerks.edit(sheet)
-        archive.stage.advance(draw.pick((900.0, 400.0)))
+        archive.stage.advance(draw.pick(PAUSES))
     if broken:
         archive.rest_warned()
     else:

@@ -128,7 +128,25 @@ INJECTED = tuple(name for name, known in CATALOGUE.items() if not known.why_not)
 """Those that the simulator can inject."""
 
 LOST: Mapping[str, tuple[float, tuple[str, ...]]] = {
-    "ambiguous": (0.95, ("H2", "H3", "H3", "H4", "H5", "H6", "H6", "H20")),
+    "ambiguous": (
+        0.95,
+        (
+            "H2",
+            "H3",
+            "H4",
+            "H4",
+            "H5",
+            "H5",
+            "H5",
+            "H6",
+            "H6",
+            "H6",
+            "H20",
+            "H20",
+            "H20",
+            "H20",
+        ),
+    ),
     "broken": (0.5, ("H6", "H6", "H6", "H3", "H2")),
 }
 """The profiles in which answers are lost: at what rate, and how."""

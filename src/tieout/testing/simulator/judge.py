@@ -171,11 +171,11 @@ def document_reasons(
         here = by_id.get(tied) if tied else None
         others = [t for t in targets if t["number"] == source["number"]]
         struck = here is None or here["status"] == "void"
-        if source["status"] == "void" and here is None:
-            found.add(source["id"])
-        elif tied and struck and source["status"] == "open":
-            found.add(source["id"])
-        elif any(each["id"] != tied for each in others):
+        if (
+            (source["status"] == "void" and here is None)
+            or (tied and struck and source["status"] == "open")
+            or any(each["id"] != tied for each in others)
+        ):
             found.add(source["id"])
     return found
 

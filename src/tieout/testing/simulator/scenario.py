@@ -23,7 +23,7 @@ from tieout.report import Report
 from tieout.store import Identity, Marker
 from tieout.stores.sqlite import SQLiteStore
 from tieout.testing.simulator.disk import FileDisk
-from tieout.testing.simulator.site import forgets
+from tieout.testing.simulator.site import PAUSES, forgets
 from tieout.testing.simulator.stage import Violation, Worker
 from tieout.testing.simulator.world import LONG_AGO, World
 from tieout.windows import Since
@@ -51,12 +51,12 @@ def _play_lost(world: World) -> None:
     world.office.open_up(0)
     for _ in range(6 if broken else 25):
         world.office.plain()
-    for _ in range(4):
+    for _ in range(5):
         world.sync(world.profiles[0], LONG_AGO)
         for paper in list(world.book.papers.values()):
             if draw.draw(2):
                 world.office.grow(paper)
-        world.stage.advance(draw.pick((900.0, 400.0)))
+        world.stage.advance(draw.pick(PAUSES))
     if broken:
         world.rest_warned()
     else:

@@ -33,6 +33,9 @@ T = TypeVar("T")
 RUNS_MAX = 20
 """At rest, a world is quiet within so many runs (I13)."""
 
+PAUSES = (900.0, 400.0, 20.0, 90.0)
+"""Seconds between two runs whose answers are lost: beyond the wait, and within it."""
+
 
 class Site:
     """One seed's world, whatever it carries."""
@@ -46,6 +49,7 @@ class Site:
         self.swarm = Swarm(draw, profile)
         self.latency = draw.pick((0.2, 0.05, 1.5))
         self.late = draw.pick((60.0, 10.0, 240.0))
+        self.patience = 1.0 if profile == "ambiguous" else 1e9
         self.lag = draw.pick((20.0, 0.0, 60.0))
         plain = profile != "default"
         self.disk: Disk = FileDisk() if not plain and draw.one_in(12) else MemoryDisk()

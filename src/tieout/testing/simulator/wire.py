@@ -94,6 +94,8 @@ class Ground(Protocol):
     latency: float
     late: float
     """The latest that a request lands after its client gave up, in seconds."""
+    patience: float
+    """Seconds after which a client gives up, if not before."""
 
     @property
     def servers(self) -> Sequence[Server]:
@@ -216,7 +218,8 @@ class WirePort:
             fault = ""
         if fault:
             stage.fault(fault)
-            return _EFFECTS[fault](self, request, server, timeout)
+            waits = min(timeout, self._ground.patience)
+            return _EFFECTS[fault](self, request, server, waits)
         answer = self._executed(request)
         if kind == "feed" and answer.status == 200:  # noqa: PLR2004 - HTTP's own
             return self._misshapen(request, answer)
