@@ -101,7 +101,8 @@ def check_all_carried(ground: Ground, *, amnesia: bool) -> None:
         raise Violation("I2", f"{_listed(found)}; gap {judge.gap(found)}")
     live = {each["id"] for each in papers if each["status"] != "void"}
     for paper, row in rows.items():
-        if paper in live and row.issue.code in _PASSING:
+        baseless = paper not in allowed and not amnesia
+        if paper in live and (baseless or row.issue.code in _PASSING):
             raise Violation("I2", f"{paper} is held without reason: {row.issue}")
 
 
