@@ -68,7 +68,10 @@ class DocumentRun(Carrying):
             else:
                 issues.append(issue)
         told = [note for each in fresh for note in notes.get(each.source.id, ())]
-        self.carry(Plan(tuple(fresh), (*issues, *told)))
+        keeps = [each for each in fresh if each.action is Action.KEEP]
+        writes = [each for each in fresh if each.action is not Action.KEEP]
+        self.tally.count("unchanged", len(keeps))
+        self.carry(Plan(tuple(writes), (*issues, *told)), keeps)
 
     def _leave(self, changes: Iterable[Change], why: str) -> None:
         issues = [_issue(Code.WAITS, change, f"{why}.") for change in changes]
@@ -115,8 +118,8 @@ class DocumentRun(Carrying):
         return self._stale(change, records, link)
 
     def _not_allowed(self, change: Change) -> str:
-        if change.action not in VERBS:
-            return "a plan cannot ask for this action."
+        if change.action is Action.KEEP:
+            return "" if change.target else "there is no document to keep."
         side = self.sides.get(change.connection)
         if side is None:
             return f"{change.connection} is no connection of this pair."

@@ -271,6 +271,7 @@ class Engine:
         A plan of the caller's own changes, to be looked at, saved, or given to `apply`.
 
         ``verb`` files what is remembered of them; each kind of work has one of its own.
+        A document that agrees may be given as KEEP: what is open about it is closed.
         Raises `ConfigError` for a verb of the engine's own.
         """
         if verb == PAYMENTS:

@@ -39,8 +39,10 @@ from tieout.store import (
     Event,
     Gone,
     Intent,
+    IssueRow,
     Restored,
     Stage,
+    key_of,
     link_billing,
     link_key,
 )
@@ -361,6 +363,30 @@ def test_an_edit_while_the_first_write_is_unknown_opens_no_second_one() -> None:
     assert [each.total for each in world.book.documents.values()] == [70]
 
 
+def test_what_agrees_is_kept_and_nothing_stays_open_about_it() -> None:
+    """H22, PF5: a write that landed although it was refused as stale, seen in agreement."""
+    world = World("a")
+    world.post("a")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    world.book.fates = ["not sent"]
+    update = world.change("a")
+    assert codes(world.post("a")) == [Code.NOT_REACHED]
+    world.book.make(update)
+    keep = world.change("a", action=Action.KEEP)
+    report = world.apply(keep)
+    assert report.ok
+    assert report.counts["unchanged"] == 1
+    assert world.intent(update).stage is Stage.SUPERSEDED
+    assert not world.store.find(
+        IssueRow, "open", key_of(world.engine.pair, "documents")
+    )
+    link = world.link("a")
+    assert link is not None
+    assert (link.version, link.agreed["Invoice"]) == (1, update.agreed)
+    bare = evolve(keep, target=None)
+    assert codes(world.apply(bare)) == [Code.NOT_ALLOWED]
+
+
 # Keys -----------------------------------------------------------------------------------
 
 
@@ -659,7 +685,7 @@ def test_what_a_system_cannot_do_is_refused_before_anything_moves() -> None:
     assert codes(report) == [Code.NOT_ALLOWED] * 3
     assert "elsewhere:1 is no connection of this pair" in texts[0]
     assert "Shelf does not let us create" in texts[1]
-    assert "cannot ask for this action" in texts[2]
+    assert "no document to keep" in texts[2]
     assert world.book.sent == []
 
 

@@ -95,6 +95,7 @@ class BookStyle:
     search_lag: float = 20.0
     limit: int = 0
     sweep: bool = False
+    fetch_size: int = 3
 
 
 class Book:
@@ -171,7 +172,14 @@ class Book:
 
     # The API --------------------------------------------------------------------------
 
-    def answer(self, request: Request, now: datetime) -> Response:
+    @property
+    def limit(self) -> int:
+        """Calls in 10 seconds; 0 for as many as one likes."""
+        return self.style.limit
+
+    def answer(
+        self, request: Request, now: datetime, *, echo: bool = False
+    ) -> Response:
         """What the server says to a signed request."""
         asked = dict(request.params)
         name = request.url.removeprefix(self.host + self.path)
@@ -323,7 +331,7 @@ class BookConnector(RestConnector):
             frozenset({Changed}),
             number_unique=style.number_unique,
             stable_order=style.stable,
-            fetch_size=3,
+            fetch_size=style.fetch_size,
         )
         sweep = timedelta(hours=1) if style.sweep else None
         parts = frozenset(Part(each) for each in style.tells)

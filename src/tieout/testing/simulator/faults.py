@@ -59,11 +59,7 @@ CATALOGUE: Mapping[str, Known] = {
     "H7": Known("429 with any Retry-After", "both"),
     "H8": Known("503 that says: not processed, too many operations", "both"),
     "H9": Known("400 or 422", "effect"),
-    "H10": Known(
-        "409, number exists",
-        "effect",
-        why_not="payment levels have no number of their own; it needs documents",
-    ),
+    "H10": Known("409, number exists", "office"),
     "H11": Known("412: somebody else was faster", "effect"),
     "H12": Known("401 in the middle", "both"),
     "H13": Known("402, 403 or 410 for the whole connection", "both"),
@@ -132,6 +128,30 @@ CATALOGUE: Mapping[str, Known] = {
 INJECTED = tuple(name for name, known in CATALOGUE.items() if not known.why_not)
 """Those that the simulator can inject."""
 
+LOST: Mapping[str, tuple[float, tuple[str, ...]]] = {
+    "ambiguous": (
+        0.95,
+        (
+            "H2",
+            "H3",
+            "H4",
+            "H4",
+            "H5",
+            "H5",
+            "H5",
+            "H6",
+            "H6",
+            "H6",
+            "H20",
+            "H20",
+            "H20",
+            "H20",
+        ),
+    ),
+    "broken": (0.5, ("H6", "H6", "H6", "H3", "H2")),
+}
+"""The profiles in which answers are lost: at what rate, and how."""
+
 _RATES = (0.0, 0.05, 0.15, 0.3, 0.6)
 _CRASH_RATES = (0.0, 0.0, 0.002, 0.005, 0.02, 0.05)
 
@@ -143,10 +163,17 @@ class Swarm:
     `at` draws whether a call of some place meets a fault, and which.
     """
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, profile: str = "default") -> None:
         self._decisions = decisions
         self.quiet = False
         self.frozen_rate = 0.0
+        self._on: dict[str, list[str]] = {}
+        if profile in LOST:
+            rate, names = LOST[profile]
+            self.crash_rate = 0.0005
+            self.rates = {"effect": rate}
+            self._on["effect"] = list(names)
+            return
         self.crash_rate = decisions.pick(_CRASH_RATES)
         self.rates = {
             "effect": decisions.pick(_RATES),
@@ -165,7 +192,6 @@ class Swarm:
                 continue
             if decisions.draw(2):
                 on.append(name)
-        self._on: dict[str, list[str]] = {}
         self._switch_on(on)
 
     def force(self, profile: Profile) -> None:

@@ -148,3 +148,72 @@ def gap(
         unit = Decimal(1).scaleb(-PLACES.get(currency, 2))
         sums[currency] = sums.get(currency, 0) + int(abs(wanted[0] - shown[0]) / unit)
     return sums
+
+
+# Documents ----------------------------------------------------------------------------
+
+Difference: TypeAlias = tuple[str, str, Decimal, Decimal]
+"""A document of billing, its currency, what the ledger must hold of it, and what it does."""
+
+
+def document_reasons(
+    sources: Sequence[Row], targets: Sequence[Row], links: Mapping[str, str]
+) -> set[str]:
+    """
+    The documents of billing that cannot be carried, by id.
+
+    ``links``: ledger ids by billing id. Either what they are tied to was voided or deleted
+    there, or their number belongs to another document, or they were voided before they
+    were made.
+    """
+    by_id = {each["id"]: each for each in targets}
+    found: set[str] = set()
+    for source in sources:
+        tied = links.get(source["id"])
+        here = by_id.get(tied) if tied else None
+        others = [t for t in targets if t["number"] == source["number"]]
+        struck = here is None or here["status"] == "void"
+        if (
+            (source["status"] == "void" and here is None)
+            or (tied and struck and source["status"] == "open")
+            or any(each["id"] != tied for each in others)
+        ):
+            found.add(source["id"])
+    return found
+
+
+def document_differences(
+    sources: Sequence[Row],
+    targets: Sequence[Row],
+    links: Mapping[str, str],
+    excused: Collection[str],
+) -> list[Difference]:
+    """
+    The documents of billing that the ledger does not hold once, and equal.
+
+    One that was voided before it was ever made is not wanted there.
+    """
+    by_id = {each["id"]: each for each in targets}
+    found: list[Difference] = []
+    for source in sources:
+        if source["id"] in excused:
+            continue
+        here = by_id.get(links.get(source["id"], ""))
+        wanted = source["total"] if source["status"] == "open" else ZERO
+        held = here["total"] if here and here["status"] == "open" else ZERO
+        equal = here is not None and all(
+            here[name] == source[name]
+            for name in ("number", "currency", "on", "total", "status")
+        )
+        if wanted != held or (wanted and not equal):
+            found.append((source["id"], source["currency"], wanted, held))
+    return found
+
+
+def document_gap(found: Iterable[Difference]) -> dict[str, int]:
+    """By currency, the money that is wrong, in minor units, without regard to the sign."""
+    sums: dict[str, int] = {}
+    for _, currency, wanted, held in found:
+        unit = Decimal(1).scaleb(-PLACES.get(currency, 2))
+        sums[currency] = sums.get(currency, 0) + int(abs(wanted - held) / unit)
+    return sums

@@ -25,6 +25,7 @@ _OTHER = {"USD": "JPY"}
 """By a currency, the wrong one that billing may have instead; else dollars."""
 PARTS = (Decimal(50), Decimal(100), Decimal(30))
 MIL = Decimal("0.005")
+LARGE = Decimal(1000)
 BY_HAND = Decimal(7)
 """What people enter in billing: never an amount of ours."""
 
@@ -82,6 +83,18 @@ class Office:
         if draw.draw(3):
             self.pay(paper)
         return paper
+
+    def plain(self) -> None:
+        """A new invoice on both sides, with a part payment."""
+        self.serial += 1
+        number, on = f"N{self.serial}", TODAY
+        bill = self.shop.add(number, LARGE, self.stage.now - timedelta(days=1))
+        paper = self.book.add(bill.number, LARGE, self.stage.now, on=on)
+        self.grow(paper)
+
+    def grow(self, paper: Paper) -> None:
+        """One more part payment; nothing is ever settled by it."""
+        self.book.apply(paper, Decimal(10), TODAY, "cash", self.stage.now)
 
     def _lagging(self, bill: str) -> None:
         """P12: a search by number does not show it yet; mostly it is long there."""

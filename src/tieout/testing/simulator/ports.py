@@ -130,6 +130,8 @@ class StorePort:
             self._stage.journaled(_moves(facts, self._disk))
         acknowledged = self._disk.written() if isinstance(self._disk, FileDisk) else 0
         done = self._committed(facts, expect, torn=ends)
+        if done:
+            self._watch(facts)
         if ends:
             self._end(after, acknowledged)
         if fault == "S5":
@@ -137,7 +139,6 @@ class StorePort:
             raise StoreError("the store failed: disk I/O error")
         if done:
             self._worker.doing = after
-            self._watch(facts)
         return done
 
     def close(self) -> None:

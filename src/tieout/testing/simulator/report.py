@@ -80,6 +80,8 @@ class Total:
     runs: int = 0
     unknown: int = 0
     resolved: int = 0
+    duplicates: int = 0
+    detected: int = 0
     faults: dict[str, int] = field(factory=dict)
     crashes: dict[str, int] = field(factory=dict)
     gap: dict[str, int] = field(factory=dict)
@@ -92,6 +94,8 @@ class Total:
         self.runs += result.runs
         self.unknown += result.unknown
         self.resolved += result.resolved
+        self.duplicates += result.duplicates
+        self.detected += result.detected
         _add(self.faults, result.faults.items())
         _add(self.crashes, result.crashes.items())
         _add(self.gap, result.gap.items())
@@ -105,6 +109,8 @@ class Total:
         self.runs += other.runs
         self.unknown += other.unknown
         self.resolved += other.resolved
+        self.duplicates += other.duplicates
+        self.detected += other.detected
         _add(self.faults, other.faults.items())
         _add(self.crashes, other.crashes.items())
         _add(self.gap, other.gap.items())
@@ -139,6 +145,11 @@ def _table(total: Total, seconds: float) -> Iterator[str]:
     kinds = ", ".join(f"{n} {c:,}" for n, c in sorted(total.crashes.items()))
     yield f"{crashes:,} crashes: {kinds}"
     broken = [each.violations[0].invariant for each in total.failed]
+    if total.duplicates:
+        yield (
+            f"assumptions broken on purpose: {total.duplicates:,} duplicates, "
+            f"detected {total.detected:,}"
+        )
     yield (
         f"{total.unknown:,} unknown writes, resolved {total.resolved:,}: "
         f"duplicates {broken.count('I1')}, losses {broken.count('I4')}"

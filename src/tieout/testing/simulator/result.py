@@ -10,8 +10,9 @@ from attrs import field, frozen
 
 from tieout.store import Intent
 from tieout.store import Stage as At
-from tieout.testing.simulator import invariants, judge
-from tieout.testing.simulator.scenario import play
+from tieout.testing.simulator import archive, scenario
+from tieout.testing.simulator.archive import Archive
+from tieout.testing.simulator.faults import LOST
 from tieout.testing.simulator.stage import (
     Decisions,
     Entry,
@@ -41,7 +42,8 @@ class Result:
     ``faults`` and ``crashes`` count by the ids of the catalogue. ``unknown`` counts writes
     whose outcome was not known for a while, ``resolved`` those of them that are settled in
     the end. ``decisions`` replays the very same world. ``gap`` is the money that is wrong
-    in the end, by currency, in minor units.
+    in the end, by currency, in minor units. ``duplicates`` and ``detected`` are those of
+    a profile that breaks an assumption: what is there twice, and what of it was told.
     """
 
     seed: int
@@ -57,6 +59,8 @@ class Result:
     trace: str
     decisions: tuple[int, ...] = field(repr=False)
     timeline: tuple[Entry, ...] = field(default=(), repr=False)
+    duplicates: int = 0
+    detected: int = 0
 
     @property
     def ok(self) -> bool:
@@ -84,7 +88,7 @@ def simulate(
     told: list[str] = []
     broken: list[Broken] = []
     with sabotage or nullcontext(), seeded(told):
-        world = World(stage, profile)
+        world = built(stage, profile)
         world.told = told
         try:
             play(world)
@@ -99,13 +103,31 @@ def simulate(
             world.close()
 
 
+def built(stage: Stage, profile: str) -> World | Archive:
+    """A world of payment levels, or one of documents; directed ones are of payments."""
+    some = 4 if profile == "default" else 2
+    if (profile == "default" or profile in LOST) and stage.decisions.one_in(some):
+        return Archive(stage, profile)
+    return World(stage, profile)
+
+
+def play(world: World | Archive) -> None:
+    """Play a world with what befalls its kind."""
+    if isinstance(world, Archive):
+        archive.play(world)
+    else:
+        scenario.play(world)
+
+
 def _result(
-    seed: int, profile: str, world: World, broken: tuple[Broken, ...]
+    seed: int, profile: str, world: World | Archive, broken: tuple[Broken, ...]
 ) -> Result:
     stage = world.stage
-    stages = {each.name: each.stage for each in world.disk.facts(Intent)}
-    left = [n for n in world.unclear if stages.get(n) in (At.UNKNOWN, At.SENDING)]
-    found = invariants.wrong(world, invariants.held(world.disk)) if broken else ()
+    waiting = {
+        (each.name, each.sent_at)
+        for each in world.disk.facts(Intent)
+        if each.stage in (At.UNKNOWN, At.SENDING)
+    }
     return Result(
         seed,
         profile,
@@ -114,10 +136,12 @@ def _result(
         dict(stage.faults),
         dict(stage.crashes),
         len(world.unclear),
-        len(world.unclear) - len(left),
-        judge.gap(found),
+        len(world.unclear - waiting),
+        world.gap() if broken else {},
         broken,
         stage.trace,
         tuple(stage.decisions.made),
         tuple(stage.timeline),
+        world.duplicates,
+        world.detected,
     )

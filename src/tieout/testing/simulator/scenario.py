@@ -22,7 +22,9 @@ from tieout.errors import StoreError
 from tieout.report import Report
 from tieout.store import Identity, Marker
 from tieout.stores.sqlite import SQLiteStore
-from tieout.testing.simulator.disk import FileDisk, MemoryDisk
+from tieout.testing.simulator.disk import FileDisk
+from tieout.testing.simulator.faults import LOST
+from tieout.testing.simulator.site import PAUSES, forgets
 from tieout.testing.simulator.stage import Violation, Worker
 from tieout.testing.simulator.world import LONG_AGO, World
 from tieout.windows import Since
@@ -33,6 +35,9 @@ AFTERMATH = (1.0, 400.0, 30.0)
 
 def play(world: World) -> None:
     """Episodes with faults, then rest."""
+    if world.profile in LOST:
+        _play_lost(world)
+        return
     draw = world.stage.decisions
     forced = world.forced
     invoices = draw.draw(6)
@@ -47,6 +52,24 @@ def play(world: World) -> None:
         world.stage.advance(forced.pause)
         draw.pick(choices)(world)
     world.rest()
+
+
+def _play_lost(world: World) -> None:
+    """Many payments, whose answers are nearly all lost, over several runs."""
+    draw, broken = world.stage.decisions, world.profile == "broken"
+    world.office.open_up(0)
+    for _ in range(6 if broken else 25):
+        world.office.plain()
+    for _ in range(5):
+        world.sync(world.profiles[0], LONG_AGO)
+        for paper in list(world.book.papers.values()):
+            if draw.draw(2):
+                world.office.grow(paper)
+        world.stage.advance(draw.pick(PAUSES))
+    if broken:
+        world.rest_warned()
+    else:
+        world.rest()
 
 
 # Episodes -------------------------------------------------------------------------------
@@ -167,17 +190,8 @@ def crowd(world: World) -> None:
 
 
 def amnesia(world: World) -> None:
-    """C17: a backup is put back, maybe while forgotten writes can still land."""
-    if not world.swarm.on("C17"):
-        return
-    disk = world.disk
-    assert isinstance(disk, MemoryDisk | FileDisk)
-    disk.back_up()
-    work(world)
-    if disk.restore():
-        world.stage.fault("C17")
-        world.amnesia = True
-        world.stage.advance(world.stage.decisions.pick((3600.0, 0.0, 300.0)))
+    """C17: a backup is put back."""
+    forgets(world, lambda: work(world))
 
 
 def wrong_clock(world: World) -> None:

@@ -23,6 +23,7 @@ from tieout.errors import Code, Fate, Fault
 from tieout.models import Part, Settlement
 from tieout.testing.simulator.book import RULES, ZERO, company, load_level, told
 from tieout.testing.simulator.signin import Rotating, TokenServer
+from tieout.testing.simulator.stage import Violation
 from tieout.wire import Answer, Flow, Request, Response
 
 
@@ -74,6 +75,7 @@ class ShopStyle:
     search_lag: float = 20.0
     limit: int = 0
     concurrency: int = 1
+    fetch_size: int = 3
 
 
 class Shop:
@@ -93,6 +95,8 @@ class Shop:
         self.posts = 0
         self.carried_out: set[str] = set()
         """Names of the changes that were carried out, by whichever request."""
+        self.broken = False
+        """Whether what is promised of lateness is broken: then duplicates are expected."""
         self.connection = "shop:t1"
         self._tell = tell
         self._serial = 0
@@ -123,6 +127,50 @@ class Shop:
     def delete(self, bill: Bill) -> None:
         """A person deletes a bill."""
         self.gone[bill.id] = self.bills.pop(bill.id)
+
+    # What the wire does to it -----------------------------------------------------------
+
+    @property
+    def limit(self) -> int:
+        """Calls in 10 seconds; 0 for as many as one likes."""
+        return self.style.limit
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a version guards each bill."""
+        return self.style.versioned
+
+    def overtake(self) -> None:
+        """Somebody edits the bills just before."""
+        for bill in self.bills.values():
+            if not bill.foreign:
+                self.edit(bill, f"{bill.memo}!")
+
+    def remove(self, request: Request) -> list[str]:
+        """Somebody deletes the bill that a request is about; which that was."""
+        if request.url.endswith("/batch"):
+            ids = [item["id"] for item in request.json["items"]][:1]
+        else:
+            ids = [request.url.removeprefix(self.host + self.path).split("/")[1]]
+        gone = [self.bills[each] for each in ids if each in self.bills]
+        for bill in gone:
+            self.delete(bill)
+        return [bill.id for bill in gone]
+
+    def doubled(self) -> list[Bill]:
+        """The bills with two payments of ours, but for what was delivered twice."""
+        return [
+            bill
+            for bill in self.bills.values()
+            if sum(bool(r.made_by) and not r.echo for r in bill.receipts.values()) > 1
+        ]
+
+    def check_single(self) -> None:
+        """I1: no bill has two payments of ours, but for what was delivered twice."""
+        if self.style.owned and not self.broken and self.doubled():
+            bill = self.doubled()[0]
+            ids = ", ".join(bill.receipts)
+            raise Violation("I1", f"bill {bill.number} has payments {ids}")
 
     # The API --------------------------------------------------------------------------
 
@@ -314,7 +362,7 @@ class ShopConnector(RestConnector):
         writes = Kind(
             frozenset({Verb.READ, Verb.UPDATE}),
             updates=Updates.SPARSE,
-            fetch_size=3,
+            fetch_size=style.fetch_size,
             batch_size=max(style.batch, 1),
         )
         self.capabilities = Capabilities(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from attrs import evolve
@@ -18,11 +19,10 @@ from attrs import evolve
 from tieout.errors import Code, Fate, Fault
 from tieout.store import Intent
 from tieout.store import Stage as At
-from tieout.testing.simulator.book import POISONS, Book, told
+from tieout.testing.simulator.book import POISONS, told
 from tieout.testing.simulator.disk import Disk
 from tieout.testing.simulator.faults import Swarm
-from tieout.testing.simulator.shop import Shop
-from tieout.testing.simulator.signin import CANARY
+from tieout.testing.simulator.signin import CANARY, TokenServer
 from tieout.testing.simulator.stage import Stage, Violation, Worker
 from tieout.wire import Request, Response
 
@@ -36,17 +36,80 @@ ZOMBIE = 900.0
 """Seconds: three times the lease, for which a worker may be stopped (S8)."""
 
 
+class Server(Protocol):
+    """What a wire knows of a system."""
+
+    host: str
+    path: str
+    connection: str
+    tokens: TokenServer
+
+    @property
+    def limit(self) -> int:
+        """Calls in 10 seconds; 0 for as many as one likes."""
+        ...
+
+    def answer(
+        self, request: Request, now: datetime, *, echo: bool = False
+    ) -> Response:
+        """What it says to a signed request; ``echo``: it was delivered before."""
+        ...
+
+
+class Target(Server, Protocol):
+    """The system that is written to."""
+
+    operations: dict[str, tuple[datetime, Response]]
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a version guards each record."""
+        ...
+
+    def perform(
+        self, request: Request, now: datetime, *, echo: bool = False
+    ) -> Response:
+        """Carry out a request that was let in, at once or late."""
+        ...
+
+    def overtake(self) -> None:
+        """Somebody edits what is being written just before."""
+        ...
+
+    def remove(self, request: Request) -> list[str]:
+        """Somebody deletes what a request is about; what that was."""
+        ...
+
+    def check_single(self) -> None:
+        """I1: nothing of ours is there twice."""
+        ...
+
+
 class Ground(Protocol):
     """What of the world a wire reaches."""
 
     stage: Stage
     swarm: Swarm
     disk: Disk
-    book: Book
-    shop: Shop
     latency: float
     late: float
     """The latest that a request lands after its client gave up, in seconds."""
+    patience: float
+    """Seconds after which a client gives up, if not before."""
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        """Both systems."""
+        ...
+
+    @property
+    def target(self) -> Target:
+        """That of them which is written to."""
+        ...
+
+    def sent(self, request: Request) -> None:
+        """A request with an effect leaves."""
+        ...
 
     def edit(self) -> None:
         """Somebody works in one of the systems."""
@@ -97,9 +160,9 @@ class WirePort:
 
     # What is checked on the way ------------------------------------------------------
 
-    def _server(self, request: Request) -> Book | Shop:
+    def _server(self, request: Request) -> Server:
         """Whose request this is; none may carry another's token, or lead elsewhere."""
-        for server in (self._ground.book, self._ground.shop):
+        for server in self._ground.servers:
             if request.url.startswith(server.host + server.path):
                 told_header = request.header("Authorization") or ""
                 for other in ("book", "shop"):
@@ -109,8 +172,8 @@ class WirePort:
                 return server
         raise Violation("I11", f"a request left for {request.url[:80]}")
 
-    def _counted(self, request: Request, server: Book | Shop) -> None:
-        limit = server.style.limit
+    def _counted(self, request: Request, server: Server) -> None:
+        limit = server.limit
         if not limit or self._stage.crowded:
             return
         now = self._stage.now.timestamp()
@@ -131,11 +194,12 @@ class WirePort:
             if intent is None or intent.stage is not At.SENDING:
                 stage = intent.stage.value if intent else "not there"
                 raise Violation("I14", f"a write left while its intent is {stage}")
+        self._ground.sent(request)
 
     # What happens -----------------------------------------------------------------------
 
     def _answered(
-        self, request: Request, server: Book | Shop, kind: str, timeout: float
+        self, request: Request, server: Server, kind: str, timeout: float
     ) -> Response:
         swarm, stage = self._ground.swarm, self._stage
         if kind == "token":
@@ -150,11 +214,12 @@ class WirePort:
                 self._ground.edit()
         place = "effect" if kind == "effect" else "read"
         fault = swarm.at(place)
-        if fault == "H11" and not getattr(server.style, "versioned", False):
+        if fault == "H11" and not self._ground.target.guarded:
             fault = ""
         if fault:
             stage.fault(fault)
-            answer = _EFFECTS[fault](self, request, server, timeout)
+            waits = min(timeout, self._ground.patience)
+            answer = _EFFECTS[fault](self, request, server, waits)
         else:
             answer = self._executed(request)
         if fault not in _BEFORE:
@@ -171,17 +236,17 @@ class WirePort:
         """The server does what it was asked."""
         server = self._server(request)
         now = self._stage.now
-        if not isinstance(server, Shop):
+        if not request.effect:
             return server.answer(request, now)
+        target = self._ground.target
         if late:
-            done = server.perform(request, now)
-            _check_single(server)
-            return done
-        answer = server.answer(request, now, echo=echo)
-        _check_single(server)
+            answer = target.perform(request, now)
+        else:
+            answer = target.answer(request, now, echo=echo)
+        target.check_single()
         return answer
 
-    def _refreshed(self, request: Request, server: Book | Shop) -> Response:
+    def _refreshed(self, request: Request, server: Server) -> Response:
         stage = self._stage
         if server.host in self._signed_in:
             stage.fault("A1")
@@ -309,12 +374,10 @@ class WirePort:
 
     def overtaken(self, request: Request, *_: Any) -> Response:
         """H11: somebody edits the records just before."""
-        for bill in self._ground.shop.bills.values():
-            if not bill.foreign:
-                self._ground.shop.edit(bill, f"{bill.memo}!")
+        self._ground.target.overtake()
         return self._executed(request)
 
-    def signed_out(self, request: Request, server: Book | Shop, _: float) -> Response:
+    def signed_out(self, request: Request, server: Server, _: float) -> Response:
         """H12: the tokens end just before."""
         server.tokens.expire()
         return self._executed(request)
@@ -326,10 +389,8 @@ class WirePort:
 
     def deleted(self, request: Request, *_: Any) -> Response:
         """H14: the record is deleted just before."""
-        shop = self._ground.shop
-        for bill in targets_of(request, shop):
-            self._stage.changed(f"{bill.id} deleted by hand")
-            shop.delete(bill)
+        for each in self._ground.target.remove(request):
+            self._stage.changed(f"{each} deleted by hand")
         return self._executed(request)
 
     def no_answer(self, request: Request, server: Any, _: float) -> Response:
@@ -340,16 +401,16 @@ class WirePort:
 
     def accepted(self, request: Request, server: Any, _: float) -> Response:
         """H17: 202; it is done a while later, and asked for meanwhile."""
-        shop, stage = self._ground.shop, self._stage
+        target, stage = self._ground.target, self._stage
         name = f"op{stage.steps}"
         pending = told(404, {"error": "no such operation"}, stage.now)
         waits = stage.decisions.seconds(min(20.0, self._ground.late))
         until = stage.now.fromtimestamp(stage.now.timestamp() + waits, stage.now.tzinfo)
-        shop.operations[name] = (until, pending)
+        target.operations[name] = (until, pending)
 
         def done() -> None:
             answer = self._executed(request, late=True)
-            shop.operations[name] = (stage.now, answer)
+            target.operations[name] = (stage.now, answer)
 
         stage.later(waits, done)
         return told(202, {"operation": name}, stage.now)
@@ -449,22 +510,5 @@ def names_of(request: Request) -> list[str]:
     """The changes that a request carries out, by name."""
     if request.url.endswith("/batch"):
         return [item["key"] for item in request.json["items"]]
-    return [request.header("Idempotency-Key") or ""]
-
-
-def targets_of(request: Request, shop: Shop) -> list[Any]:
-    """The bills that a request is about."""
-    if request.url.endswith("/batch"):
-        ids = [item["id"] for item in request.json["items"]][:1]
-    else:
-        ids = [request.url.removeprefix(shop.host + shop.path).split("/")[1]]
-    return [shop.bills[each] for each in ids if each in shop.bills]
-
-
-def _check_single(shop: Shop) -> None:
-    """I1: no bill has two payments of ours, but for what was delivered twice."""
-    for bill in shop.bills.values():
-        ours = [r for r in bill.receipts.values() if r.made_by and not r.echo]
-        if len(ours) > 1:
-            ids = ", ".join(each.id for each in ours)
-            raise Violation("I1", f"bill {bill.number} has payments {ids}")
+    told_name = request.header("X-Change") or request.header("Idempotency-Key")
+    return [told_name or ""]
