@@ -28,6 +28,18 @@ CHECK_SIZE = 200
 """Changes of a saved plan whose records are read again together."""
 
 
+UNREADABLE = frozenset(
+    {
+        Code.BAD_FIELD,
+        Code.BAD_AMOUNT,
+        Code.BAD_CURRENCY,
+        Code.BAD_DATE,
+        Code.UNKNOWN_STATUS,
+        Code.TOTALS_DISAGREE,
+    }
+)
+"""What was garbled once on its way need not have changed to be read well the next time."""
+
 UNSETTLED = frozenset({Code.OUTCOME_UNKNOWN, Code.PARKED})
 """Issues of records that a plan leaves out, whatever they are by now."""
 
@@ -52,7 +64,7 @@ class PaymentRun(Carrying):
         ):
             for row in rows:
                 source = row.issue.source
-                if source and (_may_pass(row.issue.code) or row.settings != digest):
+                if source and (_looks_again(row.issue.code) or row.settings != digest):
                     yield source.id
             after = key_of(self.pair, self.verb, rows[-1].about)
 
@@ -231,6 +243,11 @@ def _in_order(
     refs = [each.ref for each in batch.records]
     refs += [ref for ref in batch.gone if ref.id not in links]
     return [ref for ref in refs if ref.id not in asked]
+
+
+def _looks_again(code: Code) -> bool:
+    """Whether a record is read again in each run, although it may not have changed."""
+    return code in UNREADABLE or _may_pass(code)
 
 
 def _may_pass(code: Code) -> bool:
