@@ -100,17 +100,15 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def simulate(session: nox.Session) -> None:
     """
-    Seeds of the simulator, and the property tests at length.
+    Seeds of the simulator; then worlds in which nearly every answer is lost.
 
     ``nox -s simulate -- --seeds 100000`` plays so many seeds and nothing else.
     """
-    session.install(".", *_group("tests"))
-    asked = session.posargs or ["--seeds", "5000"]
-    session.run("python", "-m", "tieout.testing.simulator", "--jobs", "2", *asked)
+    session.install(".")
+    play = ("python", "-m", "tieout.testing.simulator", "--jobs", "2")
+    session.run(*play, *(session.posargs or ["--seeds", "5000"]))
     if not session.posargs:
-        session.run(
-            "pytest", "-n", "2", "--hypothesis-profile=simulate", "tests/property"
-        )
+        session.run(*play, "--profile", "ambiguous", "--seeds", "100")
 
 
 @nox.session

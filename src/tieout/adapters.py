@@ -168,9 +168,12 @@ class Callbacks:
     Each takes a `Change` and returns an `Outcome`, or None for "done". A `Fault` that it
     raises says that it was certainly not done; anything else leaves the outcome unknown.
     ``find`` takes changes and returns the records that they are about, as they are now.
+    A function has to end before the wait of its system is over; one that would begin
+    after the deadline is not begun.
     """
 
     dry = False
+    one_at_a_time = True
 
     def __init__(
         self,

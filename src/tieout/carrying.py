@@ -283,19 +283,19 @@ class Carrying:
 
     def _looked_for(self, changes: Sequence[Change]) -> Sequence[Change]:
         """
-        The changes that are to be sent: of a restored store, no document without a look.
+        The changes that are to be sent: no document that may be there without a look.
 
-        A run that is forgotten may have made it.
+        A run that a restored store has forgotten may have made it, or the write that a
+        person wanted to be left alone.
         """
-        if self.restored is None:
-            return changes
         assert self.journal is not None
         creates = {c.name: c for c in changes if c.action is Action.CREATE}
         held = self.store.get(Intent, creates)
         forgotten = [c for c in creates.values() if self._forgotten(held.get(c.name))]
         if not forgotten:
             return changes
-        self.journal.suspect(forgotten, self._certain())
+        certain = self._certain() if self.restored else self.clock.now()
+        self.journal.suspect(forgotten, certain)
         doubts = self.journal.recover(self._find)
         found = self.store.get(Intent, [change.name for change in forgotten])
         for name in [n for n, intent in found.items() if intent.stage is Stage.APPLIED]:
@@ -313,7 +313,8 @@ class Carrying:
 
     def _forgotten(self, intent: Intent | None) -> bool:
         """Whether a document may have been made of which this store knows nothing."""
-        assert self.restored is not None
+        if self.restored is None:
+            return intent is not None and intent.stage is Stage.IGNORED
         return (
             intent is None
             or intent.looked_at is None
@@ -348,6 +349,11 @@ class Carrying:
         tries = self.stale[change.source.id] = self.stale.get(change.source.id, 0) + 1
         return self.rereads and tries <= STALE_MAX
 
+    def _late(self, deadline: datetime) -> bool:
+        """Whether an adapter that does one change at a time has no time for the next."""
+        alone = getattr(self.live, "one_at_a_time", False)
+        return alone and self.clock.now() > deadline
+
     def _written(self, change: Change) -> None:
         """Count and tell a write at once; a caller who chokes on it loses no outcome."""
         self.tally.count("updated")
@@ -370,20 +376,24 @@ class Carrying:
         try:
             for outcome in self.live.apply(changes, deadline):
                 change = by_name.get(outcome.name)
-                if change is None:
-                    continue  # an outcome of nothing that was asked for
+                if change is None or outcome.name in found:
+                    continue  # of nothing that was asked for, or told before
                 found[change.name] = believed(change, outcome)
                 if found[change.name].state is State.APPLIED:
                     self._written(change)
                 if self.journal is not None:
                     self.journal.hold_on()  # an adapter of the caller's may be slow
+                if self._late(deadline):
+                    # What was not asked of the adapter has not begun.
+                    fault = Fault(Code.NOT_IN_TIME, fate=Fate.NOT_SENT)
+                    break
         except Exception as error:  # noqa: BLE001 - an adapter may be the caller's own
             log.warning("the adapter raised %s", type(error).__name__)
             text = f"the adapter raised {type(error).__name__}."
             fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
         return {
             each.name: found.get(each.name)
-            or Outcome.failed(each, fault, effect_sent=True)
+            or Outcome.failed(each, fault, effect_sent=fault.fate is not Fate.NOT_SENT)
             for each in changes
         }
 

@@ -40,10 +40,11 @@ class Action(Enum):
 def change_name(
     connection: str,
     kind: str,
-    source_id: str,
+    source: Ref,
     generation: int,
     action: Action,
     version: int,
+    role: str = "",
 ) -> str:
     """
     The deterministic name of a change: of what it is about, never of its content.
@@ -51,19 +52,22 @@ def change_name(
     An edit while the first write is unknown must not open a second intent, hence no
     content; a legitimate 50, 100, 50 must not be swallowed, hence the link's version.
     """
-    parts = (connection, kind, source_id, str(generation), action.name, str(version))
-    joined = "\x1f".join(parts)
+    about = (connection, kind, source.connection, source.id, role)
+    joined = "\x1f".join((*about, str(generation), action.name, str(version)))
     return hashlib.sha256(joined.encode()).hexdigest()[:26]
 
 
-def mark_of(connection: str, kind: str, source_id: str, generation: int = 0) -> str:
+def mark_of(
+    connection: str, kind: str, source: Ref, generation: int = 0, role: str = ""
+) -> str:
     """
     The mark of a document that is made for a record: ``TO-`` and 13 characters of base32.
 
     The same for the same record for ever, so that a document can be found again by
     whoever lost the answer; a new ``generation`` is a new document.
     """
-    joined = "\x1f".join((connection, kind, source_id, str(generation)))
+    about = (connection, kind, source.connection, source.id, role)
+    joined = "\x1f".join((*about, str(generation)))
     digest = hashlib.sha256(joined.encode()).digest()
     return f"TO-{base64.b32encode(digest).decode()[:MARK_LENGTH]}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from tieout.capabilities import Verb
 from tieout.carrying import Carrying
@@ -19,7 +19,7 @@ from tieout.errors import Code
 from tieout.journal import when
 from tieout.models import Link, Record, RecordType, Ref, fingerprint
 from tieout.plan import Plan
-from tieout.store import Intent, Stage
+from tieout.store import Intent, Stage, key_of
 
 CHECK_SIZE = 200
 """Changes whose records are read again together."""
@@ -35,6 +35,9 @@ VERBS = {
 @define(kw_only=True)
 class DocumentRun(Carrying):
     """A run that carries the documents of a plan, those that others depend on first."""
+
+    kept: set[str] = field(factory=set)
+    """Names of the changes of this plan that were in agreement already."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -60,6 +63,7 @@ class DocumentRun(Carrying):
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
         intents = self.store.get(Intent, [each.name for each in changes])
+        self._others_unsettled(changes)
         for change in changes:
             link = links.get((change.source, change.role))
             issue = self._hindered(change, records, link, intents.get(change.name))
@@ -71,7 +75,22 @@ class DocumentRun(Carrying):
         keeps = [each for each in fresh if each.action is Action.KEEP]
         writes = [each for each in fresh if each.action is not Action.KEEP]
         self.tally.count("unchanged", len(keeps))
+        self.kept.update(each.name for each in keeps)
         self.carry(Plan(tuple(writes), (*issues, *told)), keeps)
+
+    def _others_unsettled(self, changes: Sequence[Change]) -> None:
+        """Records about which a run of another kind of work has something unsettled."""
+        kinds = {change.source: change.kind for change in changes}
+        values = [key_of(self.pair, ref.kind, ref.id) for ref in kinds]
+        after = ""
+        while some := self.store.find(Intent, "about", values, after):
+            after = some[-1].name
+            for intent in some:
+                if (
+                    intent.stage in (Stage.SENDING, Stage.UNKNOWN, Stage.PARKED)
+                    and kinds.get(intent.source) is intent.kind
+                ):
+                    self.unfinished.setdefault(intent.source.id, intent)
 
     def _leave(self, changes: Iterable[Change], why: str) -> None:
         issues = [_issue(Code.WAITS, change, f"{why}.") for change in changes]
@@ -131,7 +150,7 @@ class DocumentRun(Carrying):
     def _applied_before(self, name: str) -> bool:
         """Whether a change that others depend on has been carried out."""
         assert self.journal is not None
-        return self.journal.stage(name) is Stage.APPLIED
+        return name in self.kept or self.journal.stage(name) is Stage.APPLIED
 
     def _stale(
         self, change: Change, records: dict[Ref, Record], link: Link | None

@@ -272,13 +272,16 @@ class Engine:
 
         ``verb`` files what is remembered of them; each kind of work has one of its own.
         A document that agrees may be given as KEEP: what is open about it is closed.
-        Raises `ConfigError` for a verb of the engine's own.
+        Raises `ConfigError` for a verb of the engine's own, and for two of one name.
         """
         if verb == PAYMENTS:
             raise ConfigError(f"{PAYMENTS!r} is the engine's own verb: choose another")
         window = Window(self._clock.now(), trusting=False, label="the caller's changes")
         header = self._header(window, verb, whole=False)
-        return Plan(tuple(changes), header=header)
+        given = tuple(changes)
+        if len({change.name for change in given}) < len(given):
+            raise ConfigError("two changes of one name: name them by `change_name`")
+        return Plan(given, header=header)
 
     def apply(
         self,

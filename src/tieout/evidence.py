@@ -78,15 +78,22 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
 
     Then nothing is certain: neither that ours was made, nor that the other was touched.
     """
+    if outcome.state is not State.APPLIED:
+        return outcome
+    if change.action is Action.CREATE and outcome.ref is None:
+        return _doubtful(change, "nothing says which document was made.")
     echo = outcome.echo
-    if outcome.state is not State.APPLIED or echo is None or change.after is None:
+    if echo is None or change.after is None:
         return outcome
     ours = change.action is not Action.CREATE or (
         not change.mark or carries(echo, change.mark)
     )
     if ours and shown(echo) == shown(change.after):
         return outcome
-    text = f"the answer shows another document ({echo.ref.id})."
+    return _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+
+
+def _doubtful(change: Change, text: str) -> Outcome:
     fault = Fault(Code.OUTCOME_UNKNOWN, text, fate=Fate.UNCLEAR)
     return Outcome.failed(change, fault, effect_sent=True)
 
@@ -131,7 +138,10 @@ def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
         and record.ref.connection == intent.connection
         and carries(record, intent.mark)
     }
-    return tuple(by_id[each] for each in sorted(by_id))
+    ours = [by_id[each] for each in sorted(by_id)]
+    # A copy that a person voided is no rival any more.
+    live = [each for each in ours if getattr(each, "status", None) is not Status.VOID]
+    return tuple(live or ours)
 
 
 def _changed(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | None:

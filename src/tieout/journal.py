@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, ConfigError, Fault, Scope, Severity
+from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.evidence import Proof, asks_again, judged, shown
 from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
@@ -33,6 +33,7 @@ from tieout.store import (
     IssueRow,
     Stage,
     Store,
+    key,
     key_of,
     link_billing,
     link_key,
@@ -253,9 +254,11 @@ class Journal(Hold):
         if outcome.state is State.UNKNOWN and not_before is not None:
             wait = timedelta(seconds=intent.settle)
             not_before = max(not_before, self._clock.now() + wait)
+        tried = outcome.state is not State.NOT_SENT
         return evolve(
             intent,
             stage=step(intent, outcome.state.value),
+            attempt=intent.attempt if tried else intent.attempt - 1,
             not_before=not_before,
             result=outcome.ref if outcome.state is State.APPLIED else None,
             code=outcome.code,
@@ -263,11 +266,11 @@ class Journal(Hold):
         )
 
     def _taken(self, pairs: Iterable[tuple[Change, Outcome]]) -> set[str]:
-        """Names of the creates whose document is tied to another record already."""
+        """Names of the new ties whose document is tied to another record already."""
         made = {
             change.name: (change, outcome.ref)
             for change, outcome in pairs
-            if change.action is Action.CREATE
+            if change.action in (Action.CREATE, Action.KEEP)
             and outcome.state is State.APPLIED
             and outcome.ref is not None
         }
@@ -342,7 +345,7 @@ class Journal(Hold):
         """
         Remember what needs no write: links of records that agree, and issues.
 
-        Returns the notes that had not been told before.
+        Returns what had not been told before: notes, and ties that cannot be.
         """
         if not changes and not issues:
             return []
@@ -351,7 +354,14 @@ class Journal(Hold):
         told = dict(notes or {})
         facts: list[Fact | Gone] = []
         new: list[Issue] = []
+        ties = [(c, Outcome.applied(c)) for c in changes if _tied(c) not in links]
+        taken = self._taken(ties)
         for change in changes:
+            if change.name in taken:
+                new.append(_taken_already(change))
+                facts.append(self._row(new[-1], Held.OPEN, rows))
+                facts.extend(self._told(new[-1], rows))
+                continue
             link = self._link(
                 change, Outcome.applied(change, owned=change.owned), links
             )
@@ -502,8 +512,9 @@ class Journal(Hold):
         now = self._clock.now()
         where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
-        if before and before.held is Held.IGNORED and same(before, issue):
-            held = Held.IGNORED  # what a person wants left alone stays so
+        alone = before is not None and before.held is Held.IGNORED
+        if before is not None and alone and before.issue.basis == issue.basis:
+            return before  # what a person wants left alone stays so
         return IssueRow(
             self._pair,
             self._verb,
@@ -601,8 +612,8 @@ class Journal(Hold):
         if parked:
             unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
         issues: list[Issue] = []
-        for first in range(0, len(unknown), LOOK_SIZE):
-            issues += self._looked_at(unknown[first : first + LOOK_SIZE], find)
+        for some in _alike(unknown):
+            issues += self._looked_at(some, find)
             self.hold_on()
         return issues
 
@@ -634,6 +645,11 @@ class Journal(Hold):
             if can_look:
                 log.warning("unclear writes cannot be looked at yet: %s", fault.code)
                 return []
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller's own code may look
+            log.warning("looking for unclear writes raised %s", type(error).__name__)
+            return []
         proofs = [
             (each, proof)
             for each in unknown
@@ -679,13 +695,12 @@ class Journal(Hold):
         links: Mapping[str, Link],
         rows: Mapping[str, IssueRow],
         by: str = "found",
-        what: str = "adopted",
     ) -> Iterable[Fact | Gone]:
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield self._link(change, outcome, links)
-        yield evolve(self._event(change, outcome), what=what, after=intent.wanted)
+        yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
         yield from self._closing(change.source, (), rows)
 
     def _absent(
@@ -762,9 +777,11 @@ class Journal(Hold):
             raise Fault(Code.ALREADY_LINKED, text)
         links = self._links([change])
         found = (change, outcome)
-        return list(
-            self._adopting(intent, found, links, rows, "answered: landed", "adopted")
-        )
+        held = links.get(_tied(change))
+        # The document that it was tied to until now is another one's, or nobody's.
+        gone = [Gone(Link, key(held))] if held is not None else []
+        by_landing = "answered: landed"
+        return [*gone, *self._adopting(intent, found, links, rows, by_landing)]
 
     # The audit --------------------------------------------------------------------------
 
@@ -798,6 +815,16 @@ Find: TypeAlias = Callable[[Sequence[Change]], Iterable[Record]]
 """Looks on the other side for what changes may have made."""
 
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
+
+
+def _alike(intents: Sequence[Intent]) -> Iterable[Sequence[Intent]]:
+    """Intents that can be looked for together: of one kind, on one connection."""
+    groups: dict[tuple[str, str], list[Intent]] = {}
+    for each in intents:
+        groups.setdefault((each.connection, each.kind.__name__), []).append(each)
+    for group in groups.values():
+        for first in range(0, len(group), LOOK_SIZE):
+            yield group[first : first + LOOK_SIZE]
 
 
 def _tied(change: Change) -> str:
@@ -835,6 +862,16 @@ def _adopted(change: Change, record: Record) -> tuple[Change, Outcome]:
     return evolve(change, closes=closed), Outcome.applied(change, ref=ref, owned=owned)
 
 
+def _taken_already(change: Change) -> Issue:
+    return Issue(
+        Code.ALREADY_LINKED,
+        change.source,
+        (change.number,) if change.number else (),
+        text=f"{change.target.id if change.target else '?'} is tied to another record.",
+        basis=change.agreed,
+    )
+
+
 def _listed(refs: Sequence[Ref]) -> str:
     return f": {', '.join(ref.id for ref in refs)}" if refs else ""
 
@@ -845,7 +882,8 @@ def when(moment: datetime | None) -> str:
 
 
 def about(source: Ref) -> str:
-    return key_of(source.kind, source.id)
+    """What an issue row is about."""
+    return key_of(source.connection, source.kind, source.id)
 
 
 def _nameless(issue: Issue) -> str:

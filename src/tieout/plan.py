@@ -155,9 +155,9 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
 
 
 def _change_key(change: Change) -> tuple[str, ...]:
-    """What a change is about: one record asks once for each kind and role."""
-    source = change.source
-    return (source.id, source.connection, change.kind.__name__, change.role)
+    """What a change is about: a level once for each record, a document by its name."""
+    name = "" if change.kind is Settlement else change.name
+    return (change.source.id, change.source.connection, name)
 
 
 def clashes(claims: Iterable[Claim]) -> dict[str, Issue]:

@@ -75,7 +75,7 @@ for write in engine.parked():
     engine.answer(write, tieout.Landed("4711"), by="ann")
     engine.answer(write.name, tieout.Reply.NOT_THERE)
 assert_type(engine.audit(), list[tieout.Issue])
-assert_type(tieout.mark_of("book:1", "Invoice", "7"), str)
+assert_type(tieout.mark_of("book:1", "Invoice", own.changes[0].source), str)
 
 adapter: tieout.Adapter = tieout.Callbacks(update=pay, find=look)
 engine.sync_payments(

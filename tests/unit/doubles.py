@@ -222,7 +222,14 @@ def change(
     before = level(f"b{key}", connection=connection, number=f"INV-{key}")
     after = level(f"b{key}", connection=connection, number=f"INV-{key}", paid=paid)
     return Change(
-        name=change_name(connection, "Settlement", key, 0, action, version),
+        name=change_name(
+            connection,
+            "Settlement",
+            Ref("ledger:1", "Invoice", key),
+            0,
+            action,
+            version,
+        ),
         action=action,
         kind=Settlement,
         connection=connection,

@@ -13,22 +13,29 @@ from tieout.change import Action, Issue, Outcome, State, change_name
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.models import Ref
 
+SOURCE = Ref("ledger:1", "Invoice", "1")
 PART = st.text(alphabet="ab:/-\x1e", max_size=3)
 
 
-@given(st.tuples(PART, PART, PART), st.tuples(PART, PART, PART))
+PARTS = st.tuples(PART, PART, PART, PART, PART)
+
+
+@given(PARTS, PARTS)
 def test_names_are_the_same_only_for_the_same(
-    one: tuple[str, str, str], other: tuple[str, str, str]
+    one: tuple[str, ...], other: tuple[str, ...]
 ) -> None:
-    """X21, X24: connection, kind and source id never run into each other."""
-    names = [change_name(*each, 0, Action.UPDATE, 0) for each in (one, other)]
+    """X21, X24: connection, kind, source and role never run into each other."""
+    names = [
+        change_name(a, b, Ref(c, "Invoice", d), 0, Action.UPDATE, 0, role)
+        for a, b, c, d, role in (one, other)
+    ]
     assert (names[0] == names[1]) == (one == other)
 
 
 def test_a_name_tells_action_generation_and_version_apart() -> None:
     """B20: a legitimate 50, 100, 50 is three changes, by the link's version."""
     names = {
-        change_name("c", "Settlement", "1", generation, action, version)
+        change_name("c", "Settlement", SOURCE, generation, action, version)
         for generation, action, version in product((0, 1), Action, (0, 1, 2))
     }
     assert len(names) == 2 * len(Action) * 3
@@ -41,8 +48,8 @@ def test_a_name_says_nothing_of_the_content() -> None:
 
 def test_a_name_is_the_same_tomorrow() -> None:
     """It is stored: were it made otherwise, what is unknown could not be found again."""
-    name = change_name("billing:1", "Settlement", "1", 0, Action.UPDATE, 0)
-    assert name == "d760dadf020ecf3610a14c3bcb"
+    name = change_name("billing:1", "Settlement", SOURCE, 0, Action.UPDATE, 0)
+    assert name == "5649408d2b17110a20d2a809b4"
 
 
 def test_actions_print_as_a_plan_prints_them() -> None:

@@ -303,7 +303,7 @@ def test_an_ignored_issue_stays_quietly_held() -> None:
     world = World("1")
     del world.billing.records["b1"]
     world.sync()
-    own = key_of(world.engine.pair, "payments", "Invoice", "1")
+    own = key_of(world.engine.pair, "payments", "ledger:1", "Invoice", "1")
     row = world.store.get(IssueRow, [own])[own]
     world.store.commit(evolve(row, held=Held.IGNORED))
     world.billing.fetched.clear()

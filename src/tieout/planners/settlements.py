@@ -507,7 +507,7 @@ def _change(
     version = link.version if link else 0
     target = found.billing.ref
     return Change(
-        name=change_name(target.connection, KIND, ledger.ref.id, 0, action, version),
+        name=change_name(target.connection, KIND, ledger.ref, 0, action, version),
         action=action,
         kind=Settlement,
         connection=target.connection,

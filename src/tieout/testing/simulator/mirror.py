@@ -68,7 +68,7 @@ def _change(
     version = link.version if link else 0
     ref = link.ledger if link else Ref(connection, "Invoice", "")
     return Change(
-        name=change_name(connection, "Invoice", source.ref.id, 0, action, version),
+        name=change_name(connection, "Invoice", source.ref, 0, action, version),
         action=action,
         kind=Invoice,
         connection=connection,
@@ -79,7 +79,7 @@ def _change(
         link_version=version,
         number=source.number,
         agreed=fingerprint(source),
-        mark=mark_of(connection, "Invoice", source.ref.id),
+        mark=mark_of(connection, "Invoice", source.ref),
     )
 
 
