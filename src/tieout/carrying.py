@@ -43,6 +43,9 @@ WAVE_ROUNDS = 8
 """How many rounds of (batch size x concurrency) share one durable transaction before they
 are sent. More saves disk; fewer leaves less to be looked at after a crash."""
 
+LOOK_AGE_MAX = timedelta(minutes=10)
+"""How old a look may be that found nothing, for the document to be made on its word."""
+
 STALE_MAX = 3
 """How often a record that somebody else changes meanwhile is read and compared again
 within one run; after that it is an issue."""
@@ -291,7 +294,11 @@ class Carrying:
         assert self.journal is not None
         creates = {c.name: c for c in changes if c.action is Action.CREATE}
         held = self.store.get(Intent, creates)
-        forgotten = [c for c in creates.values() if self._forgotten(held.get(c.name))]
+        forgotten = [
+            change
+            for change in creates.values()
+            if self._forgotten(change, held.get(change.name))
+        ]
         if not forgotten:
             return changes
         certain = self._certain() if self.restored else self.clock.now()
@@ -311,15 +318,19 @@ class Carrying:
         gone = {change.name for change in forgotten} - planned
         return [change for change in changes if change.name not in gone]
 
-    def _forgotten(self, intent: Intent | None) -> bool:
-        """Whether a document may have been made of which this store knows nothing."""
-        if self.restored is None:
-            return intent is not None and intent.stage is Stage.IGNORED
-        return (
-            intent is None
-            or intent.looked_at is None
-            or intent.looked_at < self.restored.at
-        )
+    def _forgotten(self, change: Change, intent: Intent | None) -> bool:
+        """Whether a document may be there of which this store knows nothing."""
+        if intent is None:
+            # Another store may have made it, where that can be seen.
+            mark = self.sides[change.connection].kind(change.kind).mark
+            seen = mark is not None and mark.searchable and bool(change.mark)
+            return seen or self.restored is not None
+        if intent.stage is Stage.IGNORED:
+            return True
+        looked = intent.looked_at
+        if self.restored is not None and (looked is None or looked < self.restored.at):
+            return True
+        return looked is not None and self.clock.now() - looked > LOOK_AGE_MAX
 
     def _waiting(self, names: Iterable[str]) -> None:
         """Records of these writes wait, also where the run meets them again."""

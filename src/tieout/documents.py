@@ -42,6 +42,7 @@ class DocumentRun(Carrying):
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
         notes = self.notes(plan)
+        self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         waiting = {change.name: change for change in plan.changes}
         while waiting:
             ready = [
@@ -55,7 +56,6 @@ class DocumentRun(Carrying):
             for some in batches(ready, CHECK_SIZE):
                 self.check_stop()
                 self._carry(some, notes)
-        self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
 
     def _carry(self, changes: Sequence[Change], notes: dict[str, list[Issue]]) -> None:
         fresh: list[Change] = []
@@ -63,9 +63,17 @@ class DocumentRun(Carrying):
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
         intents = self.store.get(Intent, [each.name for each in changes])
+        owners = self.reader.ties((c.target, c.role) for c in changes if c.target)
         self._others_unsettled(changes)
         for change in changes:
             link = links.get((change.source, change.role))
+            owner = owners.get((change.target, change.role)) if change.target else None
+            if owner is not None and change.source not in (owner.billing, owner.ledger):
+                text = (
+                    f"{change.target.id if change.target else ''} is tied to another."
+                )
+                issues.append(_issue(Code.ALREADY_LINKED, change, text))
+                continue
             issue = self._hindered(change, records, link, intents.get(change.name))
             if issue is None:
                 fresh.append(_refreshed(change, records))

@@ -340,7 +340,19 @@ class Engine:
     def _forgetful(self) -> bool:
         """Whether the store was restored, and nothing has been compared since."""
         restored = self._restored()
-        return restored is not None and not restored.compared
+        return restored is not None and self._profile not in restored.compared
+
+    def _compared(self, run: Carrying, under: _Under, *, moved: bool) -> bool:
+        """Whether this run has seen all that runs that are forgotten may have written."""
+        covers = under.marker is not None and under.moment.start <= under.marker.at
+        return (
+            moved
+            and covers
+            and run.rereads
+            and run.restored is not None
+            and self._profile not in run.restored.compared
+            and not run.trusting
+        )
 
     # What is not certain -----------------------------------------------------------------
 
@@ -541,6 +553,12 @@ class Engine:
                 under.fault = Fault(Code.NOT_ALLOWED, str(error))
                 self._finish(run, under, moves_marker=False)
                 raise
+            except (KeyError, AssertionError, TypeError, ValueError) as error:
+                # A bug, ours or the caller's: the run is on record as failed all the same.
+                under.ending = Ending.FAILED
+                under.fault = Fault(Code.UNKNOWN_ERROR, type(error).__name__)
+                self._finish(run, under, moves_marker=False)
+                raise
             except Fault as fault:
                 log.warning("run %s ended early: %s", under.id, fault.code)
                 yellow = fault.code.severity is not Severity.RED
@@ -576,8 +594,10 @@ class Engine:
                 )
                 if run.reader.swept:
                     facts.append(Sweep(self.pair, PAYMENTS, under.started_at))
-                if moved and run.rereads and run.restored and not run.trusting:
-                    facts.append(evolve(run.restored, compared=True))
+                if self._compared(run, under, moved=moved):
+                    assert run.restored is not None
+                    profiles = (*run.restored.compared, self._profile)
+                    facts.append(evolve(run.restored, compared=profiles))
         report = self._report(run, under, moved=moved, note=note)
         if run.journal is not None and not _lost(under):
             run.journal.note(self._record(under, run), *facts)
@@ -655,7 +675,7 @@ class Engine:
         connection = session.connector.connection
         held = self._store.get(Identity, [connection]).get(connection)
         now = self._clock.now()
-        if held is not None and now - held.seen_at < BOOKS_AGE_MAX:
+        if held is not None and abs(now - held.seen_at) < BOOKS_AGE_MAX:
             return
         health = session.run(session.connector.check())
         if not health.signed_in or not health.reachable:

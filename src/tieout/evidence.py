@@ -172,10 +172,12 @@ def _like_any_other(record: Record | None) -> bool:
     return isinstance(record, Settlement) and bool(record.receipts)
 
 
-def _absent(intent: Intent) -> Proof:
-    """It was not carried out. One that a person was asked about is tried anew."""
+def _absent(intent: Intent) -> Proof | None:
+    """It was not carried out. A level that a person was asked about is compared anew."""
     if intent.stage is not Stage.PARKED and intent.attempt >= ATTEMPTS_MAX:
         return Proof("in doubt", doubt=Doubt.TOO_OFTEN)
+    if intent.stage is Stage.PARKED and intent.kind is not Settlement:
+        return None  # a document is not made without a person's answer
     return Proof("proved absent")
 
 

@@ -223,7 +223,7 @@ class Journal(Hold):
         self._check_lease()
         links = self._links([change for change, _ in pairs])
         rows = self._rows([change.source for change, _ in pairs])
-        taken = self._taken(pairs)
+        taken = self._taken(pairs, links)
         facts: list[Fact | Gone] = []
         issues: list[Issue] = []
         for change, outcome in pairs:
@@ -237,7 +237,7 @@ class Journal(Hold):
             facts.append(self._settled(intent, outcome))
             facts.append(self._event(change, outcome))
             if outcome.state is State.APPLIED:
-                facts.append(self._link(change, outcome, links))
+                facts.extend(self._tying(change, outcome, links))
                 told = (notes or {}).get(change.source.id, ())
                 noted = [*told, *_noted(change, outcome)]
                 facts.extend(self._closing(change.source, noted, rows))
@@ -265,14 +265,16 @@ class Journal(Hold):
             text=outcome.text,
         )
 
-    def _taken(self, pairs: Iterable[tuple[Change, Outcome]]) -> set[str]:
+    def _taken(
+        self, pairs: Iterable[tuple[Change, Outcome]], links: Mapping[str, Link]
+    ) -> set[str]:
         """Names of the new ties whose document is tied to another record already."""
         made = {
             change.name: (change, outcome.ref)
             for change, outcome in pairs
-            if change.action in (Action.CREATE, Action.KEEP)
-            and outcome.state is State.APPLIED
+            if outcome.state is State.APPLIED
             and outcome.ref is not None
+            and not self._joins(links.get(_tied(change)), change.source, outcome.ref)
         }
         if not made:
             return set()
@@ -284,6 +286,19 @@ class Journal(Hold):
             if owners.get((change.role, ref), change.source) != change.source
             or refs.count((change.role, ref)) > 1
         }
+
+    def _joins(self, link: Link | None, source: Ref, target: Ref) -> bool:
+        """Whether a link ties these two already."""
+        return link is not None and {link.billing, link.ledger} == {source, target}
+
+    def _tying(
+        self, change: Change, outcome: Outcome, links: Mapping[str, Link]
+    ) -> Iterable[Fact | Gone]:
+        """The link of a change that was carried out, in the place of an older one."""
+        link, held = self._link(change, outcome, links), links.get(_tied(change))
+        if held is not None and key(held) != key(link):
+            yield Gone(Link, key(held))
+        yield link
 
     def _owners(self, made: Iterable[tuple[Change, Ref]]) -> dict[tuple[str, Ref], Ref]:
         """To which records these documents are tied, by role and document."""
@@ -354,8 +369,7 @@ class Journal(Hold):
         told = dict(notes or {})
         facts: list[Fact | Gone] = []
         new: list[Issue] = []
-        ties = [(c, Outcome.applied(c)) for c in changes if _tied(c) not in links]
-        taken = self._taken(ties)
+        taken = self._taken([(c, Outcome.applied(c)) for c in changes], links)
         for change in changes:
             if change.name in taken:
                 new.append(_taken_already(change))
@@ -398,7 +412,8 @@ class Journal(Hold):
             row = rows.get(where)
             if row is not None and row.held is Held.OPEN:
                 facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
-                facts.append(self._closed(row))
+                if row.issue.code is not Code.OUTCOME_UNKNOWN:
+                    facts.append(self._closed(row))
         if facts:
             self._commit(*facts)
 
@@ -666,7 +681,7 @@ class Journal(Hold):
             for intent, proof in proofs
             if proof.record is not None
         }
-        taken = self._taken(applied.values())
+        taken = self._taken(applied.values(), links)
         facts: list[Fact | Gone] = []
         issues: list[Issue] = []
         for intent, proof in proofs:
@@ -699,9 +714,14 @@ class Journal(Hold):
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
-        yield self._link(change, outcome, links)
+        yield from self._tying(change, outcome, links)
         yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
-        yield from self._closing(change.source, (), rows)
+        if intent.kind is Settlement:
+            # It may have changed since it was sent, and the marker may have passed that:
+            # the record stays open until somebody has compared it.
+            yield self._row(_to_compare(intent), Held.OPEN, rows)
+        else:
+            yield from self._closing(change.source, (), rows)
 
     def _absent(
         self, intent: Intent, change: Change, by: str, text: str = ""
@@ -736,6 +756,8 @@ class Journal(Hold):
             or intent.stage is not Stage.PARKED
         ):
             raise ConfigError(f"no parked write has the name {name!r}")
+        if isinstance(reply, Landed) and not reply.id.strip():
+            raise ConfigError("Landed: the id of the document is missing")
         change, rows = _asked(intent), self._rows([intent.source])
         facts: list[Fact | Gone]
         if reply is Reply.IGNORE:
@@ -772,16 +794,12 @@ class Journal(Hold):
         made = Ref(intent.connection, intent.source.kind, reply.id)
         outcome = Outcome.applied(change, ref=made)
         outcome = evolve(outcome, text=f"{by} answered: landed as {reply.id}")
-        if self._taken([(change, outcome)]):
+        links = self._links([change])
+        if self._taken([(change, outcome)], links):
             text = f"document {reply.id} is tied to another record."
             raise Fault(Code.ALREADY_LINKED, text)
-        links = self._links([change])
         found = (change, outcome)
-        held = links.get(_tied(change))
-        # The document that it was tied to until now is another one's, or nobody's.
-        gone = [Gone(Link, key(held))] if held is not None else []
-        by_landing = "answered: landed"
-        return [*gone, *self._adopting(intent, found, links, rows, by_landing)]
+        return list(self._adopting(intent, found, links, rows, "answered: landed"))
 
     # The audit --------------------------------------------------------------------------
 
@@ -860,6 +878,16 @@ def _adopted(change: Change, record: Record) -> tuple[Change, Outcome]:
     owned = level.receipts if level else ()
     ref = record.ref if change.action is Action.CREATE else change.target
     return evolve(change, closes=closed), Outcome.applied(change, ref=ref, owned=owned)
+
+
+def _to_compare(intent: Intent) -> Issue:
+    """What is open about a level that turned out to be written."""
+    return Issue(
+        Code.OUTCOME_UNKNOWN,
+        intent.source,
+        (intent.number,),
+        text="It was carried out; it is compared with the books once more.",
+    )
 
 
 def _taken_already(change: Change) -> Issue:

@@ -58,10 +58,13 @@ class PaymentRun(Carrying):
 
     def _open_issues(self) -> Iterable[str]:
         """Held records that may go through now: the trouble was passing, or rules changed."""
-        digest, after = self.settings.digest(), ""
-        while rows := self.store.find(
-            IssueRow, "open", key_of(self.pair, self.verb), after
-        ):
+        digest, value = self.settings.digest(), key_of(self.pair, self.verb)
+        # What a person wants left alone is read too: it may have changed long ago.
+        for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
+            if row.issue.source:
+                yield row.issue.source.id
+        after = ""
+        while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
                 if source and (_looks_again(row.issue.code) or row.settings != digest):
@@ -124,8 +127,8 @@ class PaymentRun(Carrying):
         self, records: Sequence[Settlement], links: Mapping[str, Link]
     ) -> tuple[list[Settlement], list[Issue]]:
         """The levels that need comparing, and the issues of those that stay held."""
-        held_up = [each for each in records if each.ref.id in self.unfinished]
-        rows = self.rows(each.ref for each in (records if self.trusting else held_up))
+        open_ones = [each for each in records if each.ref.id in self.pending]
+        rows = self.rows(each.ref for each in (records if self.trusting else open_ones))
         rules = self.settings.digest()
         rest: list[Settlement] = []
         held: list[Issue] = []
@@ -133,16 +136,17 @@ class PaymentRun(Carrying):
             if record.ref.id in self.unfinished:
                 held.append(_waiting(record, self.unfinished[record.ref.id], rows))
                 continue
-            agreed = settlements.basis(record, rules) if self.trusting else ""
             row = rows.get(record.ref.id)
-            if record.ref.id in self.pending:
+            known = self.trusting or row is not None
+            agreed = settlements.basis(record, rules) if known else ""
+            if row and row.held is Held.IGNORED and row.issue.basis == agreed:
+                self.tally.count("skipped")
+            elif record.ref.id in self.pending:
                 rest.append(record)
             elif self.trusting and settlements.unchanged(
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
-            elif row and row.held is Held.IGNORED and row.issue.basis == agreed:
-                self.tally.count("skipped")
             elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
                 held.append(row.issue)
             else:
@@ -195,6 +199,7 @@ class PaymentRun(Carrying):
             for record in page.records
         }
         links = self.reader.links(ledger)
+        owners = self.reader.ties((c.target, c.role) for c in changes if c.target)
         fresh: list[Change] = []
         stale: list[Issue] = []
         for change in changes:
@@ -202,6 +207,9 @@ class PaymentRun(Carrying):
             there = billing.get(change.target.id) if change.target else None
             link = links.get(change.source.id)
             reason = self._stale(change, here, there, link)
+            owner = owners.get((change.target, change.role)) if change.target else None
+            if owner is not None and owner.ledger != change.source:
+                reason = f"it is tied to ledger document {owner.ledger.id} by now"
             if reason:
                 text = f"{reason}."
                 stale.append(

@@ -262,12 +262,13 @@ class Restored:
     """
     That the store was last found to be older than, or another than, the one used here.
 
-    ``compared``: a run has read again since then all that forgotten runs may have written.
+    ``compared`` are the profiles whose runs have read again since then, from their old
+    markers on, what forgotten runs may have written.
     """
 
     store: str
     at: datetime
-    compared: bool = False
+    compared: tuple[str, ...] = ()
 
 
 Fact: TypeAlias = (
@@ -346,8 +347,8 @@ OPEN_STAGES = frozenset({Stage.PLANNED, Stage.SENDING, Stage.UNKNOWN, Stage.PARK
 
 def _issue_indexes(row: IssueRow) -> Iterable[Index]:
     yield Index("run", row.run)
-    if row.held is Held.OPEN:
-        yield Index("open", key_of(row.pair, row.verb))
+    if row.held in (Held.OPEN, Held.IGNORED):
+        yield Index(row.held.value, key_of(row.pair, row.verb))
     for number in row.issue.numbers:
         yield Index("number", key_of(row.pair, number))
 

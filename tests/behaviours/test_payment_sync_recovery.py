@@ -81,5 +81,5 @@ def test_a_restored_store_trusts_nothing_until_all_was_compared() -> None:
     assert world.sync(Since.LAST_RUN).marker_moved
     assert paid(world) == [Decimal(0)]
     assert world.store.get(Restored, ["store"])["store"] == evolve(
-        restored, compared=True
+        restored, compared=("shared",)
     )

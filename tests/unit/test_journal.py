@@ -33,6 +33,7 @@ from tieout.models import (
 )
 from tieout.store import (
     OPEN_STAGES,
+    Doubt,
     Event,
     Expect,
     Held,
@@ -785,8 +786,8 @@ def test_nothing_to_recover_asks_nothing() -> None:
     journal.recover(find)
 
 
-def test_adopting_ends_the_issue_of_the_record() -> None:
-    """The light goes out once it is known that the write landed."""
+def test_what_is_found_stays_open_until_it_was_compared() -> None:
+    """I4: it may have changed since; the light goes out once somebody has looked."""
     store, clock = MemoryStore(), SetClock()
     journal, one = begun(store, clock), change("1")
     sent(journal, one)
@@ -794,8 +795,11 @@ def test_adopting_ends_the_issue_of_the_record() -> None:
     assert rows(store)
     assert one.after is not None
     journal.recover(looking(one.after))
-    assert rows(store) == {}
     assert intent_of(store, one).stage is Stage.APPLIED
+    (row,) = rows(store).values()
+    assert "compared" in row.issue.text
+    journal.clear([one.source])
+    assert rows(store) == {}
 
 
 def test_a_thousand_open_intents_are_all_seen() -> None:
@@ -887,16 +891,17 @@ def test_an_expectation_of_the_lease_names_holder_and_fence() -> None:
 
 
 def test_two_ledger_documents_never_get_one_billing_invoice() -> None:
-    """2.1: the store refuses the second link, and nothing of the wave is written."""
+    """2.1: the second tie is refused, and a person is asked; others are written down."""
     store = MemoryStore()
     journal, one = begun(store), change("1")
     assert one.target is not None
     sent(journal, one)
     store.commit(Link("p", one.target, level("7").ref))
-    settling = [(one, outcome(one, State.APPLIED))]
-    assert code_of(lambda: journal.settle(settling)) is Code.ALREADY_LINKED
-    assert intent_of(store, one).stage is Stage.SENDING
-    assert events(store) == []
+    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))])
+    assert issue.code is Code.PARKED
+    assert intent_of(store, one).doubt is Doubt.TAKEN
+    assert link_of(store, one) is None
+    assert events(store) == ["in doubt"]
 
 
 def test_a_record_that_is_kept_twice_has_one_row() -> None:
