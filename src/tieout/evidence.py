@@ -139,9 +139,11 @@ def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
         and carries(record, intent.mark)
     }
     ours = [by_id[each] for each in sorted(by_id)]
-    # A copy that a person voided is no rival any more.
     live = [each for each in ours if getattr(each, "status", None) is not Status.VOID]
-    return tuple(live or ours)
+    if intent.result is None:
+        return tuple(live or ours)
+    # A copy that a person voided is no rival of the document that is known to be ours.
+    return tuple(each for each in ours if each in live or each.ref == intent.result)
 
 
 def _changed(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | None:
