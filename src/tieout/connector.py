@@ -464,7 +464,8 @@ class Rule:
     A vendor's error and what it means. All that is given must hold.
 
     ``text`` is a pattern searched for, whatever the case; ``status`` and ``vendor_code``
-    are compared. A rule without a status says nothing about 5xx, which prove nothing. ``answer`` says what is certain about the request.
+    are compared. A rule without a status says nothing about 5xx, which prove nothing.
+    ``answer`` says what is certain about the request.
     """
 
     code: Code

@@ -204,7 +204,7 @@ def test_one_seed_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_two_jobs_play_the_same_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     """Several processes come to the same figures."""
     assert main(["--seeds", "120", "--jobs", "2"]) == 0
-    steps = f"{played(0, 120, 'default').steps:,} steps"
+    steps = f"{played(0, 120, None).steps:,} steps"
     assert steps in capsys.readouterr().out
 
 
