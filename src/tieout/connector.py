@@ -660,7 +660,8 @@ class RestConnector:
 
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``, and overrides what differs: `list_request`, `fetch_requests`,
-    `next_cursor`, `explain`, `write_one`.
+    `next_cursor`, `explain`, `write_one`. One that makes documents overrides `find` too:
+    by default it looks by id and number, and a mark may stand elsewhere.
     """
 
     connection: str
