@@ -100,7 +100,11 @@ def test_the_blocks_of_a_page_run(
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if any(b.page == page and b.info == "text" for b in BLOCKS)],
+    [
+        page
+        for page in PAGES
+        if any(b.page == page and b.info == "text" for b in BLOCKS)
+    ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_a_page_prints_what_it_says(
