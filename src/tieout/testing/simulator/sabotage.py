@@ -529,6 +529,7 @@ _ALL = (
         "unclear",
         20,
         _believed_at_once,
+        start=4,
     ),
     Sabotage(
         "SB5",
@@ -595,7 +596,7 @@ _ALL = (
         "crashing",
         20,
         _link_apart,
-        start=5,
+        start=45,
     ),
     Sabotage(
         "SB13",
@@ -612,7 +613,7 @@ _ALL = (
         "crowded",
         20,
         _no_fence,
-        start=4,
+        start=34,
     ),
     Sabotage(
         "SB15",
@@ -638,7 +639,7 @@ _ALL = (
         "batches",
         20,
         _by_position,
-        start=3,
+        start=22,
     ),
     Sabotage(
         "SB21",
@@ -665,6 +666,7 @@ _ALL = (
         "unclear",
         20,
         _only_search_lag,
+        start=33,
     ),
     Sabotage(
         "SB26",
