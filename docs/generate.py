@@ -414,10 +414,12 @@ NAMES: Mapping[str, Sequence[str]] = {
         *("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),
         *("Change", "Action", "Outcome", "State"),
     ),
+    "What is in doubt": ("Intent", "Doubt", "Landed", "Reply"),
     "Records": (
         *("Settlement", "Invoice", "CreditNote", "Payment", "Application"),
         *("Customer", "Posting", "Line", "Money", "Part", "Status", "Ref", "Link"),
     ),
+    "Plans of your own": ("change_name", "mark_of", "fingerprint"),
     "Your own app": ("LocalApp", "Local", "Bill", "Table", "Columns"),
     "Memory": ("Store", "SQLiteStore", "MemoryStore"),
     "Errors": (

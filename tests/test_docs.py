@@ -98,6 +98,34 @@ def test_the_blocks_of_a_page_run(
             exec(block.compiled(), vars(module))
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        page
+        for page in PAGES
+        if any(b.page == page and b.info == "text" for b in BLOCKS)
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_prints_what_it_says(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A text behind a block of Python is what the blocks since the last one print."""
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("a_page_of_the_documentation")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in BLOCKS:
+        if block.page == page and block.info == RUN:
+            exec(block.compiled(), vars(module))
+        elif block.page == page and block.info == "text":
+            printed = capsys.readouterr().out.strip().splitlines()
+            said = block.text.strip().splitlines()
+            assert [*map(str.rstrip, printed)] == [*map(str.rstrip, said)], block.where
+
+
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.where)
 def test_a_block_compiles(block: Block) -> None:
     """Python is Python, also where it is not run; the list of tests tells which is not."""

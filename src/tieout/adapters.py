@@ -166,7 +166,8 @@ class Callbacks:
     The caller's own functions carry the changes out, one at a time.
 
     Each takes a `Change` and returns an `Outcome`, or None for "done". A `Fault` that it
-    raises says that it was certainly not done; anything else leaves the outcome unknown.
+    raises says by its ``fate`` what is known: unless given, that it was certainly not done.
+    Anything else that it raises leaves the outcome unknown.
     ``find`` takes changes and returns the records that they are about, as they are now.
     A function has to end before the wait of its system is over; one that would begin
     after the deadline is not begun.

@@ -37,7 +37,7 @@ from tieout.store import (
     key_of,
 )
 
-log = logging.getLogger("tieout.run")
+log = logging.getLogger("tieout.carrying")
 
 WAVE_ROUNDS = 8
 """How many rounds of (batch size x concurrency) share one durable transaction before they

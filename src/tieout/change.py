@@ -87,9 +87,9 @@ class Change:
     ``releases``: it was voided. ``agreed`` is the fingerprint of the source that will be
     agreed once this is applied. ``mark`` is what the document will be found again by,
     ``key`` the idempotency key that the journal gives it for systems that take one.
-    ``owned`` are payment records that we made; some may be gone: what is there counts. ``depends_on`` are names of
-    changes that have to be applied first. ``reason`` is for people and is never read by
-    what applies the change.
+    ``owned`` are payment records that we made; some may be gone: what is there counts.
+    ``depends_on`` are names of changes that have to be applied first. ``reason`` is for
+    people and is never read by what applies the change.
     """
 
     name: str

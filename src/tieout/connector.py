@@ -464,7 +464,8 @@ class Rule:
     A vendor's error and what it means. All that is given must hold.
 
     ``text`` is a pattern searched for, whatever the case; ``status`` and ``vendor_code``
-    are compared. A rule without a status says nothing about 5xx, which prove nothing. ``answer`` says what is certain about the request.
+    are compared. A rule without a status says nothing about 5xx, which prove nothing.
+    ``answer`` says what is certain about the request.
     """
 
     code: Code
@@ -659,7 +660,8 @@ class RestConnector:
 
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``, and overrides what differs: `list_request`, `fetch_requests`,
-    `next_cursor`, `explain`, `write_one`.
+    `next_cursor`, `explain`, `write_one`. One that makes documents overrides `find` too:
+    by default it looks by id and number, and a mark may stand elsewhere.
     """
 
     connection: str

@@ -301,7 +301,7 @@ class Engine:
         """
         header = self._checked_header(plan)
         start = header.start or self._clock.now()
-        moment = Window(start, trusting=False, label=f"a plan made {header.window}")
+        moment = Window(start, trusting=False, label=f"a plan ({header.window})")
         levels = header.verb == PAYMENTS
         under = self._begin(moment, self._marker() if levels else None)
         run: PaymentRun | DocumentRun

@@ -1,4 +1,4 @@
-"""The fake Xero does what ``vendors/xero.md`` says that Xero does, traps included."""
+"""The fake Xero does what is known of the real one, traps included."""
 
 from __future__ import annotations
 

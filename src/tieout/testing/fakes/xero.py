@@ -2,9 +2,9 @@
 A stateful double of Xero's server: it *is* a `tieout.wire.Transport`.
 
 Give it to a session in place of HTTP, or serve it on loopback with
-`tieout.testing.fakes.serving`. It answers as ``vendors/xero.md`` says that Xero does,
-traps included, and never raises for a bad request. Tests play the bookkeeper through its
-Python methods. It knows no scopes, no concurrency limit, no webhooks and no tax rates.
+`tieout.testing.fakes.serving`. It answers as Xero's own description and real replies say
+that Xero does, traps included, and never raises for a bad request. Tests play the
+bookkeeper through its Python methods. It knows no scopes, no concurrency limit, no webhooks and no tax rates.
 """
 
 from __future__ import annotations

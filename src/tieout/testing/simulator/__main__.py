@@ -109,7 +109,7 @@ def _many(asked: argparse.Namespace) -> int:
         _say(failure(again, shrink(again) if asked.shrink else None))
         _say("")
     _say(table(total, time.monotonic() - began))
-    judged = total.seeds >= JUDGED_FROM and asked.profile == "default"
+    judged = total.seeds >= JUDGED_FROM and asked.profile in (None, "default")
     few = judged and total.covered < asked.min_faults
     return 1 if total.failed or few else 0
 

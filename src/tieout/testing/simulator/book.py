@@ -89,7 +89,6 @@ class BookStyle:
     whole_seconds: bool = False
     lag: float = 0.0
     number_unique: bool = True
-    gone_told: bool = True
     tells: tuple[str, ...] = ("cash", "credit", "discount", "write-off")
     late_commit: float = 60.0
     search_lag: float = 20.0

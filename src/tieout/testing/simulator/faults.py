@@ -1,7 +1,8 @@
 """
 The fault catalogue as a table: what each fault is, where it is injected, how often.
 
-The ids are those of RELIABILITY.md, section 3. Nothing here injects anything.
+An id (H6, C17) names one fault wherever it is spoken of: in tests, in the timeline of a
+seed, in the table of many. Nothing here injects anything.
 """
 
 from __future__ import annotations
