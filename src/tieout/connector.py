@@ -735,6 +735,13 @@ class RestConnector:
         issues: list[Issue] = []
         for kind in dict.fromkeys(change.kind for change in changes):
             asked = [change for change in changes if change.kind is kind]
+            mark = self.capabilities.kind(kind).mark
+            made = any(each.action is Action.CREATE for each in asked)
+            if made and not (mark and mark.is_number):
+                # "Not found" by number would prove nothing of a document that the other
+                # side numbers itself.
+                text = f"no search for a {kind.__name__} by its mark"
+                raise Fault(Code.NOT_ALLOWED, text)
             page = yield from self.fetch(
                 kind,
                 ids=[change.target.id for change in asked if change.target],

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 from doubles import BASE, NOW, Plain, change, drive, level
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.auth import Headers
-from tieout.capabilities import Capabilities, Changed, Kind
+from tieout.capabilities import Capabilities, Changed, Kind, Mark
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
@@ -817,14 +818,24 @@ def test_nothing_is_asked_for_nothing() -> None:
 
 
 def test_what_changes_may_have_made_is_looked_for() -> None:
-    """By the target's id, and by number for what was created."""
-    created = change("3", action=Action.CREATE)
+    """By the target's id, and by number for what was created under a number of ours."""
+    system, created = Tiny(), change("3", action=Action.CREATE)
+    kinds = dict(system.capabilities.kinds)
+    kinds[Settlement] = evolve(kinds[Settlement], mark=Mark("number", is_number=True))
+    system.capabilities = evolve(system.capabilities, kinds=kinds)
     asked, page = drive(
-        Tiny().find([change("1"), created]), items("b1", "b3"), items("b3")
+        system.find([change("1"), created]), items("b1", "b3"), items("b3")
     )
     assert [dict(each.params).get("ids") for each in asked] == ["b1,b3", None]
     assert dict(asked[1].params)["numbers"] == "INV-3"
     assert len(page.records) == 2
+
+
+def test_a_number_proves_nothing_where_the_other_side_gives_it() -> None:
+    """Q1, R4: refused, so that the write is parked and not sent again."""
+    with pytest.raises(Fault) as caught:
+        next(Tiny().find([change("3", action=Action.CREATE)]))
+    assert caught.value.code is Code.NOT_ALLOWED
 
 
 def test_what_the_system_has_not_is_not_asked_for() -> None:

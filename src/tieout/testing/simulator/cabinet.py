@@ -190,10 +190,10 @@ class Cabinet:
             seen[sheet.reference] = sheet.id
 
     def doubled(self) -> dict[str, list[str]]:
-        """The marks that more than one document carries, with these."""
+        """The marks that more than one live document carries, with these."""
         found: dict[str, list[str]] = {}
         for sheet in self.sheets.values():
-            if sheet.reference:
+            if sheet.reference and sheet.status != "void":
                 found.setdefault(sheet.reference, []).append(sheet.id)
         return {mark: ids for mark, ids in found.items() if len(ids) > 1}
 
