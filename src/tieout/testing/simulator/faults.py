@@ -108,18 +108,18 @@ CATALOGUE: Mapping[str, Known] = {
     "S9": Known(
         "PostgreSQL fails over in a commit",
         "store",
-        why_not="needs a PostgreSQL server; its own test kills one",
+        why_not="there is no store in PostgreSQL yet",
     ),
     "S10": Known(
         "PostgreSQL serialisation failure",
         "store",
-        why_not="needs two connections to a PostgreSQL server; its own test has them",
+        why_not="there is no store in PostgreSQL yet",
     ),
     "S11": Known("the store file cannot be written", "file"),
     "S12": Known(
         "the event log has grown",
         "store",
-        why_not="a matter of load, not of a moment: the benchmarks hold it",
+        why_not="a matter of load, not of a moment",
     ),
     "S13": Known("the store file is of a newer version", "file"),
     "S14": Known("the store file is gone, or another company's", "file"),

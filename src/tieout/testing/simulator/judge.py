@@ -105,6 +105,8 @@ def _reason(
 
 def _rival(one: Row, other: Row) -> bool:
     alive = "void" not in (one["status"], other["status"]) or one["number"] == ""
+    # What cannot be read cannot be read to be void either.
+    alive = alive or one["poison"] or other["poison"]
     return bool(alive and one["number"] == other["number"] and one["id"] != other["id"])
 
 

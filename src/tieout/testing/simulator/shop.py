@@ -206,6 +206,9 @@ class Shop:
         bill.repeated = bill.repeated or echo
         wanted = request.header("If-Match")
         if wanted and wanted != str(bill.version):
+            if echo and parts[2:]:
+                # Made by the first delivery, and called refused by the second.
+                bill.tainted = "delivered twice"
             return told(412, {"error": "somebody else was faster"}, now)
         made_by = request.header("Idempotency-Key") or ""
         if len(parts) == 2:  # noqa: PLR2004 - bills/B1
