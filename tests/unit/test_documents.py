@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 from doubles import Desk, SetClock, Wire, able
 
-from tieout.adapters import PlanFile
+from tieout.adapters import Callbacks, PlanFile
 from tieout.capabilities import Capabilities, Changed, Kind, Verb
 from tieout.change import Action, Change, Outcome, change_name, mark_of
 from tieout.connector import Page, guarded
@@ -883,6 +883,191 @@ def test_what_was_carried_out_is_not_carried_out_again() -> None:
     world.store.commit(Gone(Link, own))
     assert codes(world.apply(one)) == [Code.STALE_PLAN]
     assert len(world.book.sent) == 1
+
+
+# What an auditor tried ------------------------------------------------------------------
+
+
+def test_only_what_was_sent_counts_as_a_lost_answer() -> None:
+    """2.6: four times not reached and one answer lost is no reason to ask a person."""
+    world = World("a")
+    for _ in range(4):
+        world.book.fates = ["not sent"]
+        world.post("a")
+    world.book.fates = ["lost before"]
+    world.post("a")
+    world.wait()
+    assert world.post("a").ok
+    assert world.engine.parked() == []
+
+
+def test_two_changes_of_one_name_are_refused_in_a_plan() -> None:
+    """I1: the second would disappear in silence; a role gives it a name of its own."""
+    world = World("a")
+    one = world.change("a")
+    with pytest.raises(ConfigError, match="one name"):
+        world.engine.plan_changes([one, evolve(one, role="fee")])
+
+
+def test_an_issue_of_the_ledgers_record_is_not_that_of_billings() -> None:
+    """X21: the same id on both sides is two records."""
+    world = World("1")
+    there = invoice(BOOK, "1", number="CN-1")
+    world.book.documents["1"] = there
+    back = Change(
+        name="back",
+        action=Action.CREATE,
+        kind=Invoice,
+        connection=SHOP,
+        source=there.ref,
+        after=evolve(there, ref=Ref(SHOP, "Invoice", "")),
+        number="CN-1",
+        agreed=fingerprint(there),
+        mark=mark_of(SHOP, "Invoice", there.ref),
+    )
+    world.shop.fates = ["refused"]
+    assert codes(world.apply(back)) == [Code.REFUSED]
+    assert world.post("1").ok
+    value = key_of(world.engine.pair, "documents")
+    rows = world.store.find(IssueRow, "open", value)
+    assert [row.issue.code for row in rows] == [Code.REFUSED]
+
+
+def test_a_new_generation_takes_the_place_of_the_old_tie() -> None:
+    """2.1: and never stops the others."""
+    world = World("a", "b")
+    world.post("a")
+    link = world.link("a")
+    assert link is not None
+    del world.book.documents[link.ledger.id]
+    source = Ref(SHOP, "Invoice", "a")
+    again = world.change(
+        "a",
+        action=Action.CREATE,
+        target=None,
+        before=None,
+        generation=1,
+        name=change_name(BOOK, "Invoice", source, 1, Action.CREATE, link.version),
+        mark=mark_of(BOOK, "Invoice", source, 1),
+    )
+    world.book.documents["other"] = invoice(BOOK, "other")
+    assert world.apply(again).ok
+    assert world.post("b").ok
+    tied = world.link("a")
+    assert tied is not None
+    assert tied.ledger != link.ledger
+    assert world.link("b") is not None
+
+
+@pytest.mark.parametrize("action", [Action.KEEP, Action.UPDATE])
+def test_the_document_of_another_record_is_never_taken(action: Action) -> None:
+    """X25: the tie stays where it is."""
+    world = World("a", "b")
+    world.post("a")
+    link = world.link("a")
+    assert link is not None
+    theirs = world.book.documents[link.ledger.id]
+    stolen = world.change("b", action=action, target=link.ledger, before=theirs)
+    assert codes(world.apply(stolen)) == [Code.ALREADY_LINKED]
+    assert world.link("a") == link
+    assert world.link("b") is None
+
+
+def test_what_depends_on_a_record_in_agreement_is_carried() -> None:
+    """B152: a parent that needs nothing holds nobody up."""
+    world = World("a", "b")
+    world.post("a")
+    link = world.link("a")
+    assert link is not None
+    parent = world.change(
+        "a", action=Action.KEEP, before=world.book.documents[link.ledger.id]
+    )
+    assert world.apply(evolve(world.change("b"), depends_on=(parent.name,)), parent).ok
+    assert world.link("b") is not None
+
+
+def test_another_kind_of_work_waits_for_what_is_unknown() -> None:
+    """2.2: nothing more is sent about a record, under whatever verb."""
+    world = World("a")
+    world.post("a")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    world.book.fates = ["lost before"]
+    world.post("a")
+    world.book.sent.clear()
+    void = world.change("a", action=Action.VOID)
+    report = world.engine.apply(world.engine.plan_changes([void], verb="voids"))
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert world.book.sent == []
+
+
+def test_functions_of_the_host_are_not_begun_after_the_deadline() -> None:
+    """Q4: ten that take a minute each, in two minutes."""
+    world = World(*"abcdefghij")
+    late: list[bool] = []
+
+    def slow(change: Change) -> Outcome:
+        deadline = world.intent(change).deadline
+        assert deadline is not None
+        late.append(world.clock.now() > deadline)
+        world.wait(timedelta(minutes=1))
+        return Outcome.applied(change, ref=world.book.make(change).ref)
+
+    report = world.apply(
+        *(world.change(key) for key in "abcdefghij"), adapter=Callbacks(create=slow)
+    )
+    assert report.ok
+    assert len(world.book.documents) == 10
+    assert late == [False] * 10
+
+
+def test_a_function_that_names_no_document_leaves_the_outcome_unknown() -> None:
+    """X25: nothing is tied to nothing."""
+    world = World("a")
+    report = world.apply(world.change("a"), adapter=Callbacks(create=lambda _: None))
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+
+
+def test_a_look_of_the_hosts_own_may_raise_anything() -> None:
+    """2.2: it proves nothing, and the report says how the run ended."""
+    world = World("a", "b")
+    unknown(world)
+
+    def broken(_: Sequence[Change]) -> list[Record]:
+        raise ZeroDivisionError
+
+    world.wait()
+    adapter = Callbacks(find=broken)
+    report = world.apply(world.change("b"), adapter=adapter)
+    assert codes(report) == [Code.NOT_ALLOWED]
+    assert world.intent(world.change("a")).stage is Stage.UNKNOWN
+
+
+def test_an_audit_is_content_once_a_person_has_put_it_right() -> None:
+    """R3: the copy is voided, or is the right one."""
+    for right in ("D1", "copy"):
+        world = World("a")
+        world.post("a")
+        copy = Ref(BOOK, "Invoice", "copy")
+        world.book.documents["copy"] = evolve(world.book.documents["D1"], ref=copy)
+        assert len(world.engine.audit()) == 1
+        wrong = {"D1": "copy", "copy": "D1"}[right]
+        world.book.documents[wrong] = evolve(
+            world.book.documents[wrong], status=Status.VOID
+        )
+        (write,) = world.engine.parked()
+        world.engine.answer(write, Landed(right))
+        assert world.engine.audit() == []
+        link = world.link("a")
+        assert link is not None
+        assert link.ledger.id == right
+
+
+def test_an_answer_without_an_id_is_refused() -> None:
+    """Nothing is tied to nothing."""
+    world = World("a")
+    write = doubted(world)
+    with pytest.raises(ConfigError, match="missing"):
+        world.engine.answer(write, Landed(" "))
 
 
 # What is shown --------------------------------------------------------------------------
