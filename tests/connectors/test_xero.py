@@ -1454,8 +1454,8 @@ def test_a_write_is_refused_and_nothing_is_sent() -> None:
 
 
 def test_find_looks_for_what_a_change_may_have_made() -> None:
-    ref = Ref("cw:1", "Invoice", "9")
-    change = Change("n", Action.CREATE, Invoice, CONNECTION, source=ref, number="INV-1")
+    ref, made = Ref("cw:1", "Invoice", "9"), Ref(CONNECTION, "Invoice", "i-1")
+    change = Change("n", Action.UPDATE, Invoice, CONNECTION, source=ref, target=made)
     _, page = drive(xero().find([change]), ok("Invoices", [bill()]))
     assert [each.ref.id for each in page.records] == ["i-1"]
 
