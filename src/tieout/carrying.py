@@ -28,6 +28,7 @@ from tieout.reading import Reader
 from tieout.report import Progress
 from tieout.settings import Settings
 from tieout.store import (
+    Doubt,
     Held,
     Intent,
     IssueRow,
@@ -325,7 +326,10 @@ class Carrying:
             mark = self.sides[change.connection].kind(change.kind).mark
             seen = mark is not None and mark.searchable and bool(change.mark)
             return seen or self.restored is not None
-        if intent.stage is Stage.IGNORED:
+        if intent.stage is Stage.IGNORED or intent.doubt not in (
+            None,
+            Doubt.CANNOT_LOOK,  # then only the person knew
+        ):
             return True
         looked = intent.looked_at
         if self.restored is not None and (looked is None or looked < self.restored.at):

@@ -376,12 +376,10 @@ class Journal(Hold):
                 facts.append(self._row(new[-1], Held.OPEN, rows))
                 facts.extend(self._told(new[-1], rows))
                 continue
-            link = self._link(
-                change, Outcome.applied(change, owned=change.owned), links
-            )
-            held = links.get(_tied(change))
+            outcome = Outcome.applied(change, owned=change.owned)
+            link, held = self._link(change, outcome, links), links.get(_tied(change))
             if held is None or evolve(link, version=held.version) != held:
-                facts.append(link)
+                facts.extend(self._tying(change, outcome, links))
             facts.extend(
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
@@ -528,7 +526,7 @@ class Journal(Hold):
         where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
         alone = before is not None and before.held is Held.IGNORED
-        if before is not None and alone and before.issue.basis == issue.basis:
+        if before is not None and alone and issue.basis in ("", before.issue.basis):
             return before  # what a person wants left alone stays so
         return IssueRow(
             self._pair,
@@ -766,7 +764,10 @@ class Journal(Hold):
             facts = self._landing(intent, change, reply, rows, by)
         else:
             text = f"{by} answered: {'landed' if isinstance(reply, Landed) else 'not there'}"
-            facts = list(self._absent(intent, change, "answered: not there", text))
+            absent, *rest = self._absent(intent, change, "answered: not there", text)
+            assert isinstance(absent, Intent)
+            # The doubt stays on record: it is looked for once more before it is sent.
+            facts = [evolve(absent, doubt=intent.doubt), *rest]
         self._commit(*facts)
 
     def _ignoring(

@@ -597,6 +597,32 @@ def test_not_there_sends_it_again() -> None:
     assert world.store.get(Intent, [write.name])[write.name].attempt == 1
 
 
+def test_not_there_is_looked_for_once_more_before_it_is_sent() -> None:
+    """X24: two documents carry the mark still; there is no third one."""
+    world = World("a")
+    one = unknown(world)
+    for key in "XY":
+        world.book.documents[key] = invoice(BOOK, key, reference=one.mark)
+    world.post("a")
+    write = world.parked("a", Doubt.DUPLICATE)
+    world.engine.answer(write, Reply.NOT_THERE)
+    assert codes(world.post("a")) == [Code.PARKED]
+    assert len(world.book.sent) == 1
+    world.parked("a", Doubt.DUPLICATE)
+
+
+def test_what_cannot_be_looked_for_is_sent_on_a_persons_word() -> None:
+    """R7: nobody else can know."""
+    world = World("a")
+    unknown(world)
+    world.book.blind = True
+    world.wait()
+    world.post("a")
+    world.engine.answer(world.parked("a", Doubt.CANNOT_LOOK), Reply.NOT_THERE)
+    assert world.post("a").ok
+    assert len(world.book.documents) == 1
+
+
 def test_ignore_leaves_it_alone_until_the_record_changes() -> None:
     """2.2: PARKED to IGNORED."""
     world = World("a")
