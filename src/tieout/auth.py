@@ -7,13 +7,19 @@ decides when a grant is renewed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
+from urllib.parse import urlencode, urlsplit
 
 from attrs import evolve, field, frozen
 
-from tieout.wire import Flow, Request
+from tieout.errors import Code, Fate, Fault
+from tieout.fields import Fields
+from tieout.money import parse_amount
+from tieout.rules import Rule, judge
+from tieout.wire import Answer, Flow, Request
 
 
 @frozen
@@ -117,3 +123,110 @@ class Headers:
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         yield from ()
         return grant
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an ``Authorization`` header for a user and a password (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+_RECONNECT = (
+    "An administrator has to connect the system again: the refresh token was used up, "
+    "revoked, or not used for too long. What is queued is kept."
+)
+TOKEN_RULES = (
+    Rule(Code.RECONNECT_NEEDED, 400, text="invalid_grant", remedy=_RECONNECT),
+    Rule(Code.SIGN_IN_REFUSED, 400, text="invalid_client|unauthorized_client"),
+    Rule(Code.PERMISSION_MISSING, 400, text="invalid_scope"),
+    Rule(Code.SIGN_IN_REFUSED, 401),
+)
+"""The errors of a token endpoint (RFC 6749, section 5.2)."""
+
+LIFETIME_DEFAULT = 1800.0
+"""Seconds, where a token endpoint does not tell how long a token lasts: half an hour is
+less than all vendors give, and renewing too early costs one call."""
+
+
+@frozen
+class OAuth2:
+    """
+    OAuth 2 with rotating refresh tokens, or with client credentials alone.
+
+    Without a ``refresh_token`` the app signs in for itself, with ``scope``. ``headers``
+    go with every request. ``grace``: how long a refresh token that was used still works
+    at this vendor, so that one lost answer does no harm: so long the token before the
+    last is tried before a person is asked.
+    """
+
+    base_url: str
+    token_url: str
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    scope: str = ""
+    headers: Mapping[str, str] = field(factory=dict)
+    grace: timedelta = timedelta(0)
+    rules: Sequence[Rule] = TOKEN_RULES
+
+    def first(self) -> Grant:
+        place = urlsplit(self.token_url)
+        held = {"refresh_token": self.refresh_token} if self.refresh_token else {}
+        hosts = (f"{place.scheme}://{place.netloc}",)
+        return Grant(self.base_url, held, hosts=hosts, signed_in=False)
+
+    def sign(self, request: Request, grant: Grant) -> Request:
+        if "access_token" not in grant.values:
+            raise Fault(Code.SIGN_IN_REFUSED, "not signed in", fate=Fate.NOT_SENT)
+        headers = {
+            "Authorization": f"Bearer {grant.values['access_token']}",
+            "Accept": "application/json",
+            **self.headers,
+        }
+        added = [(k, v) for k, v in headers.items() if request.header(k) is None]
+        return evolve(request, headers=(*request.headers, *added))
+
+    def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
+        if not self.refresh_token:
+            form = {"grant_type": "client_credentials", "scope": self.scope}
+            return (yield from self._granted(form, grant, now))
+        held = [grant.values.get("refresh_token")]
+        if grant.renewed_at is None or now - grant.renewed_at <= self.grace:
+            held.append(grant.previous.get("refresh_token"))
+        refused = Fault(Code.RECONNECT_NEEDED)
+        for token in dict.fromkeys(each for each in held if each):
+            form = {"grant_type": "refresh_token", "refresh_token": token}
+            try:
+                return (yield from self._granted(form, grant, now))
+            except Fault as fault:
+                if fault.code is not Code.RECONNECT_NEEDED:
+                    raise
+                refused = fault
+        raise refused
+
+    def _granted(
+        self, form: Mapping[str, str], grant: Grant, now: datetime
+    ) -> Flow[Grant]:
+        headers = {
+            "Authorization": basic(self.client_id, self.client_secret),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        sent = urlencode([each for each in form.items() if each[1]]).encode()
+        # It has no effect on the books, and within the grace repeating it is harmless.
+        response = yield Request("POST", self.token_url, (), headers, content=sent)
+        verdict = judge(response, self.rules, text=response.text())
+        if verdict.answer is not Answer.OK:
+            raise verdict.fault()
+        try:
+            body = Fields(response.json())
+            values = {"access_token": body.id("access_token")}
+            refresh = body.text("refresh_token") or form.get("refresh_token", "")
+            told = body.maybe("expires_in", parse_amount)
+        except Fault as fault:
+            raise Fault(Code.BAD_PAYLOAD, fault.text, fate=Fate.UNCLEAR) from fault
+        if refresh:
+            values["refresh_token"] = refresh
+        lifetime = float(told or LIFETIME_DEFAULT)
+        # Renewed a minute early, so that it does not end in the middle of a call.
+        lasting = timedelta(seconds=max(lifetime - 60, lifetime / 2))
+        return grant.renewed(values, expires_at=now + lasting)

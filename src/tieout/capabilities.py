@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
+from math import ceil
 from typing import TypeAlias
 
 from attrs import field, frozen
 
-from tieout.models import Basis, Part, RecordType
+from tieout.models import Basis, Part, RecordType, Settlement
 
 
 @frozen
@@ -161,6 +162,10 @@ class Kind:
     fetch_size: int = 50
     batch_size: int = 1
     stable_order: bool = False
+    lists: int = 1
+    """How many lists are gone through to read what changed."""
+    write_calls: int = 1
+    """Calls for one batch of writes: 2 where each is looked at before it is sent."""
 
     def can(self, verb: Verb) -> bool:
         """Whether the verb is allowed."""
@@ -220,6 +225,28 @@ class Capabilities:
     def kind(self, kind: RecordType) -> Kind:
         """What can be done with a kind; nothing where it is not declared."""
         return self.kinds.get(kind, NOTHING)
+
+    def read_calls(self, kind: RecordType, changed: int) -> int:
+        """
+        Calls that reading so many changed records of a kind costs, signing in aside.
+
+        A page of each list at least, and one call a record where the detail of a
+        settlement costs one.
+        """
+        can = self.kind(kind)
+        each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
+        pages = max(1, ceil(changed / can.page_size)) + can.lists - 1
+        return pages + (changed if each else 0)
+
+    def fetch_calls(self, kind: RecordType, ids: int) -> int:
+        """Calls that reading so many records by their ids costs."""
+        each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
+        return ceil(ids / self.kind(kind).fetch_size) + (ids if each else 0)
+
+    def write_calls(self, kind: RecordType, changes: int) -> int:
+        """Calls that so many writes of a kind cost."""
+        can = self.kind(kind)
+        return ceil(changes / can.batch_size) * can.write_calls
 
     @property
     def settle(self) -> timedelta:

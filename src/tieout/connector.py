@@ -2,24 +2,33 @@
 What a system must offer to be tied out: the `Connector` protocol, and a base for REST.
 
 A connector turns a vendor's words into records and changes into requests. Its verbs are
-flows (`tieout.wire`): nothing here does I/O, knows a secret, waits or repeats.
+flows (`tieout.wire`): nothing here does I/O, knows a secret, waits or repeats. What an
+author needs besides comes through this door too: `Fields`, `Rule`, the helpers for dates.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote
 
 from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
-from tieout.capabilities import Capabilities, Select
+from tieout.capabilities import Capabilities, Select, Verb
 from tieout.change import Action, Change, Issue, Outcome
-from tieout.errors import Code, Fate, Fault
+from tieout.errors import Code, ConfigError, Fate, Fault, Scope
+from tieout.fields import (
+    FIRST_DAY,
+    LAST_DAY,
+    Fields,
+    iso_day,
+    iso_instant,
+    sound_day,
+)
 from tieout.models import (
     NUMBER_MAX,
     R,
@@ -27,15 +36,56 @@ from tieout.models import (
     RecordType,
     Ref,
     clean_number,
-    is_name,
     visible,
 )
-from tieout.money import amount, described, exponent
+from tieout.rules import (
+    BY_STATUS,
+    FINE,
+    TEXT_KEPT_MAX,
+    Rule,
+    discreet,
+    judge,
+    retry_after,
+    server_time,
+)
 from tieout.wire import Answer, Flow, Request, Response, Verdict
+
+__all__ = [
+    "BY_STATUS",
+    "FINE",
+    "FIRST_DAY",
+    "LAST_DAY",
+    "TEXT_KEPT_MAX",
+    "Books",
+    "Connector",
+    "Fields",
+    "Health",
+    "Page",
+    "Resource",
+    "RestConnector",
+    "Rule",
+    "ailing",
+    "batches",
+    "discreet",
+    "enveloped",
+    "guarded",
+    "guarded_batch",
+    "iso_day",
+    "iso_instant",
+    "judge",
+    "next_link",
+    "packed",
+    "read_rows",
+    "retry_after",
+    "server_time",
+    "sound_day",
+]
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
 T = TypeVar("T")
-C = TypeVar("C")
+
+FETCH_PAGES_MAX = 1000
+"""Pages of one search by id or number; it asks for a few hundred records at most."""
 
 
 @frozen
@@ -170,215 +220,12 @@ class Connector(Protocol):
         ...
 
 
-# Reading a vendor's record ----------------------------------------------------------
-
-
-FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 12, 31)
-"""Business dates outside these are mistakes of entry or a vendor's "never"."""
-
-_DAY_LIKE = r"[0-9TWZ:+./ -]{1,40}"
-_WORD_LIKE = r"[A-Za-z][A-Za-z _-]{0,39}"
-"""What may be told of a bad date or status: it can be no address and no secret."""
-
-
-def sound_day(day: date) -> date:
-    """The day, if a business can have meant it; else `Fault` BAD_DATE."""
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise Fault(Code.BAD_DATE, f"{day} lies outside 1900 to 2200")
-    return day
-
-
-_ISO = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
-    r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
-    re.ASCII,
-)
-"""A day, alone or with a time: the standard library takes much more for one."""
-
-
-def iso_day(text: str) -> date:
-    """
-    A calendar day from ``2026-03-08``, with or without a time behind it.
-
-    The time and its zone are not looked at: a calendar day never shifts.
-    """
-    match = _ISO.fullmatch(text)
-    try:
-        year, month, day = match.groups() if match else ("", "", "")
-        return sound_day(date(int(year), int(month), int(day)))
-    except ValueError:
-        told = described(text, _DAY_LIKE)
-        raise Fault(Code.BAD_DATE, f"{told} is no calendar day") from None
-
-
-def iso_instant(text: str, *, naive_is_utc: bool = False) -> datetime:
-    """An instant from ISO 8601; one without a zone is refused unless the vendor means UTC."""
-    try:
-        found = datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
-    except ValueError:
-        told = described(text, _DAY_LIKE)
-        raise Fault(Code.BAD_DATE, f"{told} is no instant") from None
-    if found.tzinfo is None:
-        if not naive_is_utc:
-            told = described(text, _DAY_LIKE)
-            raise Fault(Code.BAD_DATE, f"{told} has no time zone")
-        found = found.replace(tzinfo=UTC)
-    sound_day(found.date())
-    return found.astimezone(UTC)
-
-
-class Fields:
-    """
-    One vendor record while it is read: every refusal names the field.
-
-    Unknown fields are not looked at. A missing field and a null are the same: the default
-    where there is one, else `Fault` BAD_FIELD.
-    """
-
-    def __init__(self, raw: Any, at: str = "") -> None:
-        if not isinstance(raw, Mapping):
-            raise Fault(Code.BAD_FIELD, f"{at or 'the record'} is no object", field=at)
-        self.raw: Mapping[str, Any] = raw
-        self._at = at
-
-    def path(self, name: str) -> str:
-        """Where a field stands, such as ``Invoice.Total``."""
-        return f"{self._at}.{name}" if self._at else name
-
-    def has(self, name: str) -> bool:
-        """Whether the field is there and not null."""
-        return self.raw.get(name) is not None
-
-    def read(self, name: str, parse: Callable[[Any], T]) -> T:
-        """The required field, parsed; what the parser raises is told with its path."""
-        value = self.raw.get(name)
-        if value is None:
-            raise Fault(
-                Code.BAD_FIELD, f"{self.path(name)} is missing", field=self.path(name)
-            )
-        try:
-            return parse(value)
-        except Fault as fault:
-            raise Fault(
-                fault.code,
-                f"{self.path(name)}: {fault.text}",
-                field=fault.field or self.path(name),
-                remedy=fault.remedy,
-            ) from fault
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            ArithmeticError,
-        ) as error:
-            raise Fault(
-                Code.BAD_FIELD,
-                f"{self.path(name)} is not what it should be ({type(error).__name__})",
-                field=self.path(name),
-            ) from error
-
-    def maybe(self, name: str, parse: Callable[[Any], T]) -> T | None:
-        """The field, parsed, or None where it is missing, null or an empty string."""
-        return None if self.raw.get(name) in (None, "") else self.read(name, parse)
-
-    def text(self, name: str, default: str = "") -> str:
-        """A text; a number is written out."""
-        return self.read(name, _text) if self.has(name) else default
-
-    def id(self, name: str) -> str:
-        """An id as an opaque string; required and not empty."""
-        return self.read(name, _id)
-
-    def number(self, name: str) -> str:
-        """A document number, NFC and without outer white space; empty where missing."""
-        return self.read(name, _number) if self.has(name) else ""
-
-    def currency(self, name: str) -> str:
-        """An ISO 4217 code, as it is: no case is folded. None is ever assumed."""
-        if not self.has(name):
-            at = self.path(name)
-            raise Fault(Code.BAD_CURRENCY, f"{at} is missing", field=at)
-        return self.read(name, _currency)
-
-    def amount(self, name: str, currency: str) -> Decimal:
-        """An exact amount that the currency can hold; required."""
-        return self.read(name, lambda value: amount(value, currency))
-
-    def maybe_amount(self, name: str, currency: str) -> Decimal | None:
-        """An exact amount, or None where the system does not tell it."""
-        return self.maybe(name, lambda value: amount(value, currency))
-
-    def choice(self, name: str, table: Mapping[str, C]) -> C:
-        """The meaning of an enumerated text; an unknown one is UNKNOWN_STATUS."""
-        text = self.read(name, _text)
-        if text not in table:
-            at = self.path(name)
-            raise Fault(
-                Code.UNKNOWN_STATUS,
-                f"{at} is {described(text, _WORD_LIKE)}, which is not known",
-                field=at,
-            )
-        return table[text]
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        """True or false."""
-        return self.read(name, _flag) if self.has(name) else default
-
-    def child(self, name: str) -> Fields | None:
-        """The record inside this one, or None."""
-        return Fields(self.raw[name], self.path(name)) if self.has(name) else None
-
-    def children(self, name: str) -> list[Fields]:
-        """The records of a list inside this one; a missing list is empty."""
-        if not self.has(name):
-            return []
-        rows = self.raw[name]
-        if not isinstance(rows, list):
-            raise Fault(
-                Code.BAD_FIELD, f"{self.path(name)} is no list", field=self.path(name)
-            )
-        return [Fields(row, f"{self.path(name)}[{at}]") for at, row in enumerate(rows)]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        value.encode()  # half a character can be written nowhere: a ValueError
-        return value
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return str(value)
-    raise TypeError(type(value).__name__)
-
-
-def _id(value: Any) -> str:
-    if isinstance(value, Decimal) or not is_name(text := _text(value)):
-        raise TypeError("an id is a short text or a whole number")
-    return text
-
-
-def _number(value: Any) -> str:
-    number = clean_number(_text(value))
-    if number and not is_name(number):
-        raise ValueError("a document number is short and can be seen")
-    return number
-
-
-def _currency(value: Any) -> str:
-    code = _text(value)
-    exponent(code)
-    return code
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TypeError(type(value).__name__)
+# Reading rows ------------------------------------------------------------------------
 
 
 def read_rows(
     rows: Iterable[Any],
-    load: Callable[[Fields], R | None],
+    load: Callable[[Fields], R | tuple[R, ...] | None],
     *,
     kind: RecordType,
     connection: str,
@@ -388,7 +235,8 @@ def read_rows(
     """
     The records of a list, and an issue for each that cannot be read.
 
-    ``load`` may return None for a row that is of no interest (another kind of document).
+    ``load`` may return None for a row that is of no interest (another kind of document),
+    and a tuple where one row holds several records.
     """
     records: list[R] = []
     issues: list[Issue] = []
@@ -411,7 +259,9 @@ def read_rows(
                 _unreadable(row, bad, kind, connection, id_field, number_field)
             )
         else:
-            if record is not None:
+            if isinstance(record, tuple):
+                records.extend(record)
+            elif record is not None:
                 records.append(record)
     return tuple(records), tuple(issues)
 
@@ -455,122 +305,7 @@ def enveloped(read: Callable[[], T]) -> T:
         raise Fault(Code.BAD_PAYLOAD, fault.text, fate=Fate.UNCLEAR) from fault
 
 
-# Judging answers --------------------------------------------------------------------
-
-
-@frozen
-class Rule:
-    """
-    A vendor's error and what it means. All that is given must hold.
-
-    ``text`` is a pattern searched for, whatever the case; ``status`` and ``vendor_code``
-    are compared. A rule without a status says nothing about 5xx, which prove nothing.
-    ``answer`` says what is certain about the request.
-    """
-
-    code: Code
-    status: int | None = None
-    vendor_code: str = ""
-    text: str = ""
-    remedy: str = ""
-    answer: Answer = Answer.REFUSED
-
-    def holds(self, status: int, vendor_code: str, text: str) -> bool:
-        """Whether this is the error of the rule."""
-        return (
-            (status < 500 if self.status is None else self.status == status)  # noqa: PLR2004
-            and (not self.vendor_code or self.vendor_code == vendor_code)
-            and (not self.text or re.search(self.text, text, re.IGNORECASE) is not None)
-        )
-
-
-_REFUSED, _UNCLEAR = Answer.REFUSED, Answer.UNCLEAR
-BY_STATUS: Mapping[int, tuple[Answer, Code]] = {
-    400: (_REFUSED, Code.UNKNOWN_ERROR),
-    401: (Answer.SIGN_IN, Code.SIGN_IN_REFUSED),
-    402: (_REFUSED, Code.PERMISSION_MISSING),
-    403: (_REFUSED, Code.PERMISSION_MISSING),
-    404: (_REFUSED, Code.NO_SUCH_RESOURCE),
-    405: (_REFUSED, Code.UNKNOWN_ERROR),
-    408: (_UNCLEAR, Code.ANSWER_LOST),
-    409: (_REFUSED, Code.IN_USE),
-    410: (_REFUSED, Code.NO_SUCH_RESOURCE),
-    412: (_REFUSED, Code.STALE_VERSION),
-    413: (_REFUSED, Code.REFUSED),
-    415: (_REFUSED, Code.UNKNOWN_ERROR),
-    422: (_REFUSED, Code.REFUSED),
-    429: (Answer.WAIT, Code.TOO_MANY_REQUESTS),
-}
-"""What a bare status means where no rule of the vendor says otherwise."""
-
-FINE = Verdict(Answer.OK)
-"""The verdict of nearly every answer: it is asked for three times a call."""
-
-FETCH_PAGES_MAX = 1000
-"""Pages of one search by id or number; it asks for a few hundred records at most."""
-
-TEXT_KEPT_MAX = 2000
-"""Of a vendor's error text; enough for every message seen, too little to flood a log."""
-
-
-def judge(
-    response: Response, rules: Iterable[Rule], vendor_code: str = "", text: str = ""
-) -> Verdict:
-    """
-    The verdict of an answer by a vendor's rules, then by its bare status.
-
-    5xx and redirects prove nothing: a write that was answered so is unclear.
-    """
-    status = response.status
-    text = text[:TEXT_KEPT_MAX]
-    said = discreet(text)
-    wait = retry_after(response)
-    for rule in rules:
-        if rule.holds(status, vendor_code, text):
-            return Verdict(rule.answer, rule.code, said, rule.remedy, wait=wait)
-    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
-        return FINE
-    answer, code = BY_STATUS.get(status, (_UNCLEAR, _bare(status)))
-    return Verdict(answer, code, said or f"HTTP {status}", wait=wait)
-
-
-_ADDRESS = re.compile(r"""[^\s@<>()\[\]"',;:=]{1,64}@[^\s@<>()\[\]"',;:=]{1,255}""")
-
-
-def discreet(text: str) -> str:
-    """
-    Somebody else's words as they may be kept and logged: in one line, nothing hidden in
-    it, and without e-mail addresses.
-    """
-    return visible(_ADDRESS.sub("***@***", " ".join(text.split())))
-
-
-def _bare(status: int) -> Code:
-    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own numbers
-        return Code.FOREIGN_LINK
-    return Code.SERVER_ERROR if status >= 500 else Code.UNKNOWN_ERROR  # noqa: PLR2004
-
-
-def retry_after(response: Response) -> float | None:
-    """The pause that the answer asks for, in seconds, or None; may be absurd."""
-    value = (response.header("Retry-After") or "").strip()
-    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", value, re.ASCII):
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-        sent = parsedate_to_datetime(response.header("Date") or "")
-        return (until - sent).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def server_time(response: Response) -> datetime | None:
-    """The other side's clock, from the ``Date`` header."""
-    try:
-        found = parsedate_to_datetime(response.header("Date") or "")
-        return found.astimezone(UTC) if found.tzinfo else None
-    except (ValueError, TypeError, OverflowError):
-        return None
+# Addresses ---------------------------------------------------------------------------
 
 
 _PARAMETER = r"""\s*;\s*([^\s=;,"]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?"""
@@ -590,15 +325,46 @@ def next_link(response: Response) -> str | None:
 
 # Writing ----------------------------------------------------------------------------
 
+Judge = Callable[[Response], Verdict]
 
-def guarded(
-    flow: Flow[Outcome], change: Change, judge: Callable[[Response], Verdict]
-) -> Flow[Outcome]:
+
+def guarded(flow: Flow[Outcome], change: Change, judge: Judge) -> Flow[Outcome]:
     """
     The flow of one write, which never raises its way around an outcome.
 
     A fault before any effect went out says what it says; after one that was not
     definitely refused, the outcome is unknown, whatever was raised.
+    """
+    outcome, fault, sent = yield from _watched(flow, judge)
+    if fault is not None:
+        return Outcome.failed(change, fault, effect_sent=sent)
+    assert outcome is not None
+    return outcome
+
+
+def guarded_batch(
+    flow: Flow[Iterable[Outcome]], changes: Sequence[Change], judge: Judge
+) -> Flow[tuple[Outcome, ...]]:
+    """
+    The flow of several writes in one request: an outcome for each, by its name.
+
+    What the flow does not tell of is unknown once an effect went out.
+    """
+    outcomes, fault, sent = yield from _watched(flow, judge)
+    told = {outcome.name: outcome for outcome in outcomes or ()}
+    lost = fault or Fault(
+        Code.OUTCOME_UNKNOWN, "the answer does not tell of it", fate=Fate.UNCLEAR
+    )
+    return tuple(
+        told.get(change.name) or Outcome.failed(change, lost, effect_sent=sent)
+        for change in changes
+    )
+
+
+def _watched(flow: Flow[T], judge: Judge) -> Flow[tuple[T | None, Fault | None, bool]]:
+    """
+    A flow to its end: what it returned or the fault that ended it, and whether an effect
+    was sent that was not definitely refused.
     """
     effect_sent = False
     reply: Response | None = None
@@ -607,24 +373,21 @@ def guarded(
         try:
             asked = flow.throw(thrown) if thrown else flow.send(reply)  # type: ignore[arg-type] # None starts a generator
         except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
+            return stop.value, None, effect_sent
         except Fault as fault:
-            return Outcome.failed(change, fault, effect_sent=effect_sent)
+            return None, fault, effect_sent
         except Exception as error:  # noqa: BLE001 - a bug must not hide an effect
             bug = Fault(Code.UNKNOWN_ERROR, f"{type(error).__name__} while writing")
-            return Outcome.failed(change, bug, effect_sent=effect_sent)
+            return None, bug, effect_sent
         reply, thrown = None, None
         try:
             reply = yield asked
         except Exception as error:  # noqa: BLE001 - it is handed on to the flow
             thrown = error
             certain = isinstance(error, Fault) and error.fate is not Fate.UNCLEAR
-            effect_sent = effect_sent or (asked.effect and not certain)
         else:
-            answer = judge(reply).answer
-            certain = answer not in (Answer.OK, Answer.UNCLEAR)
-            effect_sent = effect_sent or (asked.effect and not certain)
+            certain = judge(reply).answer not in (Answer.OK, Answer.UNCLEAR)
+        effect_sent = effect_sent or (asked.effect and not certain)
 
 
 # REST -------------------------------------------------------------------------------
@@ -633,17 +396,24 @@ def guarded(
 @frozen
 class Resource(Generic[R]):
     """
-    Where one kind of record lives: its ``path``, where its ``rows`` are in a body (empty:
-    the body is the list), how one is loaded, and by which fields it is named in an issue.
+    Where one kind of record lives, and how it is read and written.
 
-    ``next_field`` names the field of the body that holds the next page's address or number
-    (which is then sent as ``page_parameter``); where it is empty, the ``Link`` header says
-    what comes next. A system that pages in another way overrides `next_cursor`.
+    ``rows`` names the list in a body, ``item`` the one record in the answer to a write
+    (where empty, the body itself is it). ``load`` makes a record of a row; None for a row
+    of no interest, several records as a tuple. ``dump`` is the body of a create or an
+    update. ``id_field`` and ``number_field`` name a record in an issue; without a number
+    field the kind has no numbers.
+
+    Records are asked for by ``id_parameter``, ``number_parameter`` and ``mark_parameter``;
+    where ``one`` is true an id is asked for at ``path/{id}``, and 404 means that there is
+    none. ``next_field`` names the field of the body that holds the next page's address or
+    number (which is then sent as ``page_parameter``); where it is empty, the ``Link``
+    header says what comes next.
     """
 
     kind: type[R]
     path: str
-    load: Callable[[Fields], R | None]
+    load: Callable[[Fields], R | tuple[R, ...] | None]
     rows: str = ""
     id_field: str = "id"
     number_field: str = "number"
@@ -652,6 +422,10 @@ class Resource(Generic[R]):
     parameters: Mapping[str, str] = field(factory=dict)
     next_field: str = ""
     page_parameter: str = "page"
+    mark_parameter: str = ""
+    item: str = ""
+    one: bool = False
+    dump: Callable[[Change], Any] | None = None
 
 
 class RestConnector:
@@ -659,9 +433,10 @@ class RestConnector:
     What connectors to JSON over HTTP have in common; authors subclass it.
 
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
-    ``resources``, and overrides what differs: `list_request`, `fetch_requests`,
-    `next_cursor`, `explain`, `write_one`. One that makes documents overrides `find` too:
-    by default it looks by id and number, and a mark may stand elsewhere.
+    ``resources``. Where the system differs from plain REST it overrides the hooks, which
+    are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
+    `written`, `explain`, `suspicious`, `probes`, `books`; where a verb needs a
+    conversation of its own, the flow: `write_one`, `page`, `find`.
     """
 
     connection: str
@@ -669,17 +444,35 @@ class RestConnector:
     auth: Auth
     rules: Sequence[Rule] = ()
     resources: Mapping[RecordType, Resource[Any]] = {}
+    ids: re.Pattern[str] = re.compile(r"[\w.:@/+-]{1,255}", re.ASCII)
+    """What an id of this system looks like: others exist nowhere, and are not asked for."""
+    cursors: re.Pattern[str] = re.compile(r"(?s).+")
+    """What a cursor of this system looks like: others come from elsewhere."""
+    ids_have_case: bool = True
+    """Whether ids that differ in upper and lower case alone are two."""
+    plain: re.Pattern[str] = re.compile(r"(?s).*")
+    """Literals that may be asked for together; each odd one is asked for alone, and that
+    it is refused is an issue on it alone."""
+    literals_length_max: int = 1500
+    """Encoded characters of the literals in one request; web servers cut addresses at
+    about 2,000."""
 
     # The verbs
 
     def check(self) -> Flow[Health]:
-        """Overridden by connectors that can say more than that an answer came."""
-        resource = next(iter(self.resources.values()))
-        try:
-            yield from self.ask(Request("GET", resource.path))
-        except Fault as fault:
-            return ailing(fault)
-        return Health(reachable=True, signed_in=True, books=Books(self.connection))
+        answers: dict[str, Response] = {}
+        missing: list[str] = []
+        for name, request in self.probes().items():
+            try:
+                answers[name] = yield from self.ask(request)
+            except Fault as fault:
+                if fault.code is not Code.PERMISSION_MISSING:
+                    return ailing(fault)
+                missing.append(f"{name}: {fault.text}")
+        books = enveloped(lambda: self.books(answers))
+        return Health(
+            reachable=True, signed_in=True, missing=tuple(missing), books=books
+        )
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -689,66 +482,42 @@ class RestConnector:
         if can.selects and type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
+        self.check_cursor(cursor)
         response = yield from self.ask(self.list_request(resource, select, cursor))
         rows = self.rows(resource, response)
         records, issues = self.load(resource, rows)
-        return Page(
+        page = Page(
             records,
             issues,
             next=self.next_cursor(resource, response, rows, cursor),
             as_of=server_time(response),
         )
+        return (yield from self.detailed(page))
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Flow[Page[R]]:
+        """The records of these ids and of exactly these numbers."""
         resource = self.resource(kind)
-        size = self.capabilities.kind(kind).fetch_size
-        found: dict[str, R] = {}
-        issues: list[Issue] = []
-        for field_name, values in (("id", ids), ("number", numbers)):
-            for some in batches(dict.fromkeys(values), size):
-                for request in self.fetch_requests(resource, field_name, some):
-                    rows = yield from self._all_rows(resource, request)
-                    records, bad = self.load(resource, rows)
-                    found.update({record.ref.id: record for record in records})
-                    issues.extend(bad)
-        return Page(tuple(found.values()), tuple(dict.fromkeys(issues)))
-
-    def _all_rows(self, resource: Resource[Any], request: Request) -> Flow[list[Any]]:
-        """The rows of a search, over all its pages."""
-        found: list[Any] = []
-        cursor: str | None = None
-        asked = request
-        for _ in range(FETCH_PAGES_MAX):
-            response = yield from self.ask(asked)
-            rows = self.rows(resource, response)
-            found += rows
-            cursor = self.next_cursor(resource, response, rows, cursor)
-            if cursor is None:
-                return found
-            asked = _turned(resource, request, cursor)
-        raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
+        names = [each for each in map(clean_number, numbers) if each]
+        if names and not resource.number_field:
+            text = f"{kind.__name__} records in {self.capabilities.system}"
+            raise Fault(Code.NOT_ALLOWED, f"{text} have no number")
+        known = [each for each in ids if self.is_id(each)]
+        return (yield from self._sought(resource, {"id": known, "number": names}))
 
     def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
+        """By id, and what is made by its mark, where that can be searched for."""
         records: list[Record] = []
         issues: list[Issue] = []
         for kind in dict.fromkeys(change.kind for change in changes):
             asked = [change for change in changes if change.kind is kind]
-            mark = self.capabilities.kind(kind).mark
-            made = any(each.action is Action.CREATE for each in asked)
-            if made and not (mark and mark.is_number):
-                # "Not found" by number would prove nothing of a document that the other
-                # side numbers itself.
-                text = f"no search for a {kind.__name__} by its mark"
-                raise Fault(Code.NOT_ALLOWED, text)
-            page = yield from self.fetch(
-                kind,
-                ids=[change.target.id for change in asked if change.target],
-                numbers=[
-                    c.number for c in asked if c.action is Action.CREATE and c.number
-                ],
-            )
+            wanted = {"id": [c.target.id for c in asked if c.target]}
+            made = [change for change in asked if change.action is Action.CREATE]
+            if made:
+                by, marks = self._marks(kind, made)
+                wanted[by] = marks
+            page = yield from self._sought(self.resource(kind), wanted)
             records.extend(page.records)
             issues.extend(page.issues)
         return Page(tuple(records), tuple(issues))
@@ -756,7 +525,7 @@ class RestConnector:
     def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
         outcomes: list[Outcome] = []
         for change in changes:
-            outcome = yield from guarded(self.write_one(change), change, self.judge)
+            outcome = yield from guarded(self._write_one(change), change, self.judge)
             outcomes.append(outcome)
         return tuple(outcomes)
 
@@ -770,7 +539,18 @@ class RestConnector:
         """The address of the record's page in the system's own user interface, or ""."""
         return ""
 
-    # What a subclass overrides
+    # What a subclass overrides: how it is
+
+    def probes(self) -> Mapping[str, Request]:
+        """What `check` asks, each for one permission, by the name of the permission."""
+        path = next(iter(self.resources.values())).path
+        return {path: Request("GET", path)}
+
+    def books(self, answers: Mapping[str, Response]) -> Books:
+        """What the answers to the probes say of the company; one not allowed is absent."""
+        return Books(self.connection)
+
+    # Reading
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
@@ -779,16 +559,27 @@ class RestConnector:
         request = Request("GET", resource.path, params=resource.parameters)
         return request if cursor is None else _turned(resource, request, cursor)
 
-    def fetch_requests(
-        self, resource: Resource[Any], field_name: str, values: Sequence[str]
-    ) -> Iterable[Request]:
-        """The requests that bring the records of these ids or numbers."""
-        name = (
-            resource.id_parameter if field_name == "id" else resource.number_parameter
-        )
-        yield Request(
-            "GET", resource.path, params={**resource.parameters, name: ",".join(values)}
-        )
+    def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+        """
+        An id, number or mark (``by``) as the system's query language writes it.
+
+        Raises `Fault` NOT_ALLOWED for one that cannot be asked for: an issue on it.
+        """
+        return value
+
+    def fetch_request(
+        self, resource: Resource[Any], by: str, literals: Sequence[str]
+    ) -> Request:
+        """The request that brings the records of these ids, numbers or marks."""
+        if by == "id" and resource.one:
+            return Request("GET", _address(resource, literals[0]), resource.parameters)
+        names = {
+            "id": resource.id_parameter,
+            "number": resource.number_parameter,
+            "mark": resource.mark_parameter,
+        }
+        asked = {**resource.parameters, names[by]: ",".join(literals)}
+        return Request("GET", resource.path, params=asked)
 
     def next_cursor(
         self,
@@ -804,6 +595,17 @@ class RestConnector:
             return None if told in (None, "", False) else str(told)
         return next_link(response)
 
+    def detailed(self, page: Page[R]) -> Flow[Page[R]]:
+        """The page with what needs calls of its own, such as payments."""
+        yield from ()
+        return page
+
+    def names(self, record: Any) -> Iterable[str]:
+        """By what a record counts as found, when it was asked for by number."""
+        return (record.number,)
+
+    # Judging
+
     def suspicious(self, response: Response) -> bool:
         """Whether an answer of status 2xx may carry a failure."""
         return False
@@ -812,13 +614,47 @@ class RestConnector:
         """The vendor's error code and text in an answer."""
         return "", response.text().strip()
 
+    # Writing
+
     def write_one(self, change: Change) -> Flow[Outcome]:
         """Carry out one change; whatever it raises becomes the outcome."""
-        yield from ()
-        raise Fault(
-            Code.NOT_ALLOWED,
-            f"{self.capabilities.system} cannot {change.action.name.lower()} "
-            f"{change.kind.__name__} records",
+        resource = self.resource(change.kind)
+        response = yield from self.ask(self.write_request(resource, change))
+        return self.written(resource, change, response)
+
+    def write_request(self, resource: Resource[Any], change: Change) -> Request:
+        """The one request that carries out a change: POST, PATCH or DELETE."""
+        if change.target is None:
+            method, url = "POST", resource.path
+        else:
+            method = "DELETE" if change.action is Action.VOID else "PATCH"
+            url = _address(resource, change.target.id)
+        keyed = change.key and self.capabilities.idempotency_key and method == "POST"
+        return Request(
+            method,
+            url,
+            headers={"Idempotency-Key": change.key} if keyed else {},
+            json=resource.dump(change) if resource.dump and change.after else None,
+            effect=True,
+        )
+
+    def written(
+        self, resource: Resource[Any], change: Change, response: Response
+    ) -> Outcome:
+        """
+        What a good answer says came of a change: the document as it shows it.
+
+        Raises where it shows none: what was made is then looked for.
+        """
+        if change.action is Action.VOID or not response.body:
+            return Outcome.applied(change)
+        body = response.json()
+        row = body.get(resource.item) if resource.item else body
+        record = resource.load(Fields(row, resource.item))
+        if record is None or isinstance(record, tuple):
+            raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
+        return Outcome.applied(
+            change, ref=record.ref, version=record.version, echo=record
         )
 
     # What it offers to a subclass
@@ -833,6 +669,25 @@ class RestConnector:
         found: Resource[R] = self.resources[kind]
         return found
 
+    def check_cursor(self, cursor: str | None) -> None:
+        """Refuse a cursor that is none of this system's: `ConfigError`."""
+        if cursor is not None and not self.cursors.fullmatch(cursor):
+            system = self.capabilities.system
+            text = f"this resume point is none of {system}'s: start from a date"
+            raise ConfigError(text)
+
+    def is_id(self, text: str) -> bool:
+        """Whether a text can be an id of this system."""
+        return self.ids.fullmatch(text) is not None
+
+    def own_id(self, row: Fields, name: str = "id") -> str:
+        """An id that this system can have given, and can be asked for."""
+        found, at = row.id(name), row.path(name)
+        if not self.is_id(found):
+            text = f"{at} is no id of {self.capabilities.system}"
+            raise Fault(Code.BAD_FIELD, text, field=at)
+        return found
+
     def ask(self, request: Request) -> Flow[Response]:
         """Send a request; anything but a good answer is raised as a `Fault`."""
         response = yield request
@@ -840,6 +695,26 @@ class RestConnector:
         if verdict.answer is not Answer.OK:
             raise verdict.fault()
         return response
+
+    def all_rows(self, resource: Resource[Any], request: Request) -> Flow[list[Any]]:
+        """The rows behind a request, over all its pages."""
+        found: list[Any] = []
+        cursor: str | None = None
+        seen: set[str] = set()
+        asked = request
+        while len(seen) < FETCH_PAGES_MAX:
+            response = yield from self.ask(asked)
+            rows = self.rows(resource, response)
+            found += rows
+            link = next_link(response)
+            cursor = link or self.next_cursor(resource, response, rows, cursor)
+            if cursor is None:
+                return found
+            if cursor in seen:
+                break
+            seen.add(cursor)
+            asked = Request("GET", link) if link else _turned(resource, request, cursor)
+        raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
         """The rows in a body; a body without its list is BAD_PAYLOAD."""
@@ -867,6 +742,124 @@ class RestConnector:
             number_field=resource.number_field,
         )
 
+    # How it does it
+
+    def _write_one(self, change: Change) -> Flow[Outcome]:
+        """One change that is allowed, of a document that is still there."""
+        verb = Verb[change.action.name]
+        if not self.capabilities.kind(change.kind).can(verb):
+            system, kind = self.capabilities.system, change.kind.__name__
+            text = f"{system} cannot {verb.value} {kind} records"
+            raise Fault(Code.NOT_ALLOWED, text)
+        try:
+            return (yield from self.write_one(change))
+        except Fault as fault:
+            if fault.code is Code.NO_SUCH_RESOURCE and change.target is not None:
+                raise Fault(Code.VANISHED, fault.text, fate=fault.fate) from fault
+            raise
+
+    def _marks(self, kind: RecordType, made: Sequence[Change]) -> tuple[str, list[str]]:
+        """By what documents that were made are found again."""
+        mark = self.capabilities.kind(kind).mark
+        if mark is not None and mark.is_number:
+            return "number", [change.number for change in made if change.number]
+        if mark is None or not mark.searchable:
+            # "Not found" by number would prove nothing of a document that the other
+            # side numbers itself.
+            text = f"no search for a {kind.__name__} by its mark"
+            raise Fault(Code.NOT_ALLOWED, text)
+        return "mark", [change.mark for change in made if change.mark]
+
+    def _sought(
+        self, resource: Resource[R], wanted: Mapping[str, Iterable[str]]
+    ) -> Flow[Page[R]]:
+        """The records of ids, numbers and marks, each once; and what cannot be asked."""
+        found: dict[str, R] = {}
+        issues: list[Issue] = []
+        for by, values in wanted.items():
+            named, refused = self._literals(resource, by, values)
+            issues += refused
+            for some in self._groups(resource, by, named):
+                page = yield from self._asked(resource, by, some, named)
+                found.update({record.ref.id: record for record in page.records})
+                issues += page.issues
+        page = Page(tuple(found.values()), tuple(dict.fromkeys(issues)))
+        return (yield from self.detailed(self._exact(page, wanted)))
+
+    def _literals(
+        self, resource: Resource[Any], by: str, values: Iterable[str]
+    ) -> tuple[dict[str, str], list[Issue]]:
+        """What is asked for, by its literal; an issue for each that cannot be."""
+        named: dict[str, str] = {}
+        issues: list[Issue] = []
+        for value in dict.fromkeys(values):
+            try:
+                named[self.literal(resource, by, value)] = value
+            except Fault as fault:
+                issues.append(self._unaskable(by, value, fault))
+        return named, issues
+
+    def _groups(
+        self, resource: Resource[Any], by: str, literals: Iterable[str]
+    ) -> Iterator[list[str]]:
+        """Literals as they are asked for: many together, odd ones alone."""
+        each_alone = by == "id" and resource.one
+        size = 1 if each_alone else self.capabilities.kind(resource.kind).fetch_size
+        given = list(literals)
+        usual = [each for each in given if self.plain.fullmatch(each)]
+        yield from packed(usual, size, self.literals_length_max)
+        yield from ([each] for each in given if each not in usual)
+
+    def _asked(
+        self,
+        resource: Resource[R],
+        by: str,
+        literals: Sequence[str],
+        named: Mapping[str, str],
+    ) -> Flow[Page[R]]:
+        """One search; that one odd number is refused spoils nothing but itself."""
+        request = self.fetch_request(resource, by, literals)
+        odd = not self.plain.fullmatch(literals[0])
+        try:
+            if by == "id" and resource.one:
+                response = yield from self.ask(request)
+                body = response.json()
+                rows = [body.get(resource.item) if resource.item else body]
+            else:
+                rows = yield from self.all_rows(resource, request)
+        except Fault as fault:
+            if by == "id" and resource.one and fault.code is Code.NO_SUCH_RESOURCE:
+                return Page()
+            if not odd or fault.code.scope is Scope.CONNECTION:
+                raise
+            return Page(issues=(self._unaskable(by, named[literals[0]], fault),))
+        records, issues = self.load(resource, rows)
+        return Page(records, issues)
+
+    def _exact(self, page: Page[R], wanted: Mapping[str, Iterable[str]]) -> Page[R]:
+        """Only what was asked for: systems compare without case, or by beginnings."""
+        if "mark" in wanted:
+            return page  # a mark stands in a text: `tieout.evidence` looks for it
+        case = str if self.ids_have_case else str.casefold
+        ids, numbers = set(map(case, wanted["id"])), {*wanted.get("number", ())}
+
+        def meant(ref: Ref | None, known: Iterable[str]) -> bool:
+            return ref is None or case(ref.id) in ids or not numbers.isdisjoint(known)
+
+        return Page(
+            tuple(e for e in page.records if meant(e.ref, self.names(e))),
+            tuple(e for e in page.issues if meant(e.source, e.numbers)),
+        )
+
+    def _unaskable(self, by: str, value: str, fault: Fault) -> Issue:
+        text = f"{self.capabilities.system} cannot be asked for this {by}: {fault.text}"
+        return Issue(Code.NOT_ALLOWED, None, (value,), by, text)
+
+
+def _address(resource: Resource[Any], identity: str) -> str:
+    """Where one record stands."""
+    return f"{resource.path}/{quote(identity, safe='')}"
+
 
 def _turned(resource: Resource[Any], request: Request, cursor: str) -> Request:
     """The request for another page: at its own address, or with its number."""
@@ -884,5 +877,22 @@ def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
         if len(some) == size:
             yield some
             some = []
+    if some:
+        yield some
+
+
+def packed(
+    literals: Iterable[str], size: int, length_max: int, glue: str = ","
+) -> Iterator[list[str]]:
+    """The literals in lists of at most ``size`` that fit into an address."""
+    some: list[str] = []
+    length = 0
+    for literal in literals:
+        cost = len(quote(literal + glue, safe=""))
+        if some and (len(some) == size or length + cost > length_max):
+            yield some
+            some, length = [], 0
+        some.append(literal)
+        length += cost
     if some:
         yield some

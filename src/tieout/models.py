@@ -165,7 +165,12 @@ class Invoice:
 
 @frozen
 class CreditNote:
-    """Money taken off; amounts are positive. ``remaining`` is what is not yet applied."""
+    """
+    Money taken off; amounts are positive.
+
+    ``remaining`` is what is not yet applied, ``applications`` what was, as far as the
+    system tells.
+    """
 
     ref: Ref
     number: str
@@ -177,6 +182,7 @@ class CreditNote:
     remaining: Decimal | None = None
     reference: str = ""
     lines: tuple[Line, ...] = ()
+    applications: tuple[Application, ...] = ()
     changed_at: datetime | None = instant()
     version: str = field(default="", metadata=_VOLATILE)
     custom: Custom = field(factory=dict)

@@ -706,7 +706,7 @@ def test_a_number_that_cannot_be_asked_for_is_an_issue_and_spoils_no_other() -> 
     asked, page = fetched(ok([invoice()]), refused, numbers=["a<b", "INV-12", "\"and'"])
     assert len(asked) == 2
     assert [each.number for each in page.records] == ["INV-12"]
-    assert [each.numbers for each in page.issues] == [("a<b",), ("\"and'",)]
+    assert {each.numbers for each in page.issues} == {("a<b",), ("\"and'",)}
 
 
 @pytest.mark.parametrize(
@@ -736,7 +736,7 @@ def test_a_fetch_follows_the_links_and_ends() -> None:
     assert asked[1].url == "https://api/x?page=2"
     assert len(page.records) == 2
     with pytest.raises(Fault) as caught:
-        fetched(*[ok([], headers=more)] * 100, ids=["1"])
+        fetched(*[ok([], headers=more)] * 2, ids=["1"])
     assert caught.value.code is Code.LOOPING_PAGES
 
 

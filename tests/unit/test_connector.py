@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.auth import Headers
-from tieout.capabilities import Capabilities, Changed, Kind, Mark
+from tieout.capabilities import Capabilities, Changed, Kind, Mark, Verb
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
@@ -858,6 +858,11 @@ def test_writing_is_refused_unless_a_subclass_can() -> None:
 
 
 class Writing(Tiny):
+    def __init__(self) -> None:
+        super().__init__()
+        verbs = frozenset({Verb.READ, Verb.UPDATE})
+        self.capabilities = Capabilities("Tiny", {Settlement: Kind(verbs)})
+
     def write_one(self, change: Change) -> Flow[Outcome]:
         yield from self.ask(Request("PUT", f"bills/{change.number}", effect=True))
         return Outcome.applied(change, version="2")

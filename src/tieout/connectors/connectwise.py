@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from tieout.auth import Grant
 from tieout.capabilities import (
@@ -35,7 +35,7 @@ from tieout.capabilities import (
     Updates,
     Verb,
 )
-from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.change import Change, Issue, Outcome
 from tieout.connector import (
     BY_STATUS,
     Books,
@@ -62,9 +62,9 @@ from tieout.models import (
     Ref,
     Settlement,
     Status,
-    clean_number,
 )
 from tieout.money import ZERO
+from tieout.owned import Receipt, Wanted, keep_level, last_on, total
 from tieout.wire import Answer, Flow, Request, Response
 
 HOSTED = (".myconnectwise.net", ".connectwisedev.com")
@@ -86,6 +86,11 @@ INVOICE_TYPES: Mapping[str, RecordType] = {
     **dict.fromkeys(("Agreement", "DownPayment", "Miscellaneous"), Invoice),
     **dict.fromkeys(("Progress", "Standard"), Invoice),
 }
+
+_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
+_PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
+"""Other numbers are asked for alone: one that is refused must not spoil a batch."""
+_LITERAL = re.compile(rf"[0-9]+|\"{_PLAIN.pattern}\"", re.ASCII)
 
 DEEP_LINK = (
     "https://{host}/v4_6_release/services/system_io/router/openrecord.rails"
@@ -112,7 +117,6 @@ _FIELDS = (
     "Correct the fields that are named; it is tried again when the record changes."
 )
 _TOTALS = "Look at the invoice's payments and credits in ConnectWise, then run again."
-_SEVERAL = "Delete by hand all but one of the named payments."
 _OURS = "This is a mistake of tieout: please report it with the text."
 _STRANGER = "UserNotAuthenticated"
 _AGAIN = Answer.SIGN_IN
@@ -215,6 +219,9 @@ class ConnectWise(RestConnector):
     """
 
     rules = RULES
+    ids = _ID
+    cursors = _ID
+    plain = _LITERAL
 
     def __init__(
         self,
@@ -339,13 +346,6 @@ class ConnectWise(RestConnector):
 
     # Reading --------------------------------------------------------------------------
 
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        """One page; a settlement with money on it costs one call more for its payments."""
-        page = yield from super().page(kind, select, cursor)
-        return (yield from self._detailed(page))
-
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
@@ -357,9 +357,6 @@ class ConnectWise(RestConnector):
         if type(select) not in self.capabilities.kind(resource.kind).selects:
             text = f"{resource.kind.__name__} records cannot be selected so"
             raise Fault(Code.NOT_ALLOWED, text)
-        if cursor and not _ID.fullmatch(cursor):
-            text = "this resume point is none of ConnectWise's: start from a date"
-            raise ConfigError(text)
         behind = f"id>{cursor}" if cursor else ""
         conditions = [resource.parameters["conditions"], *_selected(select), behind]
         return self._query(resource, " and ".join(filter(None, conditions)))
@@ -376,33 +373,18 @@ class ConnectWise(RestConnector):
         more = full or next_link(response) is not None
         return str(max(_ids(rows), default=0)) if more else None
 
-    def fetch(
-        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
-    ) -> Flow[Page[R]]:
-        """The records of these ids and exactly these numbers."""
-        resource, size = self.resource(kind), self._fetch_size
-        known = dict.fromkeys(each for each in ids if _ID.fullmatch(each))
-        names = dict.fromkeys(each for each in map(clean_number, numbers) if each)
-        plain = [f'"{each}"' for each in names if _PLAIN.fullmatch(each)]
-        field = resource.number_field
-        rows: list[Any] = []
-        issues: list[Issue] = []
-        for some in (*_lists("id", known, size), *_lists(field, plain, size)):
-            rows += yield from self._all(self._query(resource, some))
-        for name in (each for each in names if not _PLAIN.fullmatch(each)):
-            try:
-                some = f"{field}={_quoted(name)}"
-                rows += yield from self._all(self._query(resource, some))
-            except Fault as fault:
-                if fault.code.scope is Scope.CONNECTION:
-                    raise
-                text = f"ConnectWise cannot be asked for this number: {fault.text}"
-                issues.append(Issue(Code.NOT_ALLOWED, None, (name,), "number", text))
-        asked = [row for row in rows if _asked(row, known, field, names)]
-        records, bad = self.load(resource, asked)
-        found = {record.ref.id: record for record in records}
-        issues = list(dict.fromkeys((*issues, *bad)))
-        return (yield from self._detailed(Page(tuple(found.values()), tuple(issues))))
+    def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+        if by == "id" or _PLAIN.fullmatch(value):
+            return value if by == "id" else f'"{value}"'
+        return _quoted(value)
+
+    def fetch_request(
+        self, resource: Resource[Any], by: str, literals: Sequence[str]
+    ) -> Request:
+        name = "id" if by == "id" else resource.number_field
+        if self.plain.fullmatch(literals[0]):
+            return self._query(resource, f"{name} in ({','.join(literals)})")
+        return self._query(resource, f"{name}={literals[0]}")
 
     def _query(self, resource: Resource[Any], conditions: str) -> Request:
         params = {"conditions": conditions} if conditions else {}
@@ -453,7 +435,7 @@ class ConnectWise(RestConnector):
         return CreditNote(**head, status=status, on=on, remaining=rest)
 
     def _settlement(self, row: Fields) -> Settlement | None:
-        """What the invoice itself says; `_detailed` adds what its payments say."""
+        """What the invoice itself says; `detailed` adds what its payments say."""
         if row.choice("type", INVOICE_TYPES) is not Invoice:
             return None
         head, on = self._head(row, "Invoice"), row.maybe("date", iso_day)
@@ -484,7 +466,7 @@ class ConnectWise(RestConnector):
             **_changed(row),
         }
 
-    def _detailed(self, page: Page[R]) -> Flow[Page[R]]:
+    def detailed(self, page: Page[R]) -> Flow[Page[R]]:
         """The page with the payments behind its settlements."""
         records: list[Any] = []
         issues = [*page.issues]
@@ -507,13 +489,13 @@ class ConnectWise(RestConnector):
             return record
         cash, credit = yield from self._receipts(record)
         told = [credit, record.settled_by.get(Part.CREDIT, credit)]
-        last_on = _last_on(cash)
-        paid_on = last_on if record.status is Status.SETTLED else None
+        latest = last_on(cash)
+        paid_on = latest if record.status is Status.SETTLED else None
         return evolve(
             record,
-            settled_by=_parts(record.total, record.balance, _sum(cash), told),
+            settled_by=_parts(record.total, record.balance, total(cash), told),
             receipts=tuple(each.id for each in cash),
-            last_on=last_on,
+            last_on=latest,
             paid_on=paid_on,
             basis=Basis.LAST_RECEIPT if paid_on else None,
         )
@@ -526,69 +508,42 @@ class ConnectWise(RestConnector):
             _receipt(Fields(row, f"payments[{at}]"), invoice)
             for at, row in enumerate(rows)
         ]
-        cash = [each for each in found if not each.credit]
-        return cash, _sum(found) - _sum(cash)
+        cash = [receipt for receipt, credit in found if not credit]
+        return cash, total(receipt for receipt, credit in found if credit)
 
     # Writing --------------------------------------------------------------------------
 
     def write_one(self, change: Change) -> Flow[Outcome]:
-        """Make one payment of ours the invoice's money: read, then at most one effect."""
-        after = change.after
-        if change.action is not Action.UPDATE or not isinstance(after, Settlement):
-            return (yield from super().write_one(change))
-        invoice = evolve(after, ref=change.target or after.ref)
-        wanted = self._wanted(invoice)
-        try:
-            cash, _ = yield from self._receipts(invoice)
-            if not _met(wanted, cash):
-                _guard(change, cash)
-                cash = yield from self._put(invoice, wanted, cash)
-        except Fault as fault:
-            if fault.code is Code.NO_SUCH_RESOURCE:
-                raise Fault(Code.VANISHED, fault.text) from fault
-            raise
-        return _outcome(change, invoice, wanted, cash)
-
-    def _wanted(self, after: Settlement) -> dict[str, Any]:
-        """The fields of the one payment; the date is left alone where none is told."""
-        if after.paid < 0:
-            raise Fault(Code.NOT_ALLOWED, f"a payment of {after.paid} cannot be kept")
-        partial = self._partial_payment_date
-        day = after.paid_on or (after.last_on if partial else None)
-        dated = {"paymentDate": _stamp(day)} if day or not partial else {}
-        return {"amount": after.paid, **dated}
-
-    def _put(
-        self, invoice: Settlement, wanted: Mapping[str, Any], cash: Sequence[Receipt]
-    ) -> Flow[list[Receipt]]:
-        """The one request that brings it about; the payments that it left."""
-        path, new = _payments(invoice.ref.id), {n: v for n, v in wanted.items() if v}
-        request = Request(
-            "POST", path, json={**self._payment_fields, **new}, effect=True
+        """Make one payment of ours the invoice's money."""
+        return (
+            yield from keep_level(change, self, partial_date=self._partial_payment_date)
         )
-        if cash:
-            path, edits = f"{path}/{quote(cash[0].id, safe='')}", cash[0].edits(wanted)
-            request = Request("PATCH", path, json=edits, effect=True)
-            if not wanted["amount"]:
-                request = Request("DELETE", path, effect=True)
-        try:
-            response = yield from self.ask(request)
-        except Fault as fault:
-            match fault.code, request.method:
-                case Code.NO_SUCH_RESOURCE, "DELETE":
-                    return []  # somebody was faster; it is gone all the same
-                case Code.NO_SUCH_RESOURCE, "PATCH":
-                    raise Fault(Code.STALE_VERSION, fault.text) from fault
-            raise
-        if request.method == "DELETE" and not response.body:
-            return []
-        try:
-            echo = [_receipt(Fields(response.json()), invoice)]
-        except Fault:
-            echo = []
-        if not echo or not _met(wanted, echo):
-            echo, _ = yield from self._receipts(invoice)
-        return echo
+
+    def receipts(self, invoice: Settlement) -> Flow[list[Receipt]]:
+        """Its cash payments."""
+        cash, _ = yield from self._receipts(invoice)
+        return cash
+
+    def payment_request(
+        self, invoice: Settlement, wanted: Wanted, held: Receipt | None
+    ) -> Request:
+        path = _payments(invoice.ref.id)
+        day = _stamp(wanted.on)
+        if held is None:
+            new = {
+                "amount": wanted.amount,
+                "paymentDate": day if wanted.dated else None,
+            }
+            sent = {name: value for name, value in new.items() if value}
+            body = {**self._payment_fields, **sent}
+            return Request("POST", path, json=body, effect=True)
+        path = f"{path}/{quote(held.id, safe='')}"
+        if not wanted.amount:
+            return Request("DELETE", path, effect=True)
+        return Request("PATCH", path, json=_edits(wanted, held), effect=True)
+
+    def receipt_in(self, response: Response, invoice: Settlement) -> Receipt | None:
+        return _receipt(Fields(response.json()), invoice)[0]
 
     # Answers --------------------------------------------------------------------------
 
@@ -614,28 +569,21 @@ class ConnectWise(RestConnector):
 # Payments -----------------------------------------------------------------------------
 
 
-@frozen
-class Receipt:
-    """One payment record of an invoice; ``credit`` where it applies a credit memo."""
-
-    id: str
-    amount: Decimal
-    on: date | None
-    credit: bool
-
-    def edits(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What has to change in it: only the fields that differ."""
-        has = {"amount": self.amount, "paymentDate": _stamp(self.on)}
-        return [
-            {"op": "remove", "path": name}
-            if value is None
-            else {"op": "replace" if has[name] else "add", "path": name, "value": value}
-            for name, value in wanted.items()
-            if value != has[name]
-        ]
+def _edits(wanted: Wanted, held: Receipt) -> list[dict[str, Any]]:
+    """What has to change in a payment: only the fields that differ."""
+    differs, edits = wanted.differs(held), list[dict[str, Any]]()
+    if "amount" in differs:
+        edits.append({"op": "replace", "path": "amount", "value": wanted.amount})
+    if "on" in differs and wanted.on is None:
+        edits.append({"op": "remove", "path": "paymentDate"})
+    elif "on" in differs:
+        op = "replace" if held.on else "add"
+        edits.append({"op": op, "path": "paymentDate", "value": _stamp(wanted.on)})
+    return edits
 
 
-def _receipt(row: Fields, invoice: Settlement) -> Receipt:
+def _receipt(row: Fields, invoice: Settlement) -> tuple[Receipt, bool]:
+    """One payment record, and whether it applies a credit memo."""
     owner, memo = _child(row, "invoice"), _child(row, "credit")
     if owner.has("id") and owner.id("id") != invoice.ref.id:
         at = owner.path("id")
@@ -643,15 +591,7 @@ def _receipt(row: Fields, invoice: Settlement) -> Receipt:
     amount = row.amount("amount", invoice.currency)
     on = row.maybe("paymentDate", iso_day)
     applies = bool(memo.raw.get("id")) and memo.id("id") != "0"
-    return Receipt(_own_id(row), amount, on, credit=applies)
-
-
-def _sum(receipts: Iterable[Receipt]) -> Decimal:
-    return sum((each.amount for each in receipts), ZERO)
-
-
-def _last_on(receipts: Iterable[Receipt]) -> date | None:
-    return max((each.on for each in receipts if each.on), default=None)
+    return Receipt(_own_id(row), amount, on), applies
 
 
 def _stamp(day: date | None) -> str | None:
@@ -670,57 +610,7 @@ def _parts(
     return {Part.CASH: cash, Part.CREDIT: credit}
 
 
-def _met(wanted: Mapping[str, Any], cash: Sequence[Receipt]) -> bool:
-    """Whether these payments are the one that is wanted."""
-    if not wanted["amount"]:
-        return not cash
-    return len(cash) == 1 and not cash[0].edits(wanted)
-
-
-def _guard(change: Change, cash: Sequence[Receipt]) -> None:
-    """Refuse what changed since the change was planned, and what is not ours to change."""
-    ids, before = [each.id for each in cash], change.before
-    if isinstance(before, Settlement):
-        was = set(before.receipts), before.last_on
-        # None were read where nothing was paid.
-        other = before.receipts and was != (set(ids), _last_on(cash))
-        if other or _sum(cash) != before.paid:
-            text = "its payments changed since they were read"
-            raise Fault(Code.STALE_VERSION, text)
-    if len(cash) > 1 or not (change.take_over or {*ids} <= {*change.owned}):
-        text = f"the invoice holds payment {', '.join(ids)}, not one of ours alone"
-        remedy = _SEVERAL if len(cash) > 1 else ""
-        raise Fault(Code.PAID_ON_BOTH_SIDES, text, remedy=remedy)
-
-
-def _outcome(
-    change: Change,
-    invoice: Settlement,
-    wanted: Mapping[str, Any],
-    cash: Sequence[Receipt],
-) -> Outcome:
-    """What the payments that are there in the end say of the change."""
-    done = Outcome.applied(change, owned=tuple(each.id for each in cash))
-    if _met(wanted, cash):
-        return done
-    held = ", ".join(f"{each.id}: {each.amount} of {each.on}" for each in cash)
-    sent = f"{wanted['amount']} of {wanted.get('paymentDate')}"
-    text = f"{sent} was sent, payments there: {held or 'none'}"
-    short = wanted["amount"] - _sum(cash)
-    before = change.before
-    untouched = isinstance(before, Settlement) and _sum(cash) == before.paid != 0
-    if len(cash) == 1 and short > 0 and not untouched:
-        text = f"{short} {invoice.currency} was not applied: {text}"
-        return evolve(done, notes=(Code.UNAPPLIED_CREDIT,), text=text)
-    # Kept as unknown, with what is ours named: it is looked at before a next try.
-    return evolve(done, state=State.UNKNOWN, code=Code.UNKNOWN_ERROR, text=text)
-
-
 # Conditions ---------------------------------------------------------------------------
-
-_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
-_PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
-"""Other numbers are asked for alone: one that is refused must not spoil a batch."""
 
 
 def _quoted(text: str) -> str:
@@ -729,21 +619,6 @@ def _quoted(text: str) -> str:
     if mark in text or "\\" in text:
         raise Fault(Code.NOT_ALLOWED, "both kinds of quotes, or a backslash")
     return f"{mark}{text}{mark}"
-
-
-def _lists(name: str, literals: Iterable[str], size: int) -> Iterator[str]:
-    """Conditions for at most ``size`` values each that fit into an address."""
-    some: list[str] = []
-    length = 0
-    for literal in literals:
-        cost = len(quote(f"{literal},", safe=""))
-        if some and (len(some) == size or length + cost > CONDITION_LENGTH_MAX):
-            yield f"{name} in ({','.join(some)})"
-            some, length = [], 0
-        some.append(literal)
-        length += cost
-    if some:
-        yield f"{name} in ({','.join(some)})"
 
 
 def _selected(select: Select) -> list[str]:
@@ -756,16 +631,6 @@ def _selected(select: Select) -> list[str]:
             return ["balance>0", *([f"date<=[{through}T23:59:59Z]"] if through else [])]
         case _:
             return []
-
-
-def _asked(
-    row: Any, ids: Container[str], number_field: str, numbers: Container[str]
-) -> bool:
-    """Whether a row is of what was asked for: the vendor compares without case."""
-    if not isinstance(row, Mapping):
-        return True
-    number = clean_number(str(row.get(number_field) or ""))
-    return number in numbers or str(row.get("id")) in ids
 
 
 def _payments(invoice: str) -> str:

@@ -61,7 +61,6 @@ from tieout.models import (
     Ref,
     Settlement,
     Status,
-    clean_number,
     settled_day,
 )
 from tieout.money import ZERO, parse_amount
@@ -76,6 +75,9 @@ INFLATED_MAX = 64 * 2**20
 
 ID_MAX = 2**31 - 1
 """Tryton's ids are 32-bit integers; a larger one is an error of its database."""
+
+BODY_MAX = 2**20
+"""Characters of ids or numbers in one call; Tryton takes bodies of 2 MiB."""
 
 LOCK_SECONDS = 300.0
 """How long a login stays locked after five wrong passwords, as Tryton is delivered."""
@@ -598,6 +600,9 @@ class Tryton(RestConnector):
     """
 
     rules = RULES
+    ids = re.compile(r"[0-9]{1,10}", re.ASCII)
+    cursors = ids
+    literals_length_max = BODY_MAX
 
     def __init__(
         self,
@@ -655,6 +660,9 @@ class Tryton(RestConnector):
             ),
             overlap=overlap,
         )
+
+    def is_id(self, text: str) -> bool:
+        return super().is_id(text) and int(text) <= ID_MAX
 
     def deep_link(self, ref: Ref) -> str:
         return self._page_link.format(
@@ -727,38 +735,19 @@ class Tryton(RestConnector):
         owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
         return evolve(page, records=tuple(owing))
 
-    def fetch(
-        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
-    ) -> Flow[Page[R]]:
-        page = yield from super().fetch(kind, ids=ids, numbers=numbers)
-        asked, named = set(ids), {clean_number(number) for number in numbers}
-        records = tuple(
-            record
-            for record in page.records
-            if record.ref.id in asked or getattr(record, "number", "") in named
-        )
-        return evolve(page, records=records)
-
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
-        if cursor and not re.fullmatch("[0-9]{1,10}", cursor, re.ASCII):
-            raise ConfigError(
-                "this resume point is none of Tryton's: start from a date"
-            )
         behind = ["id", ">", int(cursor) if cursor else 0]
         conditions = [behind, *selected(resource.kind, select)]
         return self._search(resource, conditions, self._page_size)
 
-    def fetch_requests(
-        self, resource: Resource[Any], field_name: str, values: Sequence[str]
-    ) -> Iterable[Request]:
-        name, wanted = resource.number_field, list[Any](values)
-        if field_name == "id":
-            numeric = [x for x in values if re.fullmatch("[0-9]{1,10}", x)]
-            name, wanted = "id", [int(x) for x in numeric if int(x) <= ID_MAX]
-        if wanted:
-            yield self._search(resource, [[name, "in", wanted]])
+    def fetch_request(
+        self, resource: Resource[Any], by: str, literals: Sequence[str]
+    ) -> Request:
+        if by == "id":
+            return self._search(resource, [["id", "in", [int(x) for x in literals]]])
+        return self._search(resource, [[resource.number_field, "in", [*literals]]])
 
     def _search(
         self, resource: Resource[Any], conditions: list[Any], limit: int | None = None
@@ -833,7 +822,7 @@ class Tryton(RestConnector):
 
     def load_customer(self, raw: Fields) -> Customer:
         return Customer(
-            ref=Ref(self.connection, "Customer", _own_id(raw)),
+            ref=Ref(self.connection, "Customer", self.own_id(raw)),
             name=raw.text("name") or raw.text("rec_name"),
             number=raw.number("code"),
             email=raw.text("email"),
@@ -850,7 +839,7 @@ class Tryton(RestConnector):
             return None
         party = raw.id("party") if raw.has("party") else None
         return {
-            "ref": Ref(self.connection, kind, _own_id(raw)),
+            "ref": Ref(self.connection, kind, self.own_id(raw)),
             "number": raw.number("number"),
             "reference": raw.text("reference"),
             "customer": party and Ref(self.connection, "Customer", party),
@@ -858,14 +847,6 @@ class Tryton(RestConnector):
             "total": abs(total),
             **_stamps(raw),
         }
-
-
-def _own_id(raw: Fields) -> str:
-    """An id that Tryton can have given."""
-    found = raw.id("id")
-    if not re.fullmatch("[0-9]{1,10}", found, re.ASCII) or int(found) > ID_MAX:
-        raise Fault(Code.BAD_FIELD, "id is no id of Tryton", field=raw.path("id"))
-    return found
 
 
 def _stamps(raw: Fields) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from attrs import evolve, field, frozen
 from tieout import capabilities as caps
 from tieout.auth import Grant
 from tieout.capabilities import Changed, Dated, Everything, Limit, Open, Select
-from tieout.change import Issue
 from tieout.connector import (
     Books,
     Fields,
@@ -440,20 +439,6 @@ def _listing(
     return Request("GET", resource.path, params=params, headers=headers)
 
 
-def _fitting(texts: Iterable[str], glue: str) -> Iterator[str]:
-    """The texts, joined as far as they fit into an address."""
-    some: list[str] = []
-    length = 0
-    for text in texts:
-        cost = len(quote(text + glue, safe=""))
-        if some and length + cost > ADDRESS_MAX:
-            yield glue.join(some)
-            some, length = [], 0
-        some.append(text)
-        length += cost
-    yield glue.join(some)
-
-
 def _of(types: str, load: Callable[[Fields], Any]) -> Callable[[Fields], Any]:
     """The loader, for rows of these types; one without a type is of what was asked."""
     name, words = "PaymentType" if types == _PAID else "Type", ["", *types.split()]
@@ -497,6 +482,9 @@ class Xero(RestConnector):
     """
 
     rules = _RULES
+    ids = _ID
+    ids_have_case = False
+    literals_length_max = ADDRESS_MAX
 
     def __init__(
         self,
@@ -656,7 +644,7 @@ class Xero(RestConnector):
             following = (at, 1, reached) if onward else (at, number + 1, since)
         elif at + 1 < len(lists):
             following = (at + 1, 1, start)
-        records, refs = ((), chain(*found)) if at else (found, ())
+        records, refs = ((), found) if at else (found, ())
         merged = [each for each in records if _MERGED in each.custom]
         return Page(
             records,
@@ -667,59 +655,39 @@ class Xero(RestConnector):
             as_of=_as_of(response),
         )
 
-    def fetch(
-        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
-    ) -> Flow[Page[R]]:
-        """The records of these ids and of exactly these numbers."""
-        resource = self.resource(kind)
-        if numbers and not resource.number_field:
-            raise Fault(Code.NOT_ALLOWED, "payments in Xero have no number")
-        known = [each for each in ids if _ID.fullmatch(each)]
-        given = [each for each in numbers if each.strip()]
+    def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+        """In a list where Xero takes one, else as a condition."""
+        listed = resource.id_parameter if by == "id" else resource.number_parameter
         # A list cannot hold a comma, nor a condition's text a quotation mark, however it
         # is written (XeroAPI/Xero-Java#347).
-        odd = "," if resource.number_parameter else r'["\\\x00-\x1f]'
-        missed = [each for each in given if re.search(odd, each)]
-        plain = [each for each in given if each not in missed]
-        page = yield from super().fetch(kind, ids=known, numbers=plain)
-        wanted, named = {each.lower() for each in ids}, set(map(clean_number, given))
-
-        def meant(ref: Ref | None, names: Iterable[str]) -> bool:
-            by_id = ref is None or ref.id.lower() in wanted
-            return by_id or not named.isdisjoint(names)
-
-        def names(record: Any) -> set[str]:
-            name = record.name if isinstance(record, Customer) else ""
-            return {record.number, clean_number(name)}
-
-        records = [each for each in page.records if meant(each.ref, names(each))]
-        issues = [each for each in page.issues if meant(each.source, each.numbers)]
-        text = "Xero cannot be searched for a number with these characters"
-        issues += [Issue(Code.NOT_ALLOWED, numbers=(n,), text=text) for n in missed]
-        return Page(tuple(records), tuple(issues))
-
-    def fetch_requests(
-        self, resource: Resource[Any], field_name: str, values: Sequence[str]
-    ) -> Iterable[Request]:
-        """In a list where Xero takes one, else in a condition."""
-        if field_name == "id":
-            listed = resource.id_parameter
+        if by == "number" and re.search("," if listed else r'["\\\x00-\x1f]', value):
+            text = "Xero cannot be searched for a number with these characters"
+            raise Fault(Code.NOT_ALLOWED, text)
+        if listed:
+            return value
+        if by == "id":
             # That this is how an id is written is unverified.
-            terms = [f'{resource.id_field}==Guid("{each}")' for each in values]
-        else:
-            listed = resource.number_parameter
-            names = [resource.number_field, "Name"][: 1 + (resource.kind is Customer)]
-            terms = [f'{name}=="{each}"' for each in values for name in names]
+            return f'{resource.id_field}==Guid("{value}")'
+        names = [resource.number_field, "Name"][: 1 + (resource.kind is Customer)]
+        return " OR ".join(f'{name}=="{value}"' for name in names)
+
+    def fetch_request(
+        self, resource: Resource[Any], by: str, literals: Sequence[str]
+    ) -> Request:
+        listed = resource.id_parameter if by == "id" else resource.number_parameter
         # Without a page number Xero leaves out the lines.
         params = {**resource.parameters, "page": "1", "pageSize": str(PAGE_MAX)}
         if listed:
-            for some in _fitting(values, ","):
-                yield Request("GET", resource.path, params=params | {listed: some})
-        else:
-            base = params.get("where")
-            for some in _fitting(terms, " OR "):
-                where = f"{base} AND ({some})" if base else some
-                yield Request("GET", resource.path, params=params | {"where": where})
+            return Request(
+                "GET", resource.path, params=params | {listed: ",".join(literals)}
+            )
+        base, either = params.get("where"), " OR ".join(literals)
+        where = f"{base} AND ({either})" if base else either
+        return Request("GET", resource.path, params=params | {"where": where})
+
+    def names(self, record: Any) -> Iterable[str]:
+        name = record.name if isinstance(record, Customer) else ""
+        return (getattr(record, "number", ""), clean_number(name))
 
     # Judging
 
