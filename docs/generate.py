@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import tieout
+from connectors import CONNECTORS, Documented
 from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.connector import BY_STATUS, judge
-from tieout.connectors import connectwise, tryton, xero
 from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.models import KINDS, Settlement
@@ -123,7 +123,7 @@ STATUSES_MAX = 5
 """More than these in one row are a connector's word for all the rest."""
 
 
-def errors(connector: type[Any]) -> Callable[[], str]:
+def errors(connector: Any) -> Callable[[], str]:
     """The table of a connector's own rules."""
 
     def rows() -> Iterator[Sequence[str]]:
@@ -190,26 +190,20 @@ COLUMNS = tieout.Columns(
     on="invoice_date",
     changed_at="changed_at",
 )
+APP = tieout.Local(Everything(), connection="app:shop").capabilities
+TABLE = tieout.Table(
+    connect=no_database, table="t", columns=COLUMNS, connection="app:shop"
+).capabilities
+MADE = {name: each.made() for name, each in CONNECTORS.items()}
 SYSTEMS: Mapping[str, Capabilities] = {
-    "[Xero](systems/xero.md)": xero.Xero(
-        tenant_id="t", client_id="c", client_secret="s", refresh_token="r"
-    ).capabilities,
-    "[ConnectWise](systems/connectwise.md)": connectwise.ConnectWise(
-        company="c", public_key="p", private_key="q", client_id="i"
-    ).capabilities,
-    "[Tryton](systems/tryton.md)": tryton.Tryton(
-        url="https://tryton.example", database="d", user="u", password="p"
-    ).capabilities,
-    "[your app](systems/local.md)": tieout.Local(
-        Everything(), connection="app:shop"
-    ).capabilities,
-    "[a table](systems/local.md)": tieout.Table(
-        connect=no_database, table="t", columns=COLUMNS, connection="app:shop"
-    ).capabilities,
+    **{
+        f"[{each.capabilities.system}](systems/{name}.md)": each.capabilities
+        for name, each in MADE.items()
+    },
+    "[your app](systems/local.md)": APP,
+    "[a table](systems/local.md)": TABLE,
 }
 """By the link to its page, each system as it is with the defaults of its arguments."""
-
-XERO, CONNECTWISE, TRYTON, APP, TABLE = SYSTEMS.values()
 
 
 def limits(system: Capabilities) -> str:
@@ -227,7 +221,6 @@ def limits(system: Capabilities) -> str:
 FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
     "can be billing": lambda c: said(level(c).can(Verb.UPDATE)),
     "can be the ledger": lambda c: said(tieout.Changed in level(c).selects),
-    "kinds that it reads": lambda c: words(k.__name__ for k in c.kinds),
     "learns of changes by": lambda c: words(f.value for f in c.payments.feeds),
     "its changes do not show": lambda c: words(b.value for b in c.payments.blind),
     "sweep against that": lambda c: every(c.payments.sweep_every),
@@ -261,12 +254,30 @@ def every(time: timedelta | None) -> str:
 
 
 def systems() -> str:
-    """Every system by every feature."""
-    rows = [
-        (name, *(show(system) for system in SYSTEMS.values()))
-        for name, show in FEATURES.items()
+    """What each system can do with each kind of record."""
+    shown = [
+        name for name in KINDS if any(abilities(c, name) for c in SYSTEMS.values())
     ]
-    return table(("", *SYSTEMS), rows)
+    rows = [
+        (link, *(abilities(system, name) or "-" for name in shown))
+        for link, system in SYSTEMS.items()
+    ]
+    return table(("", *(MONEY if n == SETTLEMENT else n for n in shown)), rows)
+
+
+SETTLEMENT, MONEY = Settlement.__name__, "the money of an invoice"
+
+
+def abilities(system: Capabilities, name: str) -> str:
+    """The verbs of one kind, in the order of a record's life."""
+    verbs = system.kind(KINDS[name]).verbs
+    return ", ".join(verb.value for verb in Verb if verb in verbs)
+
+
+def features(system: Capabilities) -> Callable[[], str]:
+    """How one system is, feature by feature."""
+    rows = [(name, show(system)) for name, show in FEATURES.items()]
+    return lambda: table(("Feature", system.system), rows)
 
 
 def lags() -> str:
@@ -305,71 +316,21 @@ def kinds(system: Capabilities) -> Callable[[], str]:
 
 # Arguments ------------------------------------------------------------------------------
 
-MEANS: Mapping[type[Any], Mapping[str, str]] = {
-    xero.Xero: {
-        "tenant_id": "the id of the organisation",
-        "client_id": "of your app",
-        "client_secret": "of your app",
-        "refresh_token": "of an authorization-code app; without it, a custom connection",
-        "scope": "sent for a custom connection only",
-        "base_url": "where the API is",
-        "identity_url": "where the sign-in is",
-        "page_size": "records in one page; at most 1000 (second hand)",
-        "per_minute": "Xero's limit of one app in one organisation",
-        "per_day": "the same for a day; 1000 on the free tier",
-        "concurrency": "requests at once; Xero allows five",
-        "overlap": "how far before the marker a read begins (a guess)",
-        "sweep_every": "how often open and lately closed invoices are read again",
-        "shortcode": "of the organisation, for addresses of pages; without it they open the user's last one",
-        "link_paths": "addresses of Xero's own pages; the credit note's is not sure",
-    },
-    connectwise.ConnectWise: {
-        "company": "the company id that people sign in with",
-        "public_key": "of the API member",
-        "private_key": "of the API member",
-        "client_id": "of your integration",
-        "site": "the host that people sign in to",
-        "version": "the version of the payload that is asked for",
-        "base_url": "the API's address up to `/apis/3.0`, where it is not to be asked for",
-        "page_size": "records in one page; 1000 is the vendor's most",
-        "fetch_size": "ids or numbers in one request",
-        "concurrency": "requests at once (a guess)",
-        "limits": "limits to keep; the vendor publishes none",
-        "payment_fields": "what a new payment needs besides amount and date (not sure)",
-        "partial_payment_date": "whether a partial payment takes a date; it is the last receipt's (not sure)",
-        "active_statuses": "which company statuses count as active; sites name their own",
-        "deep_link_template": "the address of a record's page for people (not sure)",
-    },
-    tryton.Tryton: {
-        "url": "the server's address, without the database",
-        "database": "its name",
-        "user": "as people sign in",
-        "password": "as people sign in",
-        "company": "needed only where the user may work for several; then a part of the connection's name",
-        "dialect": '`"8.2"` or `"7.0"`; where it is not given, it is found out',
-        "language": "of the messages, so that their texts can be recognised",
-        "page_size": "records in one page; 250 was the fastest (measured)",
-        "fetch_size": "ids or numbers in one request",
-        "paid_date": 'the day of full payment: the first from which nothing was owed, or (`"last"`) that of the last line that settled',
-        "overlap": "how far before the marker a read begins: posting stamps its start and commits later",
-        "page_link": "the address of a record's page for people (not sure)",
-    },
-}
-"""What each argument of a connector is for."""
-
 SHOWN_MAX = 40
 """Of a default; what is longer is looked up in the source by those who need it."""
 
 
-def arguments(connector: type[Any]) -> Callable[[], str]:
+def arguments(shown: Documented) -> Callable[[], str]:
     """The arguments of a connector and their defaults. Fails where one is not explained."""
 
     def rows() -> Iterator[Sequence[str]]:
-        for name, parameter in inspect.signature(connector).parameters.items():
-            if name not in MEANS[connector]:
-                text = f"docs/generate.py: say in MEANS what {name} of {connector.__name__} is"
+        for name, parameter in inspect.signature(shown.kind).parameters.items():
+            if name not in shown.arguments:
+                text = (
+                    f"docs/connectors.py: say what {name} of {shown.kind.__name__} is"
+                )
                 raise SystemExit(text)
-            yield f"`{name}`", default(parameter.default), MEANS[connector][name]
+            yield f"`{name}`", default(parameter.default), shown.arguments[name]
 
     return lambda: table(("Argument", "Default", "What it is"), rows())
 
@@ -493,17 +454,14 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "errors of connections": lambda: codes(Scope.CONNECTION),
     "troubles of the store": troubles,
     "bare statuses": statuses,
-    "errors of xero": errors(xero.Xero),
-    "arguments of xero": arguments(xero.Xero),
-    "errors of connectwise": errors(connectwise.ConnectWise),
-    "arguments of connectwise": arguments(connectwise.ConnectWise),
-    "errors of tryton": errors(tryton.Tryton),
-    "arguments of tryton": arguments(tryton.Tryton),
+    **{f"errors of {name}": errors(each) for name, each in MADE.items()},
+    **{f"arguments of {name}": arguments(each) for name, each in CONNECTORS.items()},
+    **{f"kinds of {name}": kinds(each.capabilities) for name, each in MADE.items()},
+    **{f"features of {name}": features(e.capabilities) for name, e in MADE.items()},
     "table of systems": systems,
+    "features of local": features(APP),
+    "features of table": features(TABLE),
     "lags": lags,
-    "kinds of xero": kinds(XERO),
-    "kinds of connectwise": kinds(CONNECTWISE),
-    "kinds of tryton": kinds(TRYTON),
     "kinds of local": kinds(APP),
     "kinds of table": kinds(TABLE),
     "transitions": transitions,
