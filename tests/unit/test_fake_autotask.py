@@ -1011,6 +1011,12 @@ def test_other_endpoints_have_threads_of_their_own() -> None:
     assert statuses == [404] * 4
 
 
+def test_one_call_after_the_other_needs_one_thread() -> None:
+    fake = FakeAutotask(threads_max=1)
+    statuses = [send(fake, "GET", "Invoices/1").status for _ in range(3)]
+    assert statuses == [404] * 3
+
+
 def test_throttling_names_a_pause_or_none(fake: FakeAutotask) -> None:
     fake.throttle(1)
     fake.throttle(1, retry_after=None)
