@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
-from tieout.capabilities import Capabilities, Select, Verb
+from tieout.capabilities import Capabilities, Changed, Select, Verb
 from tieout.change import Action, Change, Issue, Outcome
 from tieout.errors import Code, ConfigError, Fate, Fault, Scope
 from tieout.fields import (
@@ -35,6 +35,7 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
+    Settlement,
     clean_number,
     visible,
 )
@@ -83,6 +84,8 @@ __all__ = [
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
 T = TypeVar("T")
+Loaded: TypeAlias = R | Ref | tuple[R | Ref, ...] | None
+"""What a row may hold: a record, several, one that is gone, or nothing of interest."""
 
 FETCH_PAGES_MAX = 1000
 """Pages of one search by id or number; it asks for a few hundred records at most."""
@@ -225,20 +228,20 @@ class Connector(Protocol):
 
 def read_rows(
     rows: Iterable[Any],
-    load: Callable[[Fields], R | tuple[R, ...] | None],
+    load: Callable[[Fields], Loaded[R]],
     *,
     kind: RecordType,
     connection: str,
     id_field: str,
     number_field: str = "",
-) -> tuple[tuple[R, ...], tuple[Issue, ...]]:
+) -> tuple[tuple[Any, ...], tuple[Issue, ...]]:
     """
     The records of a list, and an issue for each that cannot be read.
 
     ``load`` may return None for a row that is of no interest (another kind of document),
     and a tuple where one row holds several records.
     """
-    records: list[R] = []
+    records: list[Any] = []
     issues: list[Issue] = []
     for row in rows:
         try:
@@ -400,8 +403,8 @@ class Resource(Generic[R]):
 
     ``rows`` names the list in a body, ``item`` the one record in the answer to a write
     (where empty, the body itself is it). ``load`` makes a record of a row; None for a row
-    of no interest, several records as a tuple. ``dump`` is the body of a create or an
-    update. ``id_field`` and ``number_field`` name a record in an issue; without a number
+    of no interest, several records as a tuple, and the `Ref` of a record that is gone.
+    ``dump`` is the body of a create or an update. ``id_field`` and ``number_field`` name a record in an issue; without a number
     field the kind has no numbers.
 
     Records are asked for by ``id_parameter``, ``number_parameter`` and ``mark_parameter``;
@@ -413,7 +416,7 @@ class Resource(Generic[R]):
 
     kind: type[R]
     path: str
-    load: Callable[[Fields], R | tuple[R, ...] | None]
+    load: Callable[[Fields], Loaded[R]]
     rows: str = ""
     id_field: str = "id"
     number_field: str = "number"
@@ -444,6 +447,10 @@ class RestConnector:
     auth: Auth
     rules: Sequence[Rule] = ()
     resources: Mapping[RecordType, Resource[Any]] = {}
+    feeds: Sequence[Resource[Any]] = ()
+    """The lists that tell whose payment info changed, where one is not enough: first that
+    of the settlements, then others, whose loaders give the `Ref` of each invoice that a
+    payment or a credit touched."""
     ids: re.Pattern[str] = re.compile(r"[\w.:@/+-]{1,255}", re.ASCII)
     """What an id of this system looks like: others exist nowhere, and are not asked for."""
     cursors: re.Pattern[str] = re.compile(r"(?s).+")
@@ -477,20 +484,29 @@ class RestConnector:
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
-        resource = self.resource(kind)
+        """One page of a list; of changed settlements, of one feed after another."""
+        lists: Sequence[Resource[Any]] = (self.resource(kind),)
         can = self.capabilities.kind(kind)
         if can.selects and type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
-        self.check_cursor(cursor)
-        response = yield from self.ask(self.list_request(resource, select, cursor))
+        if kind is Settlement and isinstance(select, Changed) and self.feeds:
+            lists = self.feeds
+        at, inner = self._place(cursor, len(lists))
+        resource = lists[at]
+        response = yield from self.ask(self.list_request(resource, select, inner))
         rows = self.rows(resource, response)
-        records, issues = self.load(resource, rows)
+        loaded, issues = self.load(resource, rows)
+        refs = tuple(dict.fromkeys(each for each in loaded if isinstance(each, Ref)))
+        following = self.next_cursor(resource, response, rows, inner)
         page = Page(
-            records,
+            tuple(each for each in loaded if not isinstance(each, Ref)),
             issues,
-            next=self.next_cursor(resource, response, rows, cursor),
-            as_of=server_time(response),
+            gone=() if at else refs,
+            touched=refs if at else (),
+            next=_cursor(at, following, len(lists)),
+            token=self.token(resource, response),
+            as_of=self.as_of(response),
         )
         return (yield from self.detailed(page))
 
@@ -600,6 +616,14 @@ class RestConnector:
         yield from ()
         return page
 
+    def token(self, resource: Resource[Any], response: Response) -> str | None:
+        """The change token in an answer, for systems that give one."""
+        return None
+
+    def as_of(self, response: Response) -> datetime | None:
+        """The other side's clock when it answered."""
+        return server_time(response)
+
     def names(self, record: Any) -> Iterable[str]:
         """By what a record counts as found, when it was asked for by number."""
         return (record.number,)
@@ -651,7 +675,7 @@ class RestConnector:
         body = response.json()
         row = body.get(resource.item) if resource.item else body
         record = resource.load(Fields(row, resource.item))
-        if record is None or isinstance(record, tuple):
+        if record is None or isinstance(record, tuple | Ref):
             raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
         return Outcome.applied(
             change, ref=record.ref, version=record.version, echo=record
@@ -668,13 +692,6 @@ class RestConnector:
             )
         found: Resource[R] = self.resources[kind]
         return found
-
-    def check_cursor(self, cursor: str | None) -> None:
-        """Refuse a cursor that is none of this system's: `ConfigError`."""
-        if cursor is not None and not self.cursors.fullmatch(cursor):
-            system = self.capabilities.system
-            text = f"this resume point is none of {system}'s: start from a date"
-            raise ConfigError(text)
 
     def is_id(self, text: str) -> bool:
         """Whether a text can be an id of this system."""
@@ -731,8 +748,8 @@ class RestConnector:
 
     def load(
         self, resource: Resource[R], rows: Iterable[Any]
-    ) -> tuple[tuple[R, ...], tuple[Issue, ...]]:
-        """Rows as records, and an issue for each that cannot be read."""
+    ) -> tuple[tuple[Any, ...], tuple[Issue, ...]]:
+        """Rows as records and refs, and an issue for each that cannot be read."""
         return read_rows(
             rows,
             resource.load,
@@ -743,6 +760,19 @@ class RestConnector:
         )
 
     # How it does it
+
+    def _place(self, cursor: str | None, lists: int) -> tuple[int, str | None]:
+        """Which list, and where in it; a cursor of another system is refused."""
+        at, inner = 0, cursor
+        if cursor is not None and lists > 1:
+            number, _, rest = cursor.partition(":")
+            known = number.isdecimal() and number.isascii() and int(number) < lists
+            at, inner = (int(number) if known else -1), rest or None
+        if at < 0 or (inner is not None and not self.cursors.fullmatch(inner)):
+            system = self.capabilities.system
+            text = f"this resume point is none of {system}'s: start from a date"
+            raise ConfigError(text)
+        return at, inner
 
     def _write_one(self, change: Change) -> Flow[Outcome]:
         """One change that is allowed, of a document that is still there."""
@@ -775,6 +805,7 @@ class RestConnector:
     ) -> Flow[Page[R]]:
         """The records of ids, numbers and marks, each once; and what cannot be asked."""
         found: dict[str, R] = {}
+        gone: dict[Ref, None] = {}
         issues: list[Issue] = []
         for by, values in wanted.items():
             named, refused = self._literals(resource, by, values)
@@ -782,8 +813,10 @@ class RestConnector:
             for some in self._groups(resource, by, named):
                 page = yield from self._asked(resource, by, some, named)
                 found.update({record.ref.id: record for record in page.records})
+                gone.update(dict.fromkeys(page.gone))
                 issues += page.issues
-        page = Page(tuple(found.values()), tuple(dict.fromkeys(issues)))
+        told = tuple(dict.fromkeys(issues))
+        page = Page(tuple(found.values()), told, tuple(gone))
         return (yield from self.detailed(self._exact(page, wanted)))
 
     def _literals(
@@ -833,8 +866,12 @@ class RestConnector:
             if not odd or fault.code.scope is Scope.CONNECTION:
                 raise
             return Page(issues=(self._unaskable(by, named[literals[0]], fault),))
-        records, issues = self.load(resource, rows)
-        return Page(records, issues)
+        loaded, issues = self.load(resource, rows)
+        return Page(
+            tuple(each for each in loaded if not isinstance(each, Ref)),
+            issues,
+            tuple(each for each in loaded if isinstance(each, Ref)),
+        )
 
     def _exact(self, page: Page[R], wanted: Mapping[str, Iterable[str]]) -> Page[R]:
         """Only what was asked for: systems compare without case, or by beginnings."""
@@ -849,11 +886,19 @@ class RestConnector:
         return Page(
             tuple(e for e in page.records if meant(e.ref, self.names(e))),
             tuple(e for e in page.issues if meant(e.source, e.numbers)),
+            page.gone,
         )
 
     def _unaskable(self, by: str, value: str, fault: Fault) -> Issue:
         text = f"{self.capabilities.system} cannot be asked for this {by}: {fault.text}"
         return Issue(Code.NOT_ALLOWED, None, (value,), by, text)
+
+
+def _cursor(at: int, following: str | None, lists: int) -> str | None:
+    """The cursor behind a page: further in its list, or at the start of the next."""
+    if lists == 1 or (following is None and at + 1 == lists):
+        return following
+    return f"{at}:{following}" if following is not None else f"{at + 1}:"
 
 
 def _address(resource: Resource[Any], identity: str) -> str:
