@@ -183,7 +183,7 @@ class FakeInvoiced:
         self._denied: set[str] = set()
         self._recent: deque[float] = deque()
         self._pages: OrderedDict[tuple[Any, ...], int] = OrderedDict()
-        self._replies: dict[str, tuple[bytes, Response, float]] = {}
+        self._replies: dict[tuple[str, str], tuple[bytes, Response, float]] = {}
         self._routes = self._table()
 
     # The transport -------------------------------------------------------------------
@@ -191,9 +191,12 @@ class FakeInvoiced:
     def send(self, request: Request, timeout: float) -> Response:
         """Answer as Invoiced would. Waits for nothing, whatever the timeout."""
         with self._lock:
-            ask = _taken_apart(request)
             self.requests += 1
             self.writes += request.method != "GET"
+            try:
+                ask = _taken_apart(request)
+            except ValueError:
+                return self._error(Refusal("The address cannot be read"))
             self.calls[f"{request.method} {ask.label}"] += 1
             trouble = self._trouble(request)
             if trouble and not trouble.after and trouble.answer:
@@ -260,10 +263,11 @@ class FakeInvoiced:
 
     def _once(self, ask: _Ask) -> Response:
         """A create with a key that is known is answered as it was before."""
-        key = ask.request.header("Idempotency-Key")
+        given = ask.request.header("Idempotency-Key")
         is_create = ask.request.method == "POST" and not ask.label.endswith("/void")
-        if not key or not is_create:
+        if not given or not is_create:
             return self._routed(ask)
+        key = (ask.path, given)
         body, at = ask.request.body(), self._elapsed()
         known = self._replies.get(key)
         if known and at < known[2]:
@@ -361,12 +365,13 @@ class FakeInvoiced:
         last = max(1, -(-len(rows) // size))
         others = sorted(each for each in ask.params.items() if each[0] != "page")
         listing = (ask.path, *others)
-        reached = self._pages.pop(listing, 0)
-        self._pages[listing] = reached if page > reached + 1 else max(reached, page)
-        if len(self._pages) > LISTINGS_MAX:
-            self._pages.popitem(last=False)
+        reached = self._pages.get(listing, 0)
         if self.sequential and page > reached + 1:
             raise Refusal("Pages must be requested one after the other", "page")
+        self._pages[listing] = max(reached, page)
+        self._pages.move_to_end(listing)
+        if len(self._pages) > LISTINGS_MAX:
+            self._pages.popitem(last=False)
         shown = rows[(page - 1) * size : page * size]
         return _json(
             200,

@@ -9,7 +9,7 @@ sets off), and no HTTP: `tieout.testing.fakes.invoiced` answers requests, and
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -452,11 +452,9 @@ class Books:
 
     def _check_room(self, before: Row | None, after: Row | None) -> list[Purse]:
         """Refuse a change that takes more than there is; what it touches."""
-        change: Counter[Purse] = Counter()
         taken: dict[Purse, Decimal] = defaultdict(lambda: ZERO)
         for row, sign in ((after, 1), (before, -1)):
             for purse, used in effects(row):
-                change[purse] += 1
                 taken[purse] += sign * used
         for purse, more in taken.items():
             kind, key, _ = purse
@@ -467,7 +465,7 @@ class Books:
                     f"The amount exceeds the balance of the {name.replace('_', ' ')}",
                     "applied_to" if after and after.kind == PAYMENTS else "",
                 )
-        return list(change)
+        return list(taken)
 
     def _issue(self, note: Row) -> None:
         """Apply a credit note to the invoice it was made for, the rest to the credit."""
@@ -549,22 +547,18 @@ class Books:
         happened: str = "",
     ) -> Row:
         """Make a change that was checked; the record after it, or what it was."""
-        after = None
-        if fields is not None:
-            number = before.id if before else 0
-            after = Row(kind, number, before.created if before else 0, 0, fields)
+        base = before or Row(kind, 0, 0, 0)
+        after = None if fields is None else replace(base, fields=fields)
         touched = self._check_room(before, after)
         stamp = self._stamp()
-        if after is not None:
-            number = before.id if before else next(self._ids[kind])
-            made = before.created if before else stamp
-            after = replace(after, id=number, created=made, updated=stamp)
+        if after and before is None:
+            after = replace(after, id=next(self._ids[kind]), created=stamp)
+        if after:
+            after = replace(after, updated=stamp)
         rows = [self.rows[kind][key] for kind, key, _ in touched if kind != CREDIT]
         seen = [(row, self._describe(self, row)) for row in rows]
         was = self._describe(self, before) if before else {}
         self._put(before, after)
-        row = after or before
-        assert row is not None, "a change is of something"
         shape = self._describe(self, after) if after else was
         happened = happened or (
             "created" if before is None else "updated" if after else "deleted"
@@ -572,10 +566,10 @@ class Books:
         previous = _changed(was, shape)
         if happened != "updated" or previous:
             told = previous if before and after else {}
-            self._tell(f"{OBJECTS[kind]}.{happened}", row, shape, told)
+            self._tell(f"{OBJECTS[kind]}.{happened}", after or base, shape, told)
         for other, looked in seen:
             self._ripple(other, looked, stamp)
-        return row
+        return after or base
 
     def _put(self, before: Row | None, after: Row | None) -> None:
         if before:

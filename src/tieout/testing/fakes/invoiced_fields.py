@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
+from tieout.wire import Twice
+
 CUSTOMERS = "customers"
 CONTACTS = "contacts"
 INVOICES = "invoices"
@@ -346,10 +348,21 @@ METHODS = frozenset(
 
 
 def cleaned(value: Any) -> Any:
-    """What was sent, with every empty text turned into null."""
+    """
+    What was sent, with every empty text turned into null.
+
+    What could not be told again is refused: half a character, a number out of all
+    proportion, a key with two values.
+    """
     match value:
         case "":
             return None
+        case str() if any("\ud800" <= each <= "\udfff" for each in value):
+            raise Refusal("The body is not valid UTF-8")
+        case Decimal():
+            return amount("number", value)
+        case Twice():
+            raise Refusal("The body has a key twice")
         case Mapping():
             return {str(key): cleaned(each) for key, each in value.items()}
         case list():
