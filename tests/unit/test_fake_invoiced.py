@@ -596,8 +596,8 @@ def test_a_draft_credit_note_is_applied_once_it_is_issued(
     client.patch(f"credit_notes/{note}", {"draft": False})
     assert fake.invoice(invoice)["balance"] == 60
     assert fake.credit_notes()[0]["status"] == "paid"
-    client.patch(f"credit_notes/{note}", {"name": "again"})
-    assert fake.invoice(invoice)["balance"] == 60
+    larger = client.patch(f"credit_notes/{note}", {"items": [{"unit_cost": 50}]})
+    assert (larger["balance"], fake.invoice(invoice)["balance"]) == (10, 60)
 
 
 def test_a_credit_note_that_cannot_be_applied_is_not_made(
@@ -782,6 +782,9 @@ def test_currencies_and_drafts_do_not_mix(
     draft = client.fake.add_invoice("D", acme, "1", status="draft")
     with pytest.raises(Refusal, match="invoice D is draft"):
         client.fake.pay(draft, "1", MARCH_8)
+    client.fake.void_invoice(invoice)
+    with pytest.raises(Refusal, match="invoice INV-A is voided"):
+        client.fake.pay(invoice, "1", MARCH_8)
 
 
 def test_a_payment_may_wait_for_its_customer_and_its_application(
@@ -980,6 +983,7 @@ def test_lists_are_ordered_by_what_is_asked_for(client: Client, acme: int) -> No
     assert client.ids("invoices", {"sort": "total desc,number asc"}) == [b, a, c]
     assert client.ids("invoices", {"sort": "due_date ASC"}) == [a, b, c]
     fake.edit_invoice(a, name="changed")
+    assert client.ids("invoices") == [a, b, c]
     assert client.ids("invoices", {"sort": "updated_at ASC"}) == [b, c, a]
     assert client.ids("invoices", {"sort": "updated_at DESC"}) == [a, c, b]
 
