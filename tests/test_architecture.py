@@ -35,6 +35,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "planners": set(),
     "planners.matching": {"plan"},
     "planners.settlements": {"plan", "planners.matching"},
+    "webhooks": {"models", "wire"},
     "auth": {"wire"},
     "transport": {"wire"},
     "connector": {"auth", "change"},
@@ -70,7 +71,14 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "httpcore": {"transport"},
     "sqlite3": {"stores.sqlite"},
     "socket": {"engine"},  # for the host's name alone
-    "threading": {"engine", "pace", "stores.memory", "stores.sqlite", "transport"},
+    "threading": {
+        "engine",
+        "pace",
+        "stores.memory",
+        "stores.sqlite",
+        "transport",
+        "webhooks",
+    },
     "concurrent": {"session"},
     "time": {"clock", "transport"},
     "random": set(),
