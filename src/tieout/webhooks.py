@@ -150,7 +150,7 @@ class RecentlySeen:
 
 
 @frozen
-class Event:
+class Notice:
     """One event as a body words it; nothing of it has been checked, each part may be anything."""
 
     kind: Any = None
@@ -181,7 +181,7 @@ class Scheme:
 
     name: str
     header: str = field(converter=_lower, repr=False)
-    events: Callable[[Any], Iterable[Event]] = field(repr=False)
+    events: Callable[[Any], Iterable[Notice]] = field(repr=False)
     kinds: Mapping[str, tuple[RecordType, ...]] = field(repr=False)
     instant: Callable[[Any], datetime | None] = field(default=_undated, repr=False)
     digest: Literal["base64", "hex"] = "base64"
@@ -257,7 +257,7 @@ class Webhook:
         """
         if not isinstance(body, bytes):
             raise ConfigError("body is the bytes that came in, before they were read")
-        if now.tzinfo is None:
+        if now.utcoffset() is None:
             raise ConfigError("now is an instant with a time zone")
         self._verify(headers, body)
         delivery = hashlib.sha256(body).hexdigest()
@@ -298,7 +298,7 @@ class Webhook:
             text = f"the header {header} is not of this key and this body"
             raise Fault(Code.BAD_SIGNATURE, text)
 
-    def _events(self, body: bytes) -> tuple[Event, ...]:
+    def _events(self, body: bytes) -> tuple[Notice, ...]:
         """What a verified body holds."""
         try:
             value = read_json(body)
@@ -313,7 +313,7 @@ class Webhook:
             )
         return events
 
-    def _hints(self, event: Event, delivery: str) -> tuple[Hint, ...] | _Left:
+    def _hints(self, event: Notice, delivery: str) -> tuple[Hint, ...] | _Left:
         """What an event names, or why it is left out."""
         if not isinstance(event.kind, str):
             return _Left.UNREADABLE
@@ -431,12 +431,12 @@ def _seconds(value: Any) -> datetime:
 # The systems ----------------------------------------------------------------------------
 
 
-def _xero(body: Any) -> Iterator[Event]:
+def _xero(body: Any) -> Iterator[Notice]:
     events = _at(body, "events")  # none at all in an intent to receive
     if not isinstance(events, list):
         raise _unreadable("events is no list")
     for each in events:
-        yield Event(
+        yield Notice(
             kind=_at(each, "eventCategory"),
             company=_at(each, "tenantId"),
             ids=(_at(each, "resourceId"),),
@@ -454,7 +454,7 @@ XERO = Scheme(
 """Xero. It has no events of payments. Subscriptions, which are the app's, are not carried."""
 
 
-def _quickbooks(body: Any) -> Iterator[Event]:
+def _quickbooks(body: Any) -> Iterator[Notice]:
     if isinstance(body, list):
         return map(_cloud_event, body)
     companies = _at(body, "eventNotifications")
@@ -463,12 +463,17 @@ def _quickbooks(body: Any) -> Iterator[Event]:
     return (event for each in companies for event in _entities(each))
 
 
-def _cloud_event(each: Any) -> Event:
-    """Intuit's events of 2026: ``qbo.invoice.created.v1``."""
+_CLOUD_TYPE = re.compile(r"qbo\.([a-z]+)\..*")
+"""Such as ``qbo.invoice.created.v1``; other products of Intuit's have other beginnings."""
+
+
+def _cloud_event(each: Any) -> Notice:
+    """One of Intuit's events of 2026."""
     kind = _at(each, "type")
-    if isinstance(kind, str) and kind.startswith("qbo."):
-        kind = kind.split(".")[1]
-    return Event(
+    if isinstance(kind, str):
+        match = _CLOUD_TYPE.fullmatch(kind)
+        kind = match[1] if match else ""
+    return Notice(
         kind=kind,
         company=_at(each, "intuitaccountid"),
         ids=_merged(_at(each, "intuitentityid"), _at(each, "data", "deletedid")),
@@ -477,11 +482,11 @@ def _cloud_event(each: Any) -> Event:
     )
 
 
-def _entities(company: Any) -> Iterator[Event]:
+def _entities(company: Any) -> Iterator[Notice]:
     """Intuit's events until 2026, which have no ids."""
     entities = _at(company, "dataChangeEvent", "entities")
     for each in entities if isinstance(entities, list) else [None]:
-        yield Event(
+        yield Notice(
             kind=_at(each, "name"),
             company=_at(company, "realmId"),
             ids=_merged(_at(each, "id"), _at(each, "deletedId")),
@@ -509,11 +514,11 @@ QUICKBOOKS = Scheme(
 """QuickBooks Online: CloudEvents, and the body that came before. One may mix companies."""
 
 
-def _invoiced(body: Any) -> Iterator[Event]:
+def _invoiced(body: Any) -> Iterator[Notice]:
     if not isinstance(body, Mapping):
         raise _unreadable("the delivery is no object")
     kind, record = body.get("type"), _at(body, "data", "object")
-    yield Event(
+    yield Notice(
         kind=kind.partition(".")[0] if isinstance(kind, str) else kind,
         ids=_merged(_at(record, "id"), _at(record, "original_customer", "id")),
         at=body.get("timestamp"),
@@ -538,10 +543,10 @@ INVOICED = Scheme(
 """Invoiced. Each of its accounts has a secret of its own, and events name no account."""
 
 
-def _connectwise(body: Any) -> Iterator[Event]:
+def _connectwise(body: Any) -> Iterator[Notice]:
     if not isinstance(body, Mapping):
         raise _unreadable("the delivery is no object")
-    yield Event(
+    yield Notice(
         kind=body.get("Type"),
         company=body.get("CompanyId"),
         ids=(body.get("ID"),),
