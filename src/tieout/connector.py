@@ -810,8 +810,9 @@ class RestConnector:
         at, inner = 0, cursor
         if cursor is not None and lists > 1:
             number, _, rest = cursor.partition(":")
-            known = number.isdecimal() and number.isascii() and int(number) < lists
-            at, inner = (int(number) if known else -1), rest or None
+            places = [str(each) for each in range(lists)]
+            at = places.index(number) if number in places else -1
+            inner = rest or None
         if at < 0 or (inner is not None and not self.cursors.fullmatch(inner)):
             system = self.capabilities.system
             text = f"this resume point is none of {system}'s: start from a date"
