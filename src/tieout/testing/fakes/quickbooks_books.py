@@ -8,6 +8,7 @@ writes the vendor's JSON. It keeps no general ledger and knows no tax rates.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from tieout.testing.fakes.quickbooks_fields import (
     day_of,
     money,
     number,
+    plain,
     ref_of,
     required,
     writable,
@@ -53,6 +55,7 @@ CREDITS = frozenset({CREDIT_MEMO, JOURNAL_ENTRY})
 OWN_CLOCK_START = datetime(2026, 3, 1, 17, 0, tzinfo=UTC)
 """Any instant would do; a fixed one makes every run of a test the same."""
 FIRST_NUMBER = 1001
+MULTIPLIED = ("Qty", "UnitPrice")
 
 VOIDED_NOTE = "Voided"
 LINKING_NOTE = "Created by QB Online to link credits to charges."
@@ -310,7 +313,7 @@ class Books:
     def current(self, kind: str, body: Mapping[str, Any]) -> Row:
         """The object that a body names, if it names its newest version."""
         for name in ("Id", "SyncToken"):
-            if body.get(name) in {None, ""}:
+            if body.get(name) is None or body[name] == "":
                 raise required(name)
         row = self.find(kind, str(body["Id"]))
         if str(body["SyncToken"]) != str(row.version):
@@ -342,9 +345,10 @@ class Books:
         on = day_of(fields, "TxnDate") or self.today()
         self._open_period(on, day_of(row.fields, "TxnDate") if row else None)
         fields["TxnDate"] = on.isoformat()
-        rate = number(fields.get("ExchangeRate", 1), "ExchangeRate")
-        is_home = currency == self.rules.home_currency
-        fields["ExchangeRate"] = Decimal(1) if is_home else rate
+        rate = number(fields.pop("ExchangeRate", 1), "ExchangeRate")
+        if self.rules.multi_currency:
+            is_home = currency == self.rules.home_currency
+            fields["ExchangeRate"] = Decimal(1) if is_home else rate
         return customer, currency
 
     @staticmethod
@@ -402,6 +406,8 @@ class Books:
             fields["DueDate"] = str(day_of(fields, "DueDate") or fields["TxnDate"])
         fields["Line"], total = self._priced(fields, currency, row)
         deposit = money(fields.get("Deposit", 0), "Deposit", currency)
+        if "Deposit" in fields:
+            fields["Deposit"] = deposit
         if not 0 <= deposit <= total:
             raise broken("The total must be 0 or greater, and cover the deposit.")
         self._number(kind, fields, row)
@@ -412,7 +418,7 @@ class Books:
         return self.rows[kind][saved.id]
 
     def _priced(
-        self, fields: Mapping[str, Any], currency: str, row: Row | None
+        self, fields: dict[str, Any], currency: str, row: Row | None
     ) -> tuple[list[dict[str, Any]], Decimal]:
         """The lines as they are stored, and the total."""
         if not fields.get("Line"):
@@ -421,6 +427,8 @@ class Books:
         highest = max(map(int, known), default=0)
         tax = (fields.get("TxnTaxDetail") or {}).get("TotalTax") or 0
         total = money(tax, "TxnTaxDetail.TotalTax", currency)
+        if "TxnTaxDetail" in fields:
+            fields["TxnTaxDetail"] = {**fields["TxnTaxDetail"], "TotalTax": total}
         lines: list[dict[str, Any]] = []
         for given in fields["Line"]:
             if given.get("DetailType") == "SubTotalLineDetail":
@@ -448,18 +456,26 @@ class Books:
         if line.get("Amount") is None:
             raise required("Line.Amount")
         amount = money(line["Amount"], "Line.Amount", currency)
+        priced = {**line, "Amount": amount}
         if kind == "SalesItemLineDetail":
-            detail = line.get(kind) or {}
-            if not ref_of(detail, "ItemRef"):
-                raise required("Line.SalesItemLineDetail.ItemRef")
-            self._reference(ITEM, ref_of(detail, "ItemRef"), "ItemRef")
-            if "Qty" in detail and "UnitPrice" in detail:
-                names = ("Qty", "UnitPrice")
-                quantity, price = (number(detail[name], name) for name in names)
-                if round(quantity * price, PLACES.get(currency, 2)) != amount:
-                    text = "Amount is not equal to UnitPrice * Qty. Supplied value:"
-                    raise Refusal("6070", f"{text}{amount}")
-        return {**line, "Amount": amount}
+            priced[kind] = self._item(line.get(kind) or {}, amount, currency)
+        return priced
+
+    def _item(
+        self, detail: Mapping[str, Any], amount: Decimal, currency: str
+    ) -> dict[str, Any]:
+        if not ref_of(detail, "ItemRef"):
+            raise required("Line.SalesItemLineDetail.ItemRef")
+        self._reference(ITEM, ref_of(detail, "ItemRef"), "ItemRef")
+        names = [name for name in MULTIPLIED if detail.get(name) is not None]
+        numbers = {name: plain(number(detail[name], name)) for name in names}
+        product = math.prod(numbers.values())
+        # Half of the smallest unit: whichever way the vendor rounds.
+        slack = Decimal("0.5").scaleb(-PLACES.get(currency, 2))
+        if len(numbers) == len(MULTIPLIED) and abs(product - amount) > slack:
+            text = "Amount is not equal to UnitPrice * Qty. Supplied value:"
+            raise Refusal("6070", f"{text}{amount}")
+        return {**detail, **numbers}
 
     def _number(self, kind: str, fields: dict[str, Any], row: Row | None) -> None:
         wanted = fields.get("DocNumber")
@@ -705,6 +721,6 @@ def _without_amounts(line: Mapping[str, Any]) -> dict[str, Any]:
     }
     detail = zeroed.get(line["DetailType"])
     if detail:
-        numbers = {name: ZERO for name in ("Qty", "UnitPrice") if name in detail}
+        numbers = {name: ZERO for name in MULTIPLIED if name in detail}
         zeroed[line["DetailType"]] = {**detail, **numbers}
     return zeroed

@@ -48,7 +48,10 @@ NAME_PARTS = ("Title", "GivenName", "MiddleName", "FamilyName", "Suffix")
 
 _LISTS = frozenset({"Line", "LinkedTxn", "CustomField", "TaxLine"})
 _OBJECT = re.compile(r".+(Ref|Detail|Addr|Memo|Email(Cc|Bcc)?|Phone)|MetaData|Mobile")
-_TEXTS = frozenset({"DisplayName", "DocNumber", "PaymentRefNum", *NAME_PARTS})
+_TEXTS = frozenset(
+    {"DisplayName", "DocNumber", "PaymentRefNum", "PrivateNote", "Address", *NAME_PARTS}
+    | {"DetailType", "TxnType", "TxnId", *ENUMERATIONS}
+)
 _EMAIL = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
@@ -89,7 +92,7 @@ def shaped(body: Mapping[str, Any]) -> None:
         for each in value if is_list else [value]:
             if isinstance(each, Mapping) and (is_list or _OBJECT.fullmatch(name)):
                 shaped(each)
-            elif each is not None and (is_list or not _is_plain(name, each)):
+            elif is_list or (each is not None and not _is_plain(name, each)):
                 raise unreadable(name)
 
 

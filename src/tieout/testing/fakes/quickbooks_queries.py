@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tieout.testing.fakes.quickbooks_books import Books, Row
@@ -27,6 +26,7 @@ from tieout.testing.fakes.quickbooks_fields import (
     PAYMENT,
     REFUND,
     Refusal,
+    number,
     required,
     unreadable,
 )
@@ -345,7 +345,7 @@ def _literal(text: str, name: str, kind: str) -> Any:
     try:
         match kind:
             case "number":
-                return Decimal(text)
+                return number(text, name)
             case "day":
                 return date.fromisoformat(text[:10])
             case "instant":
@@ -354,7 +354,7 @@ def _literal(text: str, name: str, kind: str) -> Any:
                 return {"true": True, "false": False}[text.lower()]
             case _:
                 return text
-    except (ValueError, KeyError, InvalidOperation):
+    except (ValueError, KeyError, Refusal):
         raise _invalid(f"value '{text}' does not go with '{name}'") from None
 
 

@@ -21,6 +21,7 @@ from tieout.testing.fakes.quickbooks_fields import (
     INVOICE,
     ITEM,
     PAYMENT,
+    PLACES,
     ZERO,
     Refusal,
     plain,
@@ -132,9 +133,10 @@ def _money(books: Books, row: Row, **amounts: Decimal) -> dict[str, Any]:
     if not books.rules.multi_currency:
         return told
     rate = row.fields.get("ExchangeRate", Decimal(1))
+    places = PLACES.get(books.rules.home_currency, 2)
     for name, home in (("TotalAmt", "HomeTotalAmt"), ("Balance", "HomeBalance")):
         if name in amounts and row.kind in {INVOICE, CREDIT_MEMO}:
-            told[home] = plain(round(amounts[name] * rate, 2))
+            told[home] = plain(round(amounts[name] * rate, places))
     return {**told, "ExchangeRate": plain(rate)}
 
 
@@ -345,7 +347,7 @@ def _element(name: str, value: Any) -> Iterator[str]:
             if key not in own:
                 yield from _element(key, value[key])
         yield f"</{name}>"
-    elif value is not None:
+    else:
         yield f"<{name}>{html.escape(_text(value), quote=False)}</{name}>"
 
 
