@@ -17,6 +17,7 @@ import pytest
 
 from tieout.errors import Fate, Fault
 from tieout.testing.fakes.quickbooks import FakeQuickBooks
+from tieout.testing.fakes.quickbooks_books import Ways
 from tieout.testing.fakes.quickbooks_fields import Refusal
 from tieout.testing.fakes.serving import serve
 from tieout.wire import Request, Response
@@ -181,7 +182,7 @@ def test_a_refresh_rotates_and_the_replaced_token_is_dead(fake: FakeQuickBooks) 
 def test_rotation_may_be_about_daily_and_the_old_token_may_live_on() -> None:
     clock = Clock()
     fake = FakeQuickBooks(
-        now=clock, refresh_rotates_after=86_400, retired_refresh_seconds=600
+        now=clock, ways=Ways(refresh_rotates_after=86_400, retired_refresh_seconds=600)
     )
     assert refresh(fake, "refresh-0").json()["refresh_token"] == "refresh-0"
     clock.advance(86_400)
@@ -312,7 +313,7 @@ def test_company_info_and_preferences(client: Client) -> None:
 
 
 def test_the_name_of_the_preference_can_be_another() -> None:
-    client = Client(FakeQuickBooks(auto_apply_name="AutoApplyPayments"))
+    client = Client(FakeQuickBooks(ways=Ways(auto_apply_name="AutoApplyPayments")))
     sales = client.get("preferences")["Preferences"]["SalesFormsPrefs"]
     assert sales["AutoApplyPayments"] is False
 
@@ -349,7 +350,7 @@ def test_without_accept_the_answer_is_xml(client: Client, acme: str) -> None:
 
 def test_a_minor_version_below_75_is_served_as_75_or_refused(client: Client) -> None:
     assert client.send("GET", "preferences", minorversion="4").status == 200
-    strict = Client(FakeQuickBooks(refuses_old_minor_versions=True))
+    strict = Client(FakeQuickBooks(ways=Ways(refuses_old_minor_versions=True)))
     assert refusal(strict.send("GET", "preferences", minorversion="74"))[0] == "2010"
     assert strict.send("GET", "preferences", minorversion="75").status == 200
     assert strict.send("GET", "preferences").status == 200
@@ -525,7 +526,7 @@ def test_the_count_of_all_is_told_of_invoices_only(client: Client, acme: str) ->
 
 
 def test_an_empty_answer_may_have_another_shape() -> None:
-    client = Client(FakeQuickBooks(empty_has_paging=True))
+    client = Client(FakeQuickBooks(ways=Ways(empty_has_paging=True)))
     told = client.query("SELECT * FROM Payment")
     assert told == {"startPosition": 1, "maxResults": 0}
 
@@ -561,7 +562,7 @@ def test_instants_compare_across_offsets_and_without_one_are_pacific(
 
 def test_which_fields_can_be_filtered_is_a_switch() -> None:
     allowed = {"Invoice.PrivateNote": True, "Payment.PaymentRefNum": False}
-    client = Client(FakeQuickBooks(filterable=allowed, case_sensitive=True))
+    client = Client(FakeQuickBooks(ways=Ways(filterable=allowed, case_sensitive=True)))
     acme = client.fake.add_customer("Acme")
     client.fake.add_invoice("A-1", acme, "10", note="tieout 7")
     client.fake.add_invoice("A-2", acme, "10")
@@ -637,7 +638,7 @@ def test_cdc_is_cut_off_silently_over_all_entities_together(acme: str) -> None:
     assert (invoices["maxResults"], payments) == (3, {})
     _, invoices = client.changes("Customer,Invoice")
     assert [row["Id"] for row in invoices["Invoice"]] == ["1", "2"]
-    newest = FakeQuickBooks(changes_max=1, newest_changes_first=True)
+    newest = FakeQuickBooks(changes_max=1, ways=Ways(newest_changes_first=True))
     newest.add_customer("Acme")
     newest.add_customer("Beta")
     (block,) = Client(newest).changes("Customer")
@@ -835,7 +836,7 @@ def test_a_number_is_used_once_where_the_company_warns(
     assert detail.startswith("Duplicate Document Number Error : You must specify a")
     # Another kind of transaction may have the same number.
     client.post("creditmemo", form(acme, DocNumber="1001"))
-    lax = Client(FakeQuickBooks(warns_duplicates=False))
+    lax = Client(FakeQuickBooks(ways=Ways(warns_duplicates=False)))
     customer = lax.fake.add_customer("Acme")
     for _ in range(2):
         lax.post("invoice", form(customer, DocNumber="1001"))
@@ -953,7 +954,7 @@ def test_a_payment_settles_an_invoice_in_part(client: Client, acme: str) -> None
 
 @pytest.mark.parametrize("bumps", [True, False])
 def test_whether_a_payment_moves_the_invoice_is_a_switch(bumps: bool) -> None:
-    fake = FakeQuickBooks(bump_on_payment=bumps)
+    fake = FakeQuickBooks(ways=Ways(bump_on_payment=bumps))
     fake.add_invoice("", fake.add_customer("Acme"), "10")
     before = fake.invoice("1")
     fake.delete_payment(fake.pay("1", "10"))
@@ -1206,7 +1207,7 @@ def test_a_voided_invoice_stays_with_zeros_and_a_note(
 
 
 def test_a_voided_invoice_may_keep_its_amounts() -> None:
-    fake = FakeQuickBooks(void_keeps_amounts=True)
+    fake = FakeQuickBooks(ways=Ways(void_keeps_amounts=True))
     fake.add_invoice("", fake.add_customer("Acme"), "30")
     fake.pay("1", "10")
     fake.void_invoice("1")
@@ -1226,7 +1227,7 @@ def test_the_api_refuses_to_void_what_has_payments_and_a_person_detaches_them(
     client.fake.void_invoice("1")
     (payment,) = client.fake.payments()
     assert (payment["UnappliedAmt"], payment["Line"]) == (10, [])
-    lax = Client(FakeQuickBooks(void_detaches_payments=True))
+    lax = Client(FakeQuickBooks(ways=Ways(void_detaches_payments=True)))
     lax.fake.add_invoice("", lax.fake.add_customer("Acme"), "30")
     lax.fake.pay("1", "10")
     voided = lax.post("invoice", own, operation="void")["Invoice"]
@@ -1269,7 +1270,7 @@ def test_a_credit_memo_is_deleted_and_not_voided(client: Client, acme: str) -> N
     assert refusal(answer)[0] == "5010"
     client.post("creditmemo", own, operation="delete")
     assert client.ids("SELECT * FROM CreditMemo") == []
-    lax = Client(FakeQuickBooks(credit_memo_void=True))
+    lax = Client(FakeQuickBooks(ways=Ways(credit_memo_void=True)))
     lax.fake.add_credit_note("", lax.fake.add_customer("Acme"), "40")
     voided = lax.post("creditmemo", own, operation="void")["CreditMemo"]
     assert (voided["TotalAmt"], voided["PrivateNote"]) == (0, "Voided")
@@ -1370,7 +1371,7 @@ def test_a_request_id_has_at_most_50_characters(client: Client, acme: str) -> No
 
 @pytest.mark.parametrize("keeps", [True, False])
 def test_whether_a_refusal_is_stored_is_a_switch(keeps: bool) -> None:
-    client = Client(FakeQuickBooks(request_id_keeps_faults=keeps))
+    client = Client(FakeQuickBooks(ways=Ways(request_id_keeps_faults=keeps)))
     acme = client.fake.add_customer("Acme")
     client.fake.lock_through(JAN_9)
     body = form(acme, TxnDate="2026-01-09")
@@ -1382,7 +1383,7 @@ def test_whether_a_refusal_is_stored_is_a_switch(keeps: bool) -> None:
 
 def test_stored_replies_may_be_forgotten() -> None:
     clock = Clock()
-    client = Client(FakeQuickBooks(now=clock, request_id_seconds=60))
+    client = Client(FakeQuickBooks(now=clock, ways=Ways(request_id_seconds=60)))
     acme = client.fake.add_customer("Acme")
     for seconds in (59, 1):
         client.post("invoice", form(acme), requestid="r")
@@ -1500,7 +1501,7 @@ def test_a_company_that_does_not_pay_is_shut(client: Client) -> None:
 
 
 def test_a_refusal_may_come_as_a_200(acme: str) -> None:
-    client = Client(FakeQuickBooks(fault_status=200))
+    client = Client(FakeQuickBooks(ways=Ways(fault_status=200)))
     assert refusal(client.send("GET", "invoice/1"), 200)[0] == "610"
     assert refusal(client.send("POST", "invoice", {}), 200)[0] == "6560"
     assert refusal(client.send("GET", "invoice/1/pdf"), 200)[0] == "610"
@@ -1548,7 +1549,7 @@ def test_the_limits_of_second_minute_and_batches() -> None:
 
 
 def test_an_older_throttle_is_a_403() -> None:
-    client = Client(FakeQuickBooks(throttle_status=403))
+    client = Client(FakeQuickBooks(ways=Ways(throttle_status=403)))
     client.fake.throttle()
     answer = client.send("GET", "preferences")
     assert answer.status == 403

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 
 from tieout.testing.fakes import quickbooks_queries as queries
 from tieout.testing.fakes import quickbooks_shapes as shapes
-from tieout.testing.fakes.quickbooks_books import LINKING_NOTE, Books, Rules, lines_of
+from tieout.testing.fakes.quickbooks_books import LINKING_NOTE, Books, Ways, lines_of
 from tieout.testing.fakes.quickbooks_fields import (
     ACCOUNT,
     CREDIT_MEMO,
@@ -54,7 +54,6 @@ API_PATH = ("v3", "company")
 REQUEST_ID_LENGTH_MAX = 50
 BATCH_REQUEST_ID_LENGTH_MAX = 36
 MINOR_VERSION_MIN = 75
-TOO_MANY = 429
 THROTTLED = "The request limit was reached.  Try again later"
 ENTITIES: Mapping[str, str] = {
     kind.lower(): kind
@@ -164,7 +163,8 @@ class FakeQuickBooks:
 
     ``now`` gives an aware instant; without it the books have a clock of their own, which
     moves by one second with each change, and tokens and limits follow the real one. A
-    limit of None is off. ``calls`` counts by ``"GET invoice/{id}"``, ``"POST
+    limit of None is off. ``ways`` are the vendor's where they are not known for sure.
+    ``calls`` counts by ``"GET invoice/{id}"``, ``"POST
     invoice?operation=void"`` and the like, ``requests`` all requests, ``writes`` those
     that could change something, ``metered`` the reads that the vendor bills.
     """
@@ -185,8 +185,6 @@ class FakeQuickBooks:
         multi_currency: bool = True,
         timezone: str = "America/Los_Angeles",
         access_token_seconds: int = 3600,
-        refresh_rotates_after: float = 0,
-        retired_refresh_seconds: float = 0,
         calls_per_second: int | None = None,
         calls_per_minute: int | None = None,
         batches_per_minute: int | None = None,
@@ -194,49 +192,20 @@ class FakeQuickBooks:
         page_size_max: int = queries.PAGE_SIZE_MAX,
         changes_max: int = queries.CHANGES_MAX,
         batch_size_max: int = 30,
-        newest_changes_first: bool = False,
-        case_sensitive: bool = False,
-        empty_has_paging: bool = False,
-        filterable: Mapping[str, bool] | None = None,
         custom_txn_numbers: bool = False,
-        warns_duplicates: bool = True,
-        number_length_max: int = 21,
         auto_apply_credit: bool = False,
-        auto_apply_name: str = "AutoApplyCredit",
-        void_detaches_payments: bool = False,
-        void_keeps_amounts: bool = False,
-        credit_memo_void: bool = False,
-        bump_on_payment: bool = True,
-        deleted_suffix: str = " (deleted)",
-        request_id_seconds: float | None = None,
-        request_id_keeps_faults: bool = True,
-        fault_status: int = 400,
-        throttle_status: int = TOO_MANY,
-        refuses_old_minor_versions: bool = False,
+        ways: Ways | None = None,
     ) -> None:
-        rules = Rules(
+        self.ways = ways or Ways()
+        self.books = Books(
+            now,
+            self.ways,
             home_currency=base_currency,
             multi_currency=multi_currency,
             zone=ZoneInfo(timezone),
-            warns_duplicates=warns_duplicates,
-            void_detaches_payments=void_detaches_payments,
-            void_keeps_amounts=void_keeps_amounts,
-            credit_memo_void=credit_memo_void,
-            bump_on_payment=bump_on_payment,
-            deleted_suffix=deleted_suffix,
-            number_length_max=number_length_max,
         )
-        self.books = Books(now, rules)
         self.books.custom_numbers = custom_txn_numbers
         self.books.auto_apply_credit = auto_apply_credit
-        self._reading = queries.Reading(
-            page_size_max=page_size_max,
-            changes_max=changes_max,
-            newest_changes_first=newest_changes_first,
-            case_sensitive=case_sensitive,
-            empty_has_paging=empty_has_paging,
-            filterable=filterable or {},
-        )
         self.realm = realm
         self.calls: Counter[str] = Counter()
         self.requests = 0
@@ -251,18 +220,14 @@ class FakeQuickBooks:
             refresh_token,
             code,
             access_seconds=access_token_seconds,
-            rotates_after=refresh_rotates_after,
-            retired_seconds=retired_refresh_seconds,
+            rotates_after=self.ways.refresh_rotates_after,
+            retired_seconds=self.ways.retired_refresh_seconds,
         )
         self._is_sandbox = is_sandbox
         self._metered_max = metered_calls_max
         self._batch_max = batch_size_max
-        self._auto_apply_name = auto_apply_name
-        self._replay_seconds = request_id_seconds
-        self._replays_faults = request_id_keeps_faults
-        self._fault_status = fault_status
-        self._throttle_status = throttle_status
-        self._refuses_old = refuses_old_minor_versions
+        self._page_size_max = page_size_max
+        self._changes_max = changes_max
         self._is_lapsed = False
         self._denied: set[str] = set()
         self._troubles: deque[_Trouble] = deque()
@@ -307,7 +272,10 @@ class FakeQuickBooks:
             self._carried_out(ask)
         if trouble.answer is None:
             raise lost()
-        if trouble.answer.status == self._throttle_status and not trouble.answer.body:
+        if (
+            trouble.answer.status == self.ways.throttle_status
+            and not trouble.answer.body
+        ):
             return self._throttled(ask, trouble.answer.headers)
         return trouble.answer
 
@@ -347,7 +315,7 @@ class FakeQuickBooks:
         return None
 
     def _throttled(self, ask: _Ask, headers: Iterable[Any] = ()) -> Response:
-        status, words = self._throttle_status, "ThrottleExceeded"
+        status, words = self.ways.throttle_status, "ThrottleExceeded"
         told = shapes.gateway_fault(status, "3001", words, "SERVICE", detail=THROTTLED)
         return self._gateway(ask, status, told, *headers)
 
@@ -367,7 +335,7 @@ class FakeQuickBooks:
     def _refused(self, refused: Refusal) -> _Reply:
         is_rights = refused.code == shapes.AUTHORIZATION
         fault = {"Fault": shapes.fault(refused)}
-        return (FORBIDDEN if is_rights else self._fault_status), fault
+        return (FORBIDDEN if is_rights else self.ways.fault_status), fault
 
     def _timed(self, content: _Content) -> _Content:
         return {"time": shapes.stamp(self._instant(), milliseconds=True), **content}
@@ -377,7 +345,7 @@ class FakeQuickBooks:
             raise Refusal("6190", LAPSED)
         minor = ask.params.get("minorversion", str(MINOR_VERSION_MIN))
         is_old = not minor.isdigit() or int(minor) < MINOR_VERSION_MIN
-        if is_old and self._refuses_old:
+        if is_old and self.ways.refuses_old_minor_versions:
             raise unreadable("minorversion")
 
     def _answered(self, ask: _Ask) -> _Reply:
@@ -414,7 +382,7 @@ class FakeQuickBooks:
         at = self.books.now()
         if name == "CompanyInfo":
             return shapes.company_info(self.books, self._facts, at)
-        return shapes.preferences(self.books, self._auto_apply_name, at)
+        return shapes.preferences(self.books, at)
 
     def _query_in_address(self, ask: _Ask) -> _Reply:
         return 200, self._query(ask.params.get("query", ""))
@@ -432,7 +400,8 @@ class FakeQuickBooks:
         if query.entity in queries.SINGLETONS:
             rows = {query.entity: [self._company(query.entity)], "maxResults": 1}
             return {"QueryResponse": rows}
-        return {"QueryResponse": queries.answer(self.books, query, self._reading)}
+        found = queries.answer(self.books, query, self._page_size_max)
+        return {"QueryResponse": found}
 
     def _changes(self, ask: _Ask) -> _Reply:
         self.metered += 1
@@ -442,7 +411,7 @@ class FakeQuickBooks:
         for entity in entities:
             self._allowed(entity)
         since = ask.params.get("changedSince")
-        blocks = queries.changes(self.books, entities, since, self._reading)
+        blocks = queries.changes(self.books, entities, since, self._changes_max)
         return 200, {"CDCResponse": [{"QueryResponse": blocks}]}
 
     def _one(self, ask: _Ask) -> _Content:
@@ -484,8 +453,8 @@ class FakeQuickBooks:
         except Refusal as refused:
             status, content = self._refused(refused)
             reply = status, self._timed(content)
-        if key and ("Fault" not in reply[1] or self._replays_faults):
-            seconds = self._replay_seconds
+        if key and ("Fault" not in reply[1] or self.ways.request_id_keeps_faults):
+            seconds = self.ways.request_id_seconds
             self._replies[key] = (math.inf if seconds is None else at + seconds), reply
         return reply
 
@@ -507,7 +476,7 @@ class FakeQuickBooks:
         return {kind: shapes.shape(self.books, row)}
 
     def _is_voidable(self, kind: str) -> bool:
-        is_memo = kind == CREDIT_MEMO and self.books.rules.credit_memo_void
+        is_memo = kind == CREDIT_MEMO and self.ways.credit_memo_void
         return is_memo or kind in {INVOICE, PAYMENT}
 
     def _batch(self, ask: _Ask) -> _Reply:
@@ -587,7 +556,7 @@ class FakeQuickBooks:
     def throttle(self, times: int = 1, retry_after: int | None = None) -> None:
         """The next calls of the API are throttled; a Retry-After is not the vendor's habit."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        trouble = _Trouble(Response(self._throttle_status, headers))
+        trouble = _Trouble(Response(self.ways.throttle_status, headers))
         with self._lock:
             self._troubles.extend([trouble] * times)
 

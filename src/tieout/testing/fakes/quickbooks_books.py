@@ -120,19 +120,46 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Where the vendor's ways are not known for sure, and the figures it sets."""
+class Ways:
+    """Where the vendor's ways are not known for sure: each can be had the other way."""
 
-    home_currency: str = "USD"
-    multi_currency: bool = True
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/Los_Angeles"))
+    refresh_rotates_after: float = 0
+    """Seconds until a refresh token that is used is replaced; said to be about a day."""
+    retired_refresh_seconds: float = 0
+    """How long a replaced refresh token still works."""
+    request_id_seconds: float | None = None
+    """How long replies to a requestid are kept; None is for ever."""
+    request_id_keeps_faults: bool = True
+    """Whether a refusal is a reply that is kept."""
+    fault_status: int = 400
+    """The HTTP status of a refusal; a 200 can hold one too."""
+    throttle_status: int = 429
+    """403 with older versions."""
+    refuses_old_minor_versions: bool = False
+    """Below 75; otherwise they are served as 75."""
+    newest_changes_first: bool = False
+    """Which changes are left out where there are too many for one reply."""
+    case_sensitive: bool = False
+    """Whether texts in queries are compared with their case."""
+    empty_has_paging: bool = False
+    """Whether an empty QueryResponse tells its position."""
+    filterable: Mapping[str, bool] = field(default_factory=dict)
+    """More fields that a query may name, or fewer: ``{"Invoice.PrivateNote": True}``."""
     warns_duplicates: bool = True
-    void_detaches_payments: bool = False
-    void_keeps_amounts: bool = False
-    credit_memo_void: bool = False
-    bump_on_payment: bool = True
-    deleted_suffix: str = " (deleted)"
+    """Whether a document number of the same kind is refused the second time."""
     number_length_max: int = 21
+    auto_apply_name: str = "AutoApplyCredit"
+    """What the preference to apply credits is called."""
+    void_detaches_payments: bool = False
+    """Whether the API voids an invoice with payments, as a person can."""
+    void_keeps_amounts: bool = False
+    """Whether a voided invoice keeps total and lines, as in one sample; it owes nothing."""
+    credit_memo_void: bool = False
+    """Whether a credit memo can be voided, and not only deleted."""
+    bump_on_payment: bool = True
+    """Whether a payment moves SyncToken and LastUpdatedTime of what it links to."""
+    deleted_suffix: str = " (deleted)"
+    """What is added to the name of an inactive customer."""
 
 
 class Books:
@@ -142,8 +169,19 @@ class Books:
     Nothing is changed where `Refusal` is raised. The callers hold ``lock``.
     """
 
-    def __init__(self, now: Callable[[], datetime] | None, rules: Rules) -> None:
-        self.rules = rules
+    def __init__(
+        self,
+        now: Callable[[], datetime] | None,
+        ways: Ways,
+        *,
+        home_currency: str,
+        multi_currency: bool,
+        zone: ZoneInfo,
+    ) -> None:
+        self.ways = ways
+        self.home_currency = home_currency
+        self.multi_currency = multi_currency
+        self.zone = zone
         self.lock = threading.RLock()
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in KINDS}
         self.custom_numbers = False
@@ -177,7 +215,7 @@ class Books:
 
     def today(self) -> date:
         """The day at the company's place."""
-        return self.now().astimezone(self.rules.zone).date()
+        return self.now().astimezone(self.zone).date()
 
     def advance(self, seconds: float) -> None:
         """Move the books' own clock."""
@@ -244,7 +282,7 @@ class Books:
         """What an object is called where it is referred to."""
         if row.kind != CUSTOMER:
             return str(row.fields["Name"])
-        suffix = "" if row.is_active else self.rules.deleted_suffix
+        suffix = "" if row.is_active else self.ways.deleted_suffix
         return f"{row.fields['DisplayName']}{suffix}"
 
     # Keeping ----------------------------------------------------------------------------
@@ -267,7 +305,7 @@ class Books:
             new = replace(row, version=row.version + 1, updated=at, **values)
         self._put(new)
         changed = {*new.links} ^ {*(row.links if row else ())}
-        if self.rules.bump_on_payment:
+        if self.ways.bump_on_payment:
             for link_kind, link_id in sorted({(x.kind, x.id) for x in changed}):
                 self._bump(self.rows[link_kind][link_id])
         return new
@@ -346,8 +384,8 @@ class Books:
         self._open_period(on, day_of(row.fields, "TxnDate") if row else None)
         fields["TxnDate"] = on.isoformat()
         rate = number(fields.pop("ExchangeRate", 1), "ExchangeRate")
-        if self.rules.multi_currency:
-            is_home = currency == self.rules.home_currency
+        if self.multi_currency:
+            is_home = currency == self.home_currency
             fields["ExchangeRate"] = Decimal(1) if is_home else rate
         return customer, currency
 
@@ -370,9 +408,8 @@ class Books:
                 "6080", f"{', '.join(NAME_PARTS)}, DisplayName: all are empty"
             )
         check_addresses(fields, "PrimaryEmailAddr")
-        home = self.rules.home_currency
-        currency = ref_of(fields, "CurrencyRef") or home
-        if currency != home and not self.rules.multi_currency:
+        currency = ref_of(fields, "CurrencyRef") or self.home_currency
+        if currency != self.home_currency and not self.multi_currency:
             raise broken("Multi-currency is off in this company.")
         # A customer's currency is settled for good when it is made.
         self._currency(fields, row.ref("CurrencyRef") if row else currency)
@@ -483,9 +520,9 @@ class Books:
         if is_forced or (wanted is None and row is None and not self.custom_numbers):
             fields["DocNumber"] = self._automatic_number()
             return
-        check_length(fields, "DocNumber", self.rules.number_length_max)
+        check_length(fields, "DocNumber", self.ways.number_length_max)
         for other in self._of("number", kind, wanted) if wanted else ():
-            if self.rules.warns_duplicates and (row is None or other.id != row.id):
+            if self.ways.warns_duplicates and (row is None or other.id != row.id):
                 text = "You must specify a different number. This number has already been used."
                 detail = f"{text} DocNumber={wanted} is assigned to TxnType={kind} with TxnId={other.id}"
                 raise Refusal("6140", detail)
@@ -509,7 +546,7 @@ class Books:
         if "TotalAmt" not in fields:
             raise required("TotalAmt")
         total = fields["TotalAmt"] = money(fields["TotalAmt"], "TotalAmt", currency)
-        check_length(fields, "PaymentRefNum", self.rules.number_length_max)
+        check_length(fields, "PaymentRefNum", self.ways.number_length_max)
         account = ref_of(fields, "DepositToAccountRef")
         if account:
             self._reference(ACCOUNT, account, "DepositToAccountRef")
@@ -603,7 +640,7 @@ class Books:
 
     def void(self, row: Row, *, by_hand: bool = False) -> Row:
         """Void an invoice (or payment); ``by_hand`` payments are always detached."""
-        is_refused = not by_hand and not self.rules.void_detaches_payments
+        is_refused = not by_hand and not self.ways.void_detaches_payments
         if row.is_voided:
             raise broken("The transaction has been voided already.")
         self._check_untied(row)
@@ -614,7 +651,7 @@ class Books:
         fields, total = {**row.fields, "PrivateNote": note}, row.total
         if row.kind == PAYMENT:
             fields["TotalAmt"] = total = ZERO
-        elif not self.rules.void_keeps_amounts:
+        elif not self.ways.void_keeps_amounts:
             total = ZERO
             fields["Line"] = [_without_amounts(line) for line in fields["Line"]]
             for name in ("TxnTaxDetail", "Deposit"):
@@ -648,7 +685,7 @@ class Books:
         fields = {
             "TxnDate": on.isoformat(),
             "DepositToAccountRef": {"value": "35"},
-            "CurrencyRef": {"value": self.rules.home_currency},
+            "CurrencyRef": {"value": self.home_currency},
             "Line": [{"Amount": total, "LinkedTxn": linked}],
         }
         made = self.make(DEPOSIT, fields, total)

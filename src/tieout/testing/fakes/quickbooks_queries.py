@@ -106,24 +106,6 @@ class Query:
     size: int = PAGE_SIZE_DEFAULT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What the vendor's reads do where it is not known for sure."""
-
-    page_size_max: int = PAGE_SIZE_MAX
-    changes_max: int = CHANGES_MAX
-    newest_changes_first: bool = False
-    case_sensitive: bool = False
-    empty_has_paging: bool = False
-    filterable: Mapping[str, bool] = field(default_factory=dict)
-
-    def type_of(self, entity: str, name: str) -> str | None:
-        """The type of a field that a query may name; None where it may not."""
-        known = FILTERABLE[entity].get(name)
-        is_allowed = self.filterable.get(f"{entity}.{name}", known is not None)
-        return (known or "text") if is_allowed else None
-
-
 def _invalid(detail: str) -> Refusal:
     return Refusal("4001", f"QueryValidationError: {detail}")
 
@@ -250,14 +232,14 @@ def _ordering(parser: _Parser) -> tuple[str, bool]:
 # Answering --------------------------------------------------------------------------------
 
 
-def answer(books: Books, query: Query, reading: Reading) -> dict[str, Any]:
+def answer(books: Books, query: Query, page_size_max: int) -> dict[str, Any]:
     """The ``QueryResponse`` of a query over a table."""
     if query.entity not in FILTERABLE:
         raise _invalid(f"Invalid entity '{query.entity}'")
-    if query.size > reading.page_size_max:
+    if query.size > page_size_max:
         text = f"value {query.size} is too large. Max allowed value is"
-        raise _invalid(f"{text} {reading.page_size_max}")
-    rows = _selected(books, query, reading)
+        raise _invalid(f"{text} {page_size_max}")
+    rows = _selected(books, query)
     if query.is_count:
         return {"totalCount": len(rows)}
     page = rows[query.start - 1 : query.start - 1 + query.size]
@@ -265,12 +247,12 @@ def answer(books: Books, query: Query, reading: Reading) -> dict[str, Any]:
     if query.entity in COUNTED:
         paging["totalCount"] = len(rows)
     if not page:
-        return dict(paging) if reading.empty_has_paging else {}
+        return dict(paging) if books.ways.empty_has_paging else {}
     return {query.entity: [shape(books, row) for row in page], **paging}
 
 
-def _selected(books: Books, query: Query, reading: Reading) -> list[Row]:
-    tests = [_test(books, query.entity, each, reading) for each in query.conditions]
+def _selected(books: Books, query: Query) -> list[Row]:
+    tests = [_test(books, query.entity, each) for each in query.conditions]
     rows = books.live(query.entity)
     names = {each.field for each in query.conditions}
     if query.entity in HIDES_INACTIVE and "Active" not in names:
@@ -281,7 +263,7 @@ def _selected(books: Books, query: Query, reading: Reading) -> list[Row]:
     if query.order:
         rows.sort(key=lambda row: int(row.id))
     for name, is_descending in reversed(query.order):
-        kind = _type(query.entity, name, reading)
+        kind = _type(books, query.entity, name)
         rows.sort(key=_sort_key(books, name, kind), reverse=is_descending)
     return rows
 
@@ -294,20 +276,18 @@ def _sort_key(books: Books, name: str, kind: str) -> Callable[[Row], tuple[bool,
     return key
 
 
-def _type(entity: str, name: str, reading: Reading) -> str:
-    kind = reading.type_of(entity, name)
-    if kind is None:
+def _type(books: Books, entity: str, name: str) -> str:
+    kind = FILTERABLE[entity].get(name)
+    if not books.ways.filterable.get(f"{entity}.{name}", kind is not None):
         raise _invalid(f"property '{name}' is not queryable")
-    return kind
+    return kind or "text"
 
 
-def _test(
-    books: Books, entity: str, condition: Condition, reading: Reading
-) -> Callable[[Row], bool]:
+def _test(books: Books, entity: str, condition: Condition) -> Callable[[Row], bool]:
     name, sign = condition.field, condition.sign
-    kind = _type(entity, name, reading)
+    kind = _type(books, entity, name)
     fold: Callable[[Any], Any] = _same
-    if kind == "text" and not reading.case_sensitive:
+    if kind == "text" and not books.ways.case_sensitive:
         fold = _folded
     if sign == "LIKE":
         if kind != "text":
@@ -393,7 +373,7 @@ def _value(books: Books, row: Row, name: str, kind: str) -> Any:
 
 
 def changes(
-    books: Books, entities: Sequence[str], since: str | None, reading: Reading
+    books: Books, entities: Sequence[str], since: str | None, changes_max: int
 ) -> list[dict[str, Any]]:
     """One block an entity with what has changed; at most so many objects in all of them."""
     if since is None:
@@ -405,12 +385,12 @@ def changes(
     if start < books.now() - LOOK_BACK:
         raise unreadable("changedSince")
     blocks: list[dict[str, Any]] = []
-    left = reading.changes_max
+    left = changes_max
     for entity in entities:
         if entity in WITHOUT_CHANGES or entity not in FILTERABLE:
             raise Refusal("500", f"Operation on {entity} is not supported.")
         rows = [row for row in books.rows[entity].values() if row.updated >= start]
-        rows.sort(key=lambda row: row.updated, reverse=reading.newest_changes_first)
+        rows.sort(key=lambda row: row.updated, reverse=books.ways.newest_changes_first)
         rows = rows[:left]
         left -= len(rows)
         shown = [shape(books, row) for row in rows]

@@ -130,10 +130,10 @@ def _named(books: Books, name: str, value: Any) -> Any:
 def _money(books: Books, row: Row, **amounts: Decimal) -> dict[str, Any]:
     """Amounts, and what only a company with several currencies is told."""
     told: dict[str, Any] = {name: plain(amount) for name, amount in amounts.items()}
-    if not books.rules.multi_currency:
+    if not books.multi_currency:
         return told
     rate = row.fields.get("ExchangeRate", Decimal(1))
-    places = PLACES.get(books.rules.home_currency, 2)
+    places = PLACES.get(books.home_currency, 2)
     for name, home in (("TotalAmt", "HomeTotalAmt"), ("Balance", "HomeBalance")):
         if name in amounts and row.kind in {INVOICE, CREDIT_MEMO}:
             told[home] = plain(round(amounts[name] * rate, places))
@@ -238,13 +238,13 @@ def company_info(
     """CompanyInfo: who the company is."""
     return {
         **facts,
-        "DefaultTimeZone": books.rules.zone.key,
+        "DefaultTimeZone": books.zone.key,
         "SupportedLanguages": "en",
         **_singleton(at),
     }
 
 
-def preferences(books: Books, auto_apply_name: str, at: datetime) -> dict[str, Any]:
+def preferences(books: Books, at: datetime) -> dict[str, Any]:
     """Preferences: what bears on documents, currencies and closed periods."""
     accounting: dict[str, Any] = {"CustomerTerminology": "Customers"}
     if books.closed_through is not None:
@@ -254,11 +254,11 @@ def preferences(books: Books, auto_apply_name: str, at: datetime) -> dict[str, A
         "SalesFormsPrefs": {
             "CustomTxnNumbers": books.custom_numbers,
             "AllowDeposit": True,
-            auto_apply_name: books.auto_apply_credit,
+            books.ways.auto_apply_name: books.auto_apply_credit,
         },
         "CurrencyPrefs": {
-            "MultiCurrencyEnabled": books.rules.multi_currency,
-            "HomeCurrency": {"value": books.rules.home_currency},
+            "MultiCurrencyEnabled": books.multi_currency,
+            "HomeCurrency": {"value": books.home_currency},
         },
         **_singleton(at),
     }
