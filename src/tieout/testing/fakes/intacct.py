@@ -463,11 +463,11 @@ class FakeIntacct:
 
     def _carried_out(self, ask: _Ask, node: Element, scope: Scope) -> list[Element]:
         name = label(node)
+        if name == "getAPISession":
+            return self._new_session(ask, node, scope)
         if self._hiccups and name.startswith(self._hiccups[0]):
             self._hiccups.popleft()
             raise catch_all()
-        if name == "getAPISession":
-            return self._new_session(ask, node, scope)
         return self._functions.run(node, scope)
 
     def _check_new(self, controlid: str) -> None:

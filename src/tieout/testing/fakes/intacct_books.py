@@ -501,7 +501,7 @@ class Books:
     def receive(self, values: Values, parts: Sequence[Part]) -> Payment:
         """Create a payment and apply its parts; ``over`` is money beyond them."""
         with self.together():
-            given = dict(values)
+            given = {"customer": "", **values}
             currency = given.pop("currency", "") or self.setup.base_currency
             payment = Payment(
                 recordno=self.number("record"),

@@ -102,6 +102,8 @@ READS = frozenset(
         "getAPISession",
     }
 )
+BY_OBJECT = frozenset({"create", "update"})
+"""Functions that hold several objects, each of which succeeds or fails by itself."""
 _LINE_NAMES: Mapping[str, str] = {
     "glaccountno": "ACCOUNTNO",
     "allocationid": "ALLOCATION",
@@ -179,7 +181,7 @@ def parts_of(node: Element, path: str) -> list[Element]:
 def label(node: Element) -> str:
     """The name of a function, with its object where it has one."""
     objects = [text(node, "object")]
-    if node.tag in {"create", "update"}:
+    if node.tag in BY_OBJECT:
         objects = [child.tag for child in node]
     return " ".join([node.tag, *(each.upper() for each in objects[:1])]).strip()
 
@@ -251,7 +253,7 @@ class Functions:
         handler = self._handlers.get(node.tag)
         if handler is None:
             raise invalid(f"The function {node.tag} does not exist")
-        if node.tag in READS:
+        if node.tag in READS or node.tag in BY_OBJECT:
             return handler(node, scope)
         with self._books.together():
             return handler(node, scope)
