@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element
 
@@ -104,6 +105,12 @@ READS = frozenset(
 )
 BY_OBJECT = frozenset({"create", "update"})
 """Functions that hold several objects, each of which succeeds or fails by itself."""
+_ITEMS: Mapping[str, str] = {
+    "create_invoice": "invoiceitems",
+    "update_invoice": "updateinvoiceitems",
+    "create_aradjustment": "aradjustmentitems",
+    "update_aradjustment": "updatearadjustmentitems",
+}
 _LINE_NAMES: Mapping[str, str] = {
     "glaccountno": "ACCOUNTNO",
     "allocationid": "ALLOCATION",
@@ -225,13 +232,13 @@ class Functions:
             "create": self._create,
             "update": self._update,
             "delete": self._delete,
-            "create_invoice": self._create_invoice,
-            "update_invoice": self._update_invoice,
+            "create_invoice": partial(self._create_document, INVOICE),
+            "update_invoice": partial(self._update_document, INVOICE),
             "reverse_invoice": self._reverse_invoice,
-            "delete_invoice": self._delete_invoice,
-            "create_aradjustment": self._create_adjustment,
-            "update_aradjustment": self._update_adjustment,
-            "delete_aradjustment": self._delete_adjustment,
+            "delete_invoice": partial(self._delete_document, INVOICE),
+            "create_aradjustment": partial(self._create_document, ADJUSTMENT),
+            "update_aradjustment": partial(self._update_document, ADJUSTMENT),
+            "delete_aradjustment": partial(self._delete_document, ADJUSTMENT),
             "create_arpayment": self._create_payment,
             "apply_arpayment": self._apply_payment,
             "reverse_arpayment": self._reverse_payment,
@@ -255,8 +262,14 @@ class Functions:
             raise invalid(f"The function {node.tag} does not exist")
         if node.tag in READS or node.tag in BY_OBJECT:
             return handler(node, scope)
-        with self._books.together():
-            return handler(node, scope)
+        try:
+            with self._books.together():
+                return handler(node, scope)
+        except Refusal as refused:
+            verb, _, noun = node.tag.partition("_")
+            if verb != "create":
+                raise
+            raise Refusal(*refused.problems, _could_not(verb, noun)) from None
 
     # Reading -------------------------------------------------------------------------
 
@@ -416,9 +429,7 @@ class Functions:
                 with self._books.together():
                     done.append(makers[kind](child, scope))
             except Refusal as refused:
-                problems += refused.problems
-                wrapper = f"Could not {verb} {kind.title()} record."
-                problems.append(Problem(GENERIC, wrapper))
+                problems += (*refused.problems, _could_not(verb, kind))
         data = _data("objects", done, count=len(done))
         if problems:
             raise Refusal(*problems, data=data)
@@ -591,20 +602,9 @@ class Functions:
 
     # Invoices and adjustments ------------------------------------------------------------
 
-    def _create_invoice(self, node: Element, scope: Scope) -> list[Element]:
+    def _create_document(self, kind: str, node: Element, scope: Scope) -> list[Element]:
         values = self._document_values(node, scope)
-        values["lines"] = [
-            _line(each) for each in node.findall("invoiceitems/lineitem")
-        ]
-        return self._made(INVOICE, values)
-
-    def _create_adjustment(self, node: Element, scope: Scope) -> list[Element]:
-        values = self._document_values(node, scope)
-        lines = node.findall("aradjustmentitems/lineitem")
-        values["lines"] = [_line(each) for each in lines]
-        return self._made(ADJUSTMENT, values)
-
-    def _made(self, kind: str, values: Mapping[str, Any]) -> list[Element]:
+        values["lines"] = [_line(each) for each in parts_of(node, _ITEMS[node.tag])]
         if "on" not in values:
             raise wrong("The date is required")
         return [_key(self._books.new_document(kind, values).recordno)]
@@ -661,29 +661,20 @@ class Functions:
             raise wrong(f"Invalid custom field {min(set(found) - known)}")
         return found
 
-    def _update_invoice(self, node: Element, scope: Scope) -> list[Element]:
-        return self._changed(INVOICE, node, scope, "updateinvoiceitems")
-
-    def _update_adjustment(self, node: Element, scope: Scope) -> list[Element]:
-        return self._changed(ADJUSTMENT, node, scope, "updatearadjustmentitems")
-
-    def _changed(
-        self, kind: str, node: Element, scope: Scope, items: str
-    ) -> list[Element]:
+    def _update_document(self, kind: str, node: Element, scope: Scope) -> list[Element]:
         before = self._keyed_document(kind, node, scope)
         values = self._document_values(node, scope)
         edits = [
-            (
-                _whole(each.get("line_num", ""))
-                if each.tag == "updatelineitem"
-                else None,
-                _line(each),
-            )
-            for each in parts_of(node, items)
+            (_place(each), _line(each)) for each in parts_of(node, _ITEMS[node.tag])
         ]
         if edits:
             values["edits"] = edits
         return [_key(self._books.change_document(before, values).recordno)]
+
+    def _delete_document(self, kind: str, node: Element, scope: Scope) -> list[Element]:
+        document = self._keyed_document(kind, node, scope)
+        self._books.delete_document(document)
+        return [_key(document.recordno)]
 
     def _keyed_document(self, kind: str, node: Element, scope: Scope) -> Any:
         key = node.get("key", "")
@@ -696,16 +687,6 @@ class Functions:
         document = self._keyed_document(INVOICE, node, scope)
         on, memo = _day(node.find("datereversed")), text(node, "description")
         return [_key(self._books.reverse_document(document, on, memo).recordno)]
-
-    def _delete_invoice(self, node: Element, scope: Scope) -> list[Element]:
-        document = self._keyed_document(INVOICE, node, scope)
-        self._books.delete_document(document)
-        return [_key(document.recordno)]
-
-    def _delete_adjustment(self, node: Element, scope: Scope) -> list[Element]:
-        document = self._keyed_document(ADJUSTMENT, node, scope)
-        self._books.delete_document(document)
-        return [_key(document.recordno)]
 
     # Payments of the old kind --------------------------------------------------------------
 
@@ -811,9 +792,10 @@ class Functions:
         values = self._order_values(node, scope)
         edits = []
         for each in parts_of(node, "updatesotransitems"):
-            place = _whole(each.get("line_num", ""))
-            is_known = place is not None and 1 <= place <= len(before.lines)
-            known = before.lines[place - 1].fields if place and is_known else {}
+            place = _place(each)
+            known: Mapping[str, str] = {}
+            if place is not None and 1 <= place <= len(before.lines):
+                known = before.lines[place - 1].fields
             edits.append((place, _item(each, known)))
         if edits:
             values["edits"] = edits
@@ -840,6 +822,11 @@ _DATES: Mapping[str, str] = {
 }
 _NEVER_EMPTY = frozenset({"customerid", "termname", "invoiceno", "currency"})
 """Elements that mean nothing when they are empty; the others empty their field."""
+
+
+def _could_not(verb: str, noun: str) -> Problem:
+    """The last error of several, which says nothing that the first does not."""
+    return Problem(GENERIC, f"Could not {verb} {noun.title()} record.")
 
 
 def _sort_key(get: Callable[[Any], Any]) -> Callable[[Any], tuple[bool, Any]]:
@@ -898,6 +885,13 @@ def _listed(node: Element) -> Iterator[tuple[str, str]]:
 
 def _whole(value: str) -> int | None:
     return int(value) if NUMBER.fullmatch(value) and "." not in value else None
+
+
+def _place(node: Element) -> int | None:
+    """The line that an update means, from 1; None where it brings a new one."""
+    if not node.tag.startswith("update"):
+        return None
+    return _whole(node.get("line_num", "")) or 0
 
 
 def _decimal(value: str) -> Decimal:

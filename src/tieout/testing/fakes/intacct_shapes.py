@@ -528,6 +528,14 @@ def _customer_name(shapes: Shapes, row: Any) -> str | None:
     return found.name if found else None
 
 
+def _bill_to(shapes: Shapes, row: Any) -> Any:
+    return shapes.books.contacts.first(row.bill_to)
+
+
+def _paper_of(shapes: Shapes, row: Entry) -> Any:
+    return row.paper
+
+
 def _role(role: str) -> Get:
     return lambda shapes, row: shapes.books.contact_of(row, role)
 
@@ -723,13 +731,8 @@ def _only(find: Find, keep: Callable[[Any], bool]) -> Find:
 def _document_kinds(name: str) -> tuple[Kind, Kind]:
     """An AR document and its lines."""
 
-    def keep(row: Document) -> bool:
-        return row.kind == name
-
-    by_key = _only(_by("documents"), keep)
-
     def rows(books: Books) -> list[Document]:
-        return [row for row in books.documents.rows.values() if keep(row)]
+        return [row for row in books.documents.rows.values() if row.kind == name]
 
     def entries(books: Books) -> list[Entry]:
         return [each for row in rows(books) for each in _entries_of(books, row)]
@@ -737,31 +740,20 @@ def _document_kinds(name: str) -> tuple[Kind, Kind]:
     def entries_by(books: Books, text: str) -> list[Entry]:
         return [each for row in by_key(books, text) for each in _entries_of(books, row)]
 
-    whole = Kind(
-        name,
-        rows,
-        find={
-            "RECORDNO": by_key,
-            "RECORDID": _under("documents", name),
-            "EXTERNALID": _under("documents", "external", name),
-            "CUSTOMERID": _under("documents", "customer", name),
-        },
-        related={
-            "CUSTOMER": ("CUSTOMER", _customer),
-            "BILLTO": (
-                "CONTACT",
-                lambda shapes, row: shapes.books.contacts.first(row.bill_to),
-            ),
-        },
-        lines=(f"{name}ITEMS", f"{name}ITEM", _entries_of),
+    by_key = _only(_by("documents"), lambda row: row.kind == name)
+    find = {
+        "RECORDNO": by_key,
+        "RECORDID": _under("documents", name),
+        "EXTERNALID": _under("documents", "external", name),
+        "CUSTOMERID": _under("documents", "customer", name),
+    }
+    related = {"CUSTOMER": ("CUSTOMER", _customer), "BILLTO": ("CONTACT", _bill_to)}
+    lines = (f"{name}ITEMS", f"{name}ITEM", _entries_of)
+    owner = {name: (name, _paper_of)}
+    return (
+        Kind(name, rows, find=find, related=related, lines=lines),
+        Kind(f"{name}ITEM", entries, find={"RECORDKEY": entries_by}, related=owner),
     )
-    lines = Kind(
-        f"{name}ITEM",
-        entries,
-        find={"RECORDKEY": entries_by},
-        related={name: (name, lambda shapes, row: row.paper)},
-    )
-    return whole, lines
 
 
 def _payment_kind(name: str, *types: str) -> Kind:
