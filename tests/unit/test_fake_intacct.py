@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -373,6 +374,7 @@ def test_other_methods_and_paths_are_pages_of_html(fake: FakeIntacct) -> None:
     for method, url, status in (
         ("GET", ENTRY, 405),
         ("POST", "https://api.intacct.com/ia/api/v1", 404),
+        ("POST", "https://[api", 400),
     ):
         answer = fake.send(Request(method, url), 30)
         assert (answer.status, answer.header("Content-Type")) == (status, "text/html")
@@ -758,6 +760,18 @@ def test_read_more_goes_on_by_the_result_and_not_in_the_order_of_keys(
     )
 
 
+def test_old_listings_are_forgotten(client: Client, acme: str) -> None:
+    for number in ("A", "B"):
+        client.fake.add_invoice(number, acme, "5")
+    body = tags({"object": "ARINVOICE", "query": "", "pagesize": "1"})
+    first = client.do(f"<readByQuery>{body}</readByQuery>").find("data")
+    assert first is not None
+    for _ in range(256):
+        client.do(f"<readByQuery>{body}</readByQuery>")
+    more = f"<readMore><resultId>{first.get('resultId')}</resultId></readMore>"
+    assert client.refused(more)[0] == "Query Failed"
+
+
 # read and lookup -----------------------------------------------------------------------------
 
 
@@ -971,6 +985,30 @@ def test_an_inactive_customer_gets_no_more_invoices(
     assert client.query("CUSTOMER", "NAME") == []
 
 
+def test_contacts_are_changed_by_name_and_customers_may_have_parents(
+    client: Client, acme: str
+) -> None:
+    name = "Acme(CC-1)"
+    client.do(update("CONTACT", tags({"CONTACTNAME": name, "EMAIL1": "a@b.example"})))
+    child = {"CUSTOMERID": "C-2", "NAME": "Child", "PARENTID": "C-9"}
+    told = client.refused(create("CUSTOMER", tags(child)))[1]
+    assert told == "Invalid Customer 'C-9' specified."
+    client.do(create("CUSTOMER", tags({**child, "PARENTID": "C-1"})))
+    rows = client.query(
+        "CUSTOMER", "PARENTID DISPLAYCONTACT.EMAIL1", orderby=order("CUSTOMERID")
+    )
+    assert [list(row.values()) for row in rows] == [["", "a@b.example"], ["C-1", ""]]
+
+
+def test_only_some_objects_have_the_generic_functions(client: Client) -> None:
+    for asked in (
+        create("ARINVOICE", ""),
+        update("ARINVOICE", ""),
+        "<delete><object>SODOCUMENT</object><keys>1</keys></delete>",
+    ):
+        assert client.refused(asked)[0] == "invalidRequest"
+
+
 # Invoices ------------------------------------------------------------------------------------
 
 
@@ -1086,6 +1124,28 @@ def test_an_update_changes_lines_by_number_and_adds_others(
     beyond = asked.replace('line_num="2"', 'line_num="7"')
     assert client.refused(beyond)[1] == "There is no line number 7"
     assert client.refused('<update_invoice key="7"/>')[0] == "BL01001973"
+
+
+def test_an_update_may_move_an_invoice_altogether(client: Client, invoice: str) -> None:
+    client.fake.add_customer("Bolt", "C-2")
+    client.do(
+        f'<update_invoice key="{invoice}"><customerid>C-2</customerid>'
+        f"{split('datecreated', MARCH_5)}<termname>N15</termname>"
+        "<payto><contactname>Bolt(CC-2)</contactname></payto>"
+        "<currency>EUR</currency></update_invoice>"
+    )
+    names = "CUSTOMERNAME WHENCREATED WHENPOSTED WHENDUE BILLTO.PRINTAS CURRENCY EXCHANGE_RATE"
+    [row] = client.query("ARINVOICE", names)
+    days = ["03/05/2026", "03/05/2026", "03/20/2026"]
+    assert list(row.values()) == ["Bolt", *days, "Bolt", "EUR", "1.1"]
+
+
+def test_an_invoice_over_nothing_has_no_value(client: Client, acme: str) -> None:
+    key = client.key(create_invoice("A", line("5"), line("-5")))
+    assert client.fake.invoice(key)["STATE"] == "No Value"
+    draft = client.fake.add_invoice("D", acme, "5", status="Draft")
+    asked = f'<reverse_invoice key="{draft}">{split("datereversed", MARCH_9)}</reverse_invoice>'
+    assert client.refused(asked)[1].startswith("The draft with key")
 
 
 def test_an_invoice_is_also_known_by_its_external_id(client: Client, acme: str) -> None:
@@ -1421,50 +1481,66 @@ def test_a_draft_payment_selects_and_may_be_changed_or_deleted(
     assert client.fake.invoice(invoice)["TRX_TOTALSELECTED"] == Decimal(0)
 
 
-@pytest.mark.parametrize("kind", ["memo", "advance", "overpayment", "negative"])
-def test_credits_are_applied_by_the_fields_of_their_kind(
-    client: Client, invoice: str, kind: str
-) -> None:
-    fake = client.fake
-    key_name, amount_name, record = {
-        "memo": ("ADJUSTMENTKEY", "TRX_ADJUSTMENTAMOUNT", ""),
-        "advance": ("ADVANCEKEY", "TRX_POSTEDADVANCEAMOUNT", ""),
-        "overpayment": ("OVERPAYMENTKEY", "TRX_POSTEDOVERPAYMENTAMOUNT", ""),
-        "negative": ("NEGATIVEINVOICEKEY", "TRX_NEGATIVEINVOICEAMOUNT", ""),
-    }[kind]
+def credit_of(kind: str, fake: FakeIntacct) -> str:
+    """Thirty of a credit of some kind; its RECORDNO."""
     match kind:
-        case "memo":
-            record = fake.add_credit_note("CM-1", "C-1", "30")
-        case "advance":
-            record = fake.add_advance("C-1", "30", MARCH_1)
-        case "overpayment":
+        case "ADJUSTMENT":
+            return fake.add_credit_note("CM-1", "C-1", "30")
+        case "POSTEDADVANCE":
+            return fake.add_advance("C-1", "30", MARCH_1)
+        case "POSTEDOVERPAYMENT":
             other = fake.add_invoice("INV-2", "C-1", "1")
-            record = fake.pay(other, "1", MARCH_1, over="30")
+            return fake.pay(other, "1", MARCH_1, over="30")
         case _:
-            record = fake.add_invoice("INV-3", "C-1", "-30")
+            return fake.add_invoice("INV-3", "C-1", "-30")
 
-    def part(amount: str, key: str = record) -> str:
+
+@pytest.mark.parametrize(
+    ("kind", "key_name"),
+    [
+        ("ADJUSTMENT", "ADJUSTMENTKEY"),
+        ("POSTEDADVANCE", "ADVANCEKEY"),
+        ("POSTEDOVERPAYMENT", "OVERPAYMENTKEY"),
+        ("NEGATIVEINVOICE", "NEGATIVEINVOICEKEY"),
+    ],
+)
+def test_credits_are_applied_by_the_fields_of_their_kind(
+    client: Client, invoice: str, kind: str, key_name: str
+) -> None:
+    credit, amount_name = credit_of(kind, client.fake), f"TRX_{kind}AMOUNT"
+
+    def part(amount: str, key: str = credit) -> str:
         return tags({"RECORDKEY": invoice, key_name: key, amount_name: amount})
 
     made = client.do(payment(part("20")))
     key = made.findtext("data/arpymt/RECORDNO") or ""
-    rows = client.query(
-        "ARPYMTDETAIL",
-        f"{key_name} {amount_name} TRX_PAYMENTAMOUNT",
-        where("equalto", "PAYMENTKEY", key),
-    )
-    assert [list(row.values()) for row in rows] == [[record, "20", ""]]
+    own = where("equalto", "PAYMENTKEY", key)
+    fields = f"{key_name} {amount_name} TRX_PAYMENTAMOUNT"
+    rows = client.query("ARPYMTDETAIL", fields, own)
+    assert [list(row.values()) for row in rows] == [[credit, "20", ""]]
     [row] = client.query(
         "ARPYMT", "TRX_TOTALENTERED", where("equalto", "RECORDNO", key)
     )
     assert row == {"TRX_TOTALENTERED": "0"}
-    assert fake.paid(invoice) == (Decimal(20), None)
+    assert client.fake.paid(invoice) == (Decimal(20), None)
     assert client.refused(payment(part("10.01")))[1] == (
-        f"The credit with key {record} is less than what is applied"
+        f"The credit with key {credit} is less than what is applied"
     )
     assert "no credit of that kind" in client.refused(payment(part("1", invoice)))[1]
     client.do(payment(part("10")))
-    assert fake.paid(invoice)[0] == Decimal(30)
+    assert client.fake.paid(invoice)[0] == Decimal(30)
+
+
+def test_an_overpayment_of_the_new_kind_needs_a_location(
+    client: Client, invoice: str
+) -> None:
+    over = {"OVERPAYMENTAMOUNT": "5"}
+    told = client.refused(payment(detail(invoice, "100"), **over))[1]
+    assert told == "An overpayment needs a location"
+    over["OVERPAYMENTLOCATIONID"] = "100"
+    client.do(payment(detail(invoice, "100"), **over))
+    [row] = client.query("ARPYMT", "TRX_TOTALENTERED TRX_TOTALDUE")
+    assert list(row.values()) == ["105", "5"]
 
 
 def test_inline_credits_settle_lines_and_owe_nothing_less(
@@ -1757,6 +1833,8 @@ def test_definitions_decide_what_becomes_of_an_order(client: Client, acme: str) 
     told = client.refused(update_order("Sales Order-SO-1", item("1", "1")))[1]
     assert told == "Sales Order-SO-1 is Converted and cannot be updated"
     assert len(client.by_sql("SODOCUMENT", "STATE = 'C'")) == 1
+    twice = client.refused(create_order("S-3", item("1", "5"), origin=origin))[1]
+    assert twice == "Sales Order-SO-1 cannot be converted"
     again = create_order("S-1", item("1", "5"))
     assert "already exists" in client.refused(again)[1]
     other = create_order("S-2", item("1", "5"), kind="Song")
@@ -1948,8 +2026,8 @@ def test_a_company_has_one_job_at_a_time() -> None:
         slow = pool.submit(fake.send, request(SESSION), 30)
         assert inside.wait(5)
         waiting = pool.submit(fake.send, request(SESSION), 30)
-        while fake._inside < 2:
-            pass
+        while fake._inside < 2 and not waiting.done():
+            time.sleep(0.001)
         leave.set()
         assert xml(slow.result()).findtext("operation/result/status") == "success"
         assert errors(xml(waiting.result()))[0][0] == "XMLGW_JPP0001"

@@ -229,20 +229,21 @@ class FakeIntacct:
             limit = self._jobs_at_once
             is_busy = limit is not None and self._inside > limit
         try:
-            with self._lock:
-                self.books.source = "api"
+            with self._lock, self.books.asked_by("api"):
                 return self._answer(request, is_busy=is_busy)
         finally:
             with self._door:
                 self._inside -= 1
-            self.books.source = "ui"
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _answer(self, request: Request, *, is_busy: bool) -> Response:
         self.requests += 1
-        parts = urlsplit(request.url)
+        try:
+            parts = urlsplit(request.url)
+        except ValueError:
+            return Response(400, (_HTML,), HTML_PAGE)
         if parts.path not in {ENTRY_PATH, self._endpoint_path}:
             return Response(404, (_HTML,), HTML_PAGE)
         if request.method != "POST":

@@ -140,6 +140,15 @@ class Books:
         self._own += timedelta(seconds=seconds)
 
     @contextmanager
+    def asked_by(self, source: str) -> Iterator[None]:
+        """What the audit history says of who is at work."""
+        self.source, before = source, self.source
+        try:
+            yield
+        finally:
+            self.source = before
+
+    @contextmanager
     def together(self) -> Iterator[None]:
         """What happens inside happens as a whole or not at all, at one instant."""
         if not self._depth:
