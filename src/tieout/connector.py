@@ -438,8 +438,8 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`; where a verb needs a
-    conversation of its own, the flow: `write_one`, `page`, `find`.
+    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
     connection: str
@@ -479,8 +479,10 @@ class RestConnector:
                 missing.append(f"{name}: {fault.text}")
                 notes.append(fault.remedy)
         books = enveloped(lambda: self.books(answers))
-        told = tuple(dict.fromkeys(notes))
-        return Health(True, True, tuple(missing), books=books, notes=told)
+        told = enveloped(lambda: (*notes, *self.notes(answers)))
+        return Health(
+            True, True, tuple(missing), books=books, notes=tuple(dict.fromkeys(told))
+        )
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -498,7 +500,8 @@ class RestConnector:
         asked = self.list_request(resource, select, inner)
         response = yield from self.ask(asked)
         rows = self.rows(resource, response)
-        loaded, issues = self.load(resource, rows)
+        joined = yield from self.joined(resource, rows)
+        loaded, issues = self.load(resource, joined)
         refs = tuple(dict.fromkeys(each for each in loaded if isinstance(each, Ref)))
         following = self.next_cursor(resource, asked, response, rows)
         page = Page(
@@ -568,6 +571,10 @@ class RestConnector:
         """What the answers to the probes say of the company; one not allowed is absent."""
         return Books(self.connection)
 
+    def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
+        """What else the answers to the probes tell whoever asked for a check."""
+        return ()
+
     # Reading
 
     def list_request(
@@ -618,12 +625,21 @@ class RestConnector:
         return next_link(response)
 
     def turned(self, resource: Resource[Any], request: Request, cursor: str) -> Request:
-        """The request for another page: at its own address, or with its number."""
+        """
+        The request for another page: at its own address, or with its number.
+
+        A search that was posted is posted again: the address alone does not hold it.
+        """
         if "/" in cursor or cursor.startswith("?"):
-            return Request("GET", cursor)
+            return evolve(request, url=cursor, params=())
         name = resource.page_parameter
         kept = tuple(pair for pair in request.params if pair[0] != name)
         return evolve(request, params=(*kept, (name, cursor)))
+
+    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
+        """The rows with what other lists say of them, before they are read."""
+        yield from ()
+        return rows
 
     def detailed(self, page: Page[R]) -> Flow[Page[R]]:
         """The page with what needs calls of its own, such as payments."""
@@ -757,8 +773,8 @@ class RestConnector:
             if cursor in seen:
                 break
             seen.add(cursor)
-            turned = Request("GET", link) if link else None
-            asked = turned or self.turned(resource, request, cursor)
+            linked = evolve(request, url=link, params=()) if link else None
+            asked = linked or self.turned(resource, request, cursor)
         raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
@@ -794,8 +810,9 @@ class RestConnector:
         at, inner = 0, cursor
         if cursor is not None and lists > 1:
             number, _, rest = cursor.partition(":")
-            known = number.isdecimal() and number.isascii() and int(number) < lists
-            at, inner = (int(number) if known else -1), rest or None
+            places = [str(each) for each in range(lists)]
+            at = places.index(number) if number in places else -1
+            inner = rest or None
         if at < 0 or (inner is not None and not self.cursors.fullmatch(inner)):
             system = self.capabilities.system
             text = f"this resume point is none of {system}'s: start from a date"
@@ -884,6 +901,7 @@ class RestConnector:
                 rows = [body.get(resource.item) if resource.item else body]
             else:
                 rows = yield from self.all_rows(resource, request)
+            rows = yield from self.joined(resource, rows)
         except Fault as fault:
             if by == "id" and resource.one and fault.code is Code.NO_SUCH_RESOURCE:
                 return Page()
