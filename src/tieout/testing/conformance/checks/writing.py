@@ -7,12 +7,12 @@ holds for every write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import evolve
 
-from tieout.capabilities import Capabilities, Verb
+from tieout.capabilities import Verb
 from tieout.change import Action, Change, Outcome, State, change_name
 from tieout.errors import Code, Fate, Fault
 from tieout.evidence import believed, carries, shown
@@ -534,10 +534,15 @@ _DOCUMENTS = (Invoice, CreditNote, Customer)
 written = whose(lambda can: can.verbs - {Verb.READ}, able_to(Verb.READ))
 """The kinds with which anything can be done besides reading."""
 
-searched = whose(lambda can: can.mark and (can.mark.searchable or can.mark.is_number), _CREATES)
+searched = whose(
+    lambda can: can.mark and (can.mark.searchable or can.mark.is_number), _CREATES
+)
 """The kinds that are made, and found again by our mark."""
 
-_UNSEARCHED = whose(lambda can: not can.mark or not (can.mark.searchable or can.mark.is_number), _CREATES)
+_UNSEARCHED = whose(
+    lambda can: not can.mark or not (can.mark.searchable or can.mark.is_number),
+    _CREATES,
+)
 _BATCHED = whose(lambda can: can.batch_size > 1, written)
 _UNIQUE = whose(lambda can: can.number_unique, _CREATES)
 _CHANGED = whose(lambda can: can.verbs & {_UPDATE, _VOID}, written)
