@@ -144,6 +144,13 @@ class Bench:
     an override of `mangled`.
     """
 
+    excuses: Mapping[str, str] = {}
+    """
+    Checks that cannot hold for this system, by name (``"similar numbers"``, or of one
+    kind ``"similar numbers [Invoice]"``), each with the reason. The report card shows
+    them: better than a bench that stages less.
+    """
+
     # The connector
 
     def connector(self, **overrides: Any) -> Connector:
