@@ -964,6 +964,31 @@ def test_a_check_tells_what_the_connector_notes() -> None:
     assert health.notes == ("bills",)
 
 
+class Probing(Tiny):
+    """Has a permission that can be asked for only where there is a record."""
+
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        rows = response.json()["items"]
+        return {f"{name}/parts": Request("GET", f"{name}/1/parts")} if rows else {}
+
+
+def test_a_check_may_ask_on_in_the_light_of_an_answer() -> None:
+    """What cannot be read of it is told of the connection, and not raised."""
+
+    class Once(Probing):
+        def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+            return super().probes_behind(name, response) if name == "bills" else {}
+
+    asked, health = drive(Once().check(), items("1"), Response(403))
+    assert [each.url for each in asked] == ["bills", "bills/1/parts"]
+    assert [each.partition(":")[0] for each in health.missing] == ["bills/parts"]
+    asked, health = drive(Once().check(), items())
+    assert len(asked) == 1
+    assert health.ok
+    _, page = drive(Once().check(), Response(200, (), b"<html>sign in</html>"))
+    assert (page.reachable, page.code) == (False, Code.BAD_PAYLOAD)
+
+
 def test_by_default_the_whole_body_is_the_vendors_word() -> None:
     """And no good answer is suspicious."""
     plain = Plain()
