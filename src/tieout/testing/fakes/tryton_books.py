@@ -113,7 +113,7 @@ class Books:
         self.is_old = version == "7.0"
         self.sqlite = sqlite
         self.models = all_models(version)
-        self.tables = Tables(self.models)
+        self.tables = Tables(self.models, reuses_ids=sqlite)
         self.timezone = timezone
         self.context: Mapping[str, Any] = {}
         self.user = 1
@@ -340,6 +340,8 @@ class Books:
             found["currency"] = self.company()["currency"]
         if model == MOVE:
             found["date"] = self.today()
+        if model == INVOICE and self.is_old:
+            found["type"] = "out"
         return found
 
     def _kept(self, model: str, values: Row) -> Row:
@@ -431,7 +433,7 @@ class Books:
         for key in keys:
             self._refuse_posted(model, self.tables.row(model, key), values)
             kept = self._kept(model, values)
-            if model == PARTY and kept.get("code", "") != "":
+            if model == PARTY and kept.get("code") and not self.is_old:
                 self._keep_code(key, kept)
             self.update(model, key, kept)
             self._apply_commands(model, key, values)
@@ -454,15 +456,27 @@ class Books:
 
     def _refuse_posted(self, model: str, row: Row, values: Row) -> None:
         allowed = WRITTEN_WHEN_POSTED.get(model)
+        if self.is_old and model == "account.invoice.line":
+            allowed = frozenset()
         refused = [
             name for name in values if allowed is not None and name not in allowed
         ]
         if not refused or not self._is_posted(model, row):
             return
-        if model == INVOICE and self.is_old:
-            record = self.value(model, row, "rec_name")
-            raise self.refusal("invoice posted", record=record)
+        if self.is_old:
+            raise self._old_refusal(model, row)
         raise self.of_record("readonly record", model, row, refused[0], None)
+
+    def _old_refusal(self, model: str, row: Row) -> Refused:
+        """What 7.0 says of a document that is in the books."""
+        record = self.value(model, row, "rec_name")
+        if model == INVOICE:
+            return self.refusal("invoice posted", record=record)
+        if model == "account.invoice.line":
+            invoice = self.name(INVOICE, row["invoice"])
+            return self.refusal("line posted", record=record, invoice=invoice)
+        move = row["move"] if model == LINE else row["id"]
+        return self.refusal("move posted", record=self.name(MOVE, move))
 
     def _is_posted(self, model: str, row: Row) -> bool:
         match model:
@@ -509,7 +523,7 @@ class Books:
         if model == INVOICE:
             if row["state"] in CLOSED and (row["move"] or row["state"] != "cancelled"):
                 raise self.refusal("invoice posted", record=record)
-            if row["state"] == "validated":
+            if row["state"] == "validated" and not self.is_old:
                 raise self.refusal("delete uncancelled", record=record)
         if model in {"account.invoice.line", "account.invoice.tax"}:
             invoice = self.name(INVOICE, row["invoice"])
@@ -647,19 +661,33 @@ def update_taxes(books: Books, invoice: int) -> None:
         for tax in line.get("taxes", ()):
             amount = books.value("account.invoice.line", line, "amount")
             bases[tax] = bases.get(tax, ZERO) + amount
+    kept: dict[int, int] = {}
     for key in tables.pointing(model, "invoice", invoice):
-        if not tables.row(model, key)["manual"]:
+        tax = tables.row(model, key)
+        if not tax["manual"] and tax["tax"] in bases:
+            kept[tax["tax"]] = key
+        elif not tax["manual"]:
             tables.remove(model, key)
     for tax, base in bases.items():
-        found = tables.row("account.tax", tax)
-        exact = base * (found["rate"] or ZERO)
-        if found["type"] == "fixed":
-            exact = found["amount"]
-        side = "invoice_account" if base >= 0 else "credit_note_account"
-        values = {"invoice": invoice, "tax": tax, "base": base, "manual": False}
-        amount = books.rounded(exact, row["currency"])
-        values |= {"amount": amount, "account": found[side]}
-        books.insert(model, {**values, "description": found["description"]})
+        values = {
+            "invoice": invoice,
+            **_computed_tax(books, tax, base, row["currency"]),
+        }
+        if tax not in kept:
+            books.insert(model, values)
+        else:
+            tables.update(model, kept[tax], values)
+
+
+def _computed_tax(books: Books, tax: int, base: Decimal, currency: int) -> Row:
+    found = books.tables.row("account.tax", tax)
+    exact = base * (found["rate"] or ZERO)
+    if found["type"] == "fixed":
+        exact = found["amount"]
+    side = "invoice_account" if base >= 0 else "credit_note_account"
+    values: Row = {"tax": tax, "base": base, "manual": False}
+    values["amount"] = books.rounded(exact, currency)
+    return {**values, "account": found[side], "description": found["description"]}
 
 
 # What is computed --------------------------------------------------------------------
@@ -718,7 +746,7 @@ def owed(books: Books, row: Row, due_by: date | None = None) -> Decimal:
         ZERO,
     )
     total = total if row["type"] == "out" else -total
-    return total if due_by is None else max(ZERO, total)
+    return total if due_by is None or books.is_old else max(ZERO, total)
 
 
 def _reconciled(books: Books, row: Row) -> date | None:
@@ -777,12 +805,19 @@ def _move_line_name(books: Books, row: Row) -> str:
     account = books.tables.row("account.account", row["account"])
     if books.is_old:
         return f"({account['name']})"
-    amount = row["debit"] - row["credit"]
-    revenue = books.tables.get("account.account.type", account["type"]) or {}
-    shown = books.money(
-        -amount if revenue.get("revenue") else amount, books.company()["currency"]
-    )
+    shown = books.money(_move_line_amount(books, row), _amount_currency(books, row))
     return f"{shown} @ {account['code']}"
+
+
+def _move_line_amount(books: Books, row: Row) -> Decimal:
+    account = books.tables.row("account.account", row["account"])
+    kind = books.tables.get("account.account.type", account["type"]) or {}
+    amount = balance(row, _amount_currency(books, row))
+    return -amount if kind.get("statement") == "income" else amount
+
+
+def _amount_currency(books: Books, row: Row) -> int:
+    return int(row["second_currency"] or books.company()["currency"])
 
 
 def _mechanism(kind: str) -> Computing:
@@ -876,14 +911,8 @@ COMPUTED: Mapping[tuple[str, str], Computing] = {
     ),
     (LINE, "description_used"): lambda books, row: row["description"] or "",
     (LINE, "currency"): lambda books, row: books.company()["currency"],
-    (LINE, "amount"): lambda books, row: (
-        row["debit"] - row["credit"]
-        if row["amount_second_currency"] is None
-        else row["amount_second_currency"]
-    ),
-    (LINE, "amount_currency"): lambda books, row: (
-        row["second_currency"] or books.company()["currency"]
-    ),
+    (LINE, "amount"): _move_line_amount,
+    (LINE, "amount_currency"): _amount_currency,
     (LINE, "invoice_payment"): _invoice_payment,
     ("account.account", "rec_name"): lambda books, row: (
         f"{row['code']} - {row['name']}"

@@ -264,8 +264,9 @@ class Tables:
     A row that was handed out is never changed: a change makes a new one.
     """
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
+    def __init__(self, models: Mapping[str, Model], *, reuses_ids: bool) -> None:
         self.models = models
+        self._reuses_ids = reuses_ids
         self._rows: dict[str, dict[int, Row]] = {name: {} for name in models}
         self._last = dict.fromkeys(models, 0)
         self._pointing: dict[tuple[str, str, Any], dict[int, None]] = {}
@@ -286,9 +287,11 @@ class Tables:
     keep = begin
 
     def take_back(self) -> None:
-        """Everything since `begin` did not happen; ids that were given stay given."""
+        """Everything since `begin` did not happen; SQLite gives the ids again."""
         for model, key, before in reversed(self._undo):
             self._put(model, key, before)
+            if before is None and self._reuses_ids:
+                self._last[model] = key - 1
         self._undo.clear()
 
     @property

@@ -26,11 +26,12 @@ NO_DOMAIN = "maximum recursion depth exceeded in __instancecheck__"
 
 
 class Source(Protocol):
-    """Where the values come from; ``sqlite`` tells which database Tryton runs on."""
+    """Where values come from; ``sqlite`` and ``is_old`` tell what Tryton they are in."""
 
     models: dict[str, Model]
     tables: Tables
     sqlite: bool
+    is_old: bool
 
     def value(self, model: str, row: Row, name: str) -> Any: ...
 
@@ -266,24 +267,42 @@ def _clause(
 
 
 def _dotted(source: Source, model: str, field: Field, clause: list[Any]) -> Test:
+    target = ""
     if field.kind == "reference":
         if len(clause) < 4:  # noqa: PLR2004
             raise plain("not enough values to unpack (expected 4, got 3)")
         target = clause.pop()
         if target not in source.models:
             raise plain(f"'{target}'")
-        inner = compiled(source, target, clause)
-        return _through(source, model, field, inner, target)
-    if not field.target:
+    elif not field.target:
         raise plain("'int' object has no attribute 'strip'")
-    return _through(source, model, field, compiled(source, field.target, clause))
+    inner = compiled(source, target or field.target, clause)
+    # What points nowhere differs from everything, and from nothing only in a list.
+    with_none = _is_negative(clause[1]) and (
+        clause[2] is not None or field.kind in COLLECTIONS
+    )
+    return _through(source, model, field, inner, target=target, with_none=with_none)
+
+
+def _is_negative(how: str) -> bool:
+    return how == "!=" or how.startswith("not")
 
 
 def _through(
-    source: Source, model: str, field: Field, inner: Test, target: str = ""
+    source: Source,
+    model: str,
+    field: Field,
+    inner: Test,
+    *,
+    target: str = "",
+    with_none: bool = False,
 ) -> Test:
+    """Whether any of the related rows passes, or ``with_none`` there is none."""
+
     def test(row: Row) -> bool:
         value = source.value(model, row, field.name)
+        if not value:
+            return with_none
         return any(
             inner(other)
             for name, other in related(source, field, value)
@@ -299,15 +318,20 @@ def _of_many(source: Source, model: str, field: Field, how: str, value: Any) -> 
         return lambda row: bool(source.value(model, row, field.name)) is wanted
     name = "rec_name" if isinstance(value, str) else "id"
     inner = _clause(source, field.target, name, how, value, [])
-    return _through(source, model, field, inner)
+    return _through(source, model, field, inner, with_none=_is_negative(how))
 
 
 def _leaf(source: Source, kind: str, how: str, value: Any) -> Callable[[Any], bool]:
     """How one value is compared. SQL's null is neither equal nor unequal to anything."""
-    is_text = kind in {"char", "text"}
+    # A text that is missing counts as an empty one, but for 7.0.
+    is_text = kind in {"char", "text"} and not source.is_old
     if how in _LIKE:
         is_blind = how.endswith("ilike") or source.sqlite
-        found = _pattern(str(value), re.IGNORECASE if is_blind else 0).fullmatch
+        escapes = not (source.sqlite and source.is_old)
+        pattern = _pattern(
+            str(value), re.IGNORECASE if is_blind else 0, escapes=escapes
+        )
+        found = pattern.fullmatch
         is_not = how.startswith("not")
         return lambda it: (
             (it is not None or is_text) and (found(it or "") is None) is is_not
@@ -318,7 +342,6 @@ def _leaf(source: Source, kind: str, how: str, value: Any) -> Callable[[Any], bo
         return lambda it: (it is None) is (how == "=")
     compare, other = _COMPARED[how], as_kind(kind, value)
     if is_text:
-        # A text that is missing counts as an empty one.
         return lambda it: compare(it or "", other)
     if kind == "boolean":
         return lambda it: compare(bool(it), other)
@@ -342,9 +365,9 @@ def _among(kind: str, how: str, value: Any, *, is_text: bool) -> Callable[[Any],
 
 
 @functools.lru_cache(maxsize=64)
-def _pattern(text: str, flags: int) -> re.Pattern[str]:
-    """SQL's LIKE, with a backslash before what is meant as it stands."""
-    parts: list[str] = re.findall(r"\\.|.", text, re.DOTALL)
+def _pattern(text: str, flags: int, *, escapes: bool) -> re.Pattern[str]:
+    """SQL's LIKE, where it ``escapes`` with a backslash before what is meant as it stands."""
+    parts: list[str] = re.findall(r"\\.|." if escapes else ".", text, re.DOTALL)
     by_sign = {"%": ".*", "_": "."}
     return re.compile(
         "".join(by_sign.get(part) or re.escape(part[-1]) for part in parts),
@@ -390,7 +413,7 @@ def _sort_key(source: Source, model: str, name: str) -> Callable[[Row], Any]:
     if not is_stored or field.kind in COLLECTIONS:
         label = source.models[model].label
         told = f'Missing order function for field "{field.label}" in "{label}".'
-        raise plain(told)
+        raise plain("" if source.is_old else told)
     if field.kind != "many2one":
         return lambda row: source.value(model, row, head)
     inner = _sort_key(source, field.target, rest or _first_order(source, field.target))
