@@ -150,10 +150,8 @@ class FakeTryton:
     ) -> None:
         self.version, self.database = version, database
         self.login, self.password = login, password
-        self.session_seconds, self.session_age_seconds = (
-            session_seconds,
-            session_age_seconds,
-        )
+        self.session_seconds = session_seconds
+        self.session_age_seconds = session_age_seconds
         self.body_bytes_max = body_bytes_max
         self.calls: Counter[str] = Counter()
         self.requests = 0
@@ -209,7 +207,10 @@ class FakeTryton:
         return Response(answer.status, (*answer.headers, header), body)
 
     def _answered(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
+        try:
+            parts = urlsplit(request.url)
+        except ValueError:
+            return _page(400, "The address cannot be read")
         place = self._place(parts.path)
         if place is None:
             origin = f"{parts.scheme}://{parts.netloc}"
@@ -242,8 +243,8 @@ class FakeTryton:
     def _elsewhere(self, origin: str, path: str) -> Response:
         if self._place(f"{path}/") is not None:
             return _page(308, "", ("Location", f"{origin}{path}/"))
-        is_near = re.fullmatch(r"/(?:[^/]+/)?(?:rpc/)?", path)
-        return _page(405, "", ("Allow", "OPTIONS")) if is_near else _page(404)
+        # Nothing listens there, and yet it is the method that Tryton finds wrong.
+        return _page(405, "", ("Allow", "OPTIONS"))
 
     def _enveloped(self, request: Request, place: str, envelope: Row) -> Response:
         method, params = str(envelope["method"]), envelope["params"]
@@ -264,8 +265,8 @@ class FakeTryton:
     @staticmethod
     def _bare(error: list[Any]) -> Response:
         if error[0] in {"UserError", "UserWarning"}:
-            message, more = error[1][-3 if error[0] == "UserError" else -2 :][:2]
-            return _page(400, f"{message} - {more}")
+            told = error[1][:2] if error[0] == "UserError" else error[1][1:]
+            return _page(400, " - ".join(told))
         return _page(500, str(error[0]))
 
     def _called(self, request: Request, place: str, method: str, params: Any) -> Any:
@@ -282,7 +283,9 @@ class FakeTryton:
             del self._sessions[token]
             return None
         if method.startswith("common."):
-            raise plain(f"'{method.split('.')[1]}'")
+            raise plain(
+                "'common'" if self.books.is_old else f"'{method.split('.')[1]}'"
+            )
         return self._troubled(token, method, params)
 
     def _of_server(self, method: str) -> Any:

@@ -7,7 +7,6 @@ worker is configured. Nothing here knows HTTP.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -138,11 +137,7 @@ class Api:
         if not isinstance(context, dict):
             told = "Missing context argument"
             raise plain(told) if self.books.is_old else Dropped(422, told)
-        try:
-            bound = inspect.signature(run).bind(*params[:-1])
-        except TypeError as error:
-            raise plain(str(error)) from None
-        return self.transact(lambda: run(*bound.args), context, user)
+        return self.transact(lambda: run(*params[:-1]), context, user)
 
     def transact(
         self, action: Callable[[], Any], context: Mapping[str, Any], user: int = 1
