@@ -133,7 +133,8 @@ class Client:
     ) -> Any:
         """All steps in one session; what the last one answers."""
         session, *_ = self(f"wizard.{name}.create")
-        place = {"active_model": model, "active_id": ids[0], "active_ids": ids}
+        place: dict[str, Any] = {"active_model": model, "active_ids": ids}
+        place["active_id"] = ids[0] if ids else None
         answer = None
         for state, data in steps:
             answer = self(f"wizard.{name}.execute", session, data, state, **place)
@@ -1008,7 +1009,7 @@ def test_what_is_posted_stays_as_it_is_but_for_its_texts(
     key = fake.add_invoice("", acme, "100.00", on=TODAY)
     client.write(INVOICE, key, {"reference": "PO-1", "comment": "as agreed"})
     write = f"model.{INVOICE}.write"
-    kind, (message, _, _) = client.error(write, [key], {"invoice_date": day(TODAY)})
+    _, (message, _, _) = client.error(write, [key], {"invoice_date": day(TODAY)})
     assert message == (
         'You are not allowed to modify the field "Invoice Date" in record '
         '"2026-00001 [PO-1]" of "Account Invoice".'
@@ -1704,3 +1705,223 @@ def test_it_serves_several_threads_and_loopback_http(fake: FakeTryton) -> None:
         transport.close()
     assert len(answer.json()["result"]) == 41
     assert moved.header("Location") == url
+
+
+def test_a_feed_goes_on_after_the_last_row_of_a_bulk_change(
+    client: Client, clock: Clock
+) -> None:
+    names = [{"name": name} for name in "ABCD"]
+    first, second, *rest = client("model.party.party.create", names)
+    at = moment(clock.at)
+    clock.advance(1)
+    client.write("party.party", first, {"name": "A2"})
+    after = [[["write_date", "=", at], ["id", ">", second]]]
+    domain = ["OR", [["write_date", ">", at]], *after]
+    order = [["write_date", "ASC"], ["id", "ASC"]]
+    assert client.search("party.party", domain, 0, 3, order) == [*rest, first]
+    # An instant may be a text, and a day its midnight.
+    assert client.search("party.party", [["write_date", ">", "2026-03-10 12:00:01"]])
+    through = [["write_date", ">=", day(date(2026, 3, 11))]]
+    assert client.search("party.party", through) == []
+    wrong = [["write_date", ">", "soon"]]
+    told = client.error("model.party.party.search", wrong)
+    assert told == ["Invalid isoformat string: 'soon'", ""]
+
+
+def test_lists_of_ids_stand_in_domains(stocked: Client) -> None:
+    (line,) = stocked.search(LINE, [["credit", "=", money("20")]])
+    one = [["payment_lines", "in", [line]]]
+    assert stocked.search(INVOICE, one) == [2]
+    others = [["payment_lines", "!=", line], ["id", "<", 3]]
+    assert stocked.search(INVOICE, others, 0, None, [["id", "ASC"]]) == [1, 2]
+    search = f"model.{INVOICE}.search"
+    assert stocked.error(search, [["number.x", "=", 1]])[0].startswith("'int' object")
+    unknown = [["move.origin.id", "=", 1, "no.such"]]
+    assert stocked.error(f"model.{LINE}.search", unknown) == ["'no.such'", ""]
+
+
+def test_lists_of_records_are_changed_by_commands(client: Client, acme: int) -> None:
+    address = client.read("party.party", acme, "addresses")["addresses"][0]
+    other = client("model.party.party.create", [{"name": "Other"}])[0]
+    client.write("party.party", other, {"addresses": [["add", [address]]]})
+    assert client.read("party.party", acme, "addresses")["addresses"] == []
+    told = client.error(
+        "model.party.party.write", [other], {"addresses": [["remove", [address]]]}
+    )
+    assert told[1][0].startswith('A value is required for field "Party"')
+    write = "model.party.party.write"
+    assert client.error(write, [other], {"addresses": [["no", [1]]]}) == ["'no'", ""]
+    assert client.error(write, 2, {})[0] == "'int' object is not iterable"
+    assert client.error(write, [99], {})[1][0].startswith("You are trying to write")
+    create = "model.party.party.create"
+    assert client.error(create, {"name": "x"})[0].startswith("'str' object")
+    smoke = {"party": other, "type": "smoke", "value": "x"}
+    told = client.error("model.party.contact_mechanism.create", [smoke])
+    assert told[1][0].endswith("is not one of the allowed options.")
+    nobody = {"party": 99, "type": "email", "value": "x"}
+    assert client.error("model.party.contact_mechanism.create", [nobody])
+
+
+def test_lines_of_what_is_posted_stay(
+    fake: FakeTryton, client: Client, acme: int, old: Client
+) -> None:
+    key = fake.add_invoice("", acme, "1.00", on=TODAY)
+    line = client.invoice(key, "lines")["lines"][0]
+    client.write("account.invoice.line", line, {"description": "said better"})
+    told = client.error("model.account.invoice.line.delete", [line])
+    assert told[1][0].startswith("You cannot modify line")
+    values = client.values(acme)["lines"][0][1][0] | {"invoice": key}
+    told = client.error("model.account.invoice.line.create", [values])
+    assert 'modify the field "Invoice"' in told[1][0]
+    del values["unit_price"]
+    told = client.error("model.account.invoice.line.create", [values])
+    assert told[1][0].startswith('A value is required for field "Unit Price"')
+    own = client.invoice(key, "move", "lines_to_pay")
+    client.write(LINE, own["lines_to_pay"][0], {"maturity_date": day(TODAY)})
+    late = {"move": own["move"], "account": fake.chart.cash, "debit": money("1")}
+    told = client.error(f"model.{LINE}.create", [late])
+    assert told[1][0].startswith("You cannot modify posted move")
+    aged = old.fake.add_invoice("", old.fake.add_customer("A"), "1.00", on=TODAY)
+    found = old.invoice(aged, "lines", "move", "lines_to_pay")
+    for model, ids in (
+        ("account.invoice.line", found["lines"]),
+        (LINE, found["lines_to_pay"]),
+        (MOVE, [found["move"]]),
+    ):
+        told = old.error(f"model.{model}.write", ids, {"description": "x"})
+        assert told[1][0].startswith("You cannot modify")
+
+
+def test_periods_are_closed_by_whoever_may(client: Client, acme: int) -> None:
+    (march,) = client.search("account.period", [["name", "=", "2026-03"]])
+    client("model.account.period.close", [march])
+    key = client.draft(acme)
+    assert client.error(f"model.{INVOICE}.post", [key])[0] == "UserError"
+    client("model.account.period.reopen", [march])
+    client(f"model.{INVOICE}.post", [key])
+
+
+def test_lines_are_reconciled_with_a_write_off_and_opened_again(
+    fake: FakeTryton, client: Client, acme: int, posted: int
+) -> None:
+    note = fake.add_credit_note("", acme, "99.00", on=TODAY)
+    own = [client.invoice(key, "lines_to_pay") for key in (posted, note)]
+    lines = [each["lines_to_pay"][0] for each in own]
+    name = "account.move.reconcile_lines"
+
+    def reconcile(way: int | None) -> Any:
+        form = {"date": day(TODAY), "writeoff": way, "description": None}
+        last = ("reconcile", {"writeoff": form})
+        return client.wizard(name, lines, ("start", {}), last, model=LINE)
+
+    told = client.error_of(lambda: reconcile(None))
+    assert told[1][0].startswith('To reconcile lines with "$1.00" write-off')
+    assert reconcile(fake.chart.write_off) == {}
+    assert status(client, posted)[0] == status(client, note)[0] == "paid"
+    assert fake.paid(posted) == (Decimal("99.00"), TODAY)
+    closed = client.read(LINE, lines[0], "reconciliation.number")["reconciliation."]
+    key = warning_key("delete.write-off", f"{RECONCILIATION},{closed['id']}")
+    client("model.res.user.warning.skip", key, False)
+    name = "account.move.unreconcile_lines"
+    client.wizard(name, lines, ("unreconcile", {}), model=LINE)
+    assert status(client, posted) == ("posted", Decimal("100.00"))
+    told = client.error(f"model.{RECONCILIATION}.write", [closed["id"]], {})
+    assert told[1][0] == "You cannot modify any reconciliation."
+    name = "account.move.reconcile_lines"
+    assert client.wizard(name, [], ("start", {}), model=LINE) == {}
+    cash = client.search(LINE, [["account", "!=", fake.chart.receivable]], 0, 1)
+    mixed = [lines[0], *cash]
+    told = client.error_of(
+        lambda: client.wizard(name, mixed, ("reconcile", {}), model=LINE)
+    )
+    assert "its account" in told[1][0]
+    bolt = fake.add_invoice("", fake.add_customer("Bolt"), "100.00", on=TODAY)
+    mixed = [lines[0], *client.invoice(bolt, "lines_to_pay")["lines_to_pay"]]
+    told = client.error_of(
+        lambda: client.wizard(name, mixed, ("reconcile", {}), model=LINE)
+    )
+    assert 'its party "Bolt" is different from "Acme"' in told[1][0]
+
+
+def test_forms_that_are_not_filled_in(client: Client, posted: int) -> None:
+    def choose(**form: Any) -> Any:
+        data = {"start": {**client.start(posted, "100.00")["start"], **form}}
+        name = "account.invoice.pay"
+        return client.error_of(lambda: client.wizard(name, [posted], ("choice", data)))
+
+    assert choose(amount=None) == ["bad operand type for unary -: 'NoneType'", ""]
+    assert choose(currency=99) == ["", ""]
+    assert "debit_account" in choose(payment_method=None)[0]
+    # The day alone may be left out.
+    assert client.pay(posted, "100.00", date=None) == {}
+    move = client.invoice(posted, "move")["move"]
+    shown = client.wizard("account.move.cancel", [move], ("default", {}), model=MOVE)
+    assert shown["view"]["defaults"] == {"reversal": True}
+    client.fake.deny("account.invoice.pay")
+    assert client.error("wizard.account.invoice.pay.create")[0] == "UserError"
+
+
+def test_terms_are_made_by_a_client_too(client: Client, acme: int) -> None:
+    fixed: dict[str, Any] = {"type": "fixed", "amount": money("10"), "sequence": 1}
+    lines: list[dict[str, Any]] = [fixed, {"type": "remainder", "sequence": 2}]
+    lines[1]["relativedeltas"] = [["create", [{"weeks": 1, "days": 1}]]]
+    values = {"name": "Deposit", "lines": [["create", lines]]}
+    (term,) = client("model.account.invoice.payment_term.create", [values])
+    for payment_term, wanted in ((term, ["10", "90.00"]), (None, ["100.00"])):
+        key = client.draft(acme, payment_term=payment_term)
+        client(f"model.{INVOICE}.post", [key])
+        found = client.invoice(key, "lines_to_pay.debit", "lines_to_pay.maturity_date")
+        parts = [each["debit"]["decimal"] for each in found["lines_to_pay."]]
+        assert parts == wanted
+    assert found["lines_to_pay."][0]["maturity_date"] == day(TODAY)
+
+
+def test_moves_are_posted_once_and_not_empty(client: Client, posted: int) -> None:
+    chart = client.fake.chart
+    (period,) = client.search("account.period", [["name", "=", "2026-03"]])
+    values = {"journal": chart.cash_journal, "period": period, "date": day(TODAY)}
+    made = client(f"model.{MOVE}.create", [values])
+    told = client.error(f"model.{MOVE}.post", made)
+    assert told[1][0].endswith("you must fill in its lines.")
+    client(f"model.{MOVE}.delete", made)
+    move = client.invoice(posted, "move")["move"]
+    assert client(f"model.{MOVE}.post", [move]) is None
+
+
+def test_what_else_a_test_can_arrange(fake: FakeTryton, client: Client) -> None:
+    acme = fake.add_customer("Acme")
+    fake.idle()
+    assert client.send("wizard.account.invoice.pay.create").status == 401
+    client.session = fake.issue_session()
+    checked = fake.add_invoice("", acme, "1.00", status="validated")
+    assert status(client, checked) == ("validated", Decimal(0))
+    gone = fake.add_invoice("", acme, "1.00", status="cancelled")
+    assert status(client, gone) == ("cancelled", Decimal(0))
+    assert client(f"model.{INVOICE}.draft", [gone]) is None
+    values: dict[str, Any] = {"name": "Duty", "type": "fixed", "amount": money("3")}
+    values |= {"invoice_account": fake.chart.tax_account}
+    (tax,) = client("model.account.tax.create", [values])
+    line = client.invoice(gone, "lines")["lines"][0]
+    taxed = {"lines": [["write", [line], {"taxes": [["add", [tax]]]}]]}
+    client.write(INVOICE, gone, taxed)
+    assert client.invoice(gone, "tax_amount")["tax_amount"] == money("3.00")
+    taxed["lines"][0][2] = {"taxes": [["remove", [tax]]]}
+    client.write(INVOICE, gone, taxed)
+    assert client.invoice(gone, "tax_amount")["tax_amount"] == money("0.00")
+    client.write(INVOICE, gone, {"lines": None})
+
+
+def test_an_id_that_was_taken_back_is_given_again_by_sqlite_alone() -> None:
+    for sqlite, wanted in ((True, 3), (False, 4)):
+        client = Client(FakeTryton(sqlite=sqlite))
+        client.fake.add_customer("Acme", "C-1")
+        twice = [{"name": "Again", "code": "C-1"}]
+        assert client.error("model.party.party.create", twice)[0] == "UserError"
+        assert client.fake.add_customer("Next") == wanted
+
+
+def test_the_ends_of_the_server(client: Client) -> None:
+    ask = {"id": 1, "method": "common.nope", "params": []}
+    assert client.post(ask, client.root).json()["error"] == ["'common.nope'", ""]
+    bare = {"id": 1, "method": "common.db.login", "params": ["connector"]}
+    assert "missing 1 required" in client.post(bare).json()["error"][0]

@@ -18,6 +18,7 @@ from tieout.testing.fakes.tryton_books import (
     LINE,
     MOVE,
     Books,
+    balance,
     owed,
 )
 from tieout.testing.fakes.tryton_chart import Chart
@@ -43,13 +44,14 @@ READING = frozenset(
 LOOKING = frozenset({"start", "default", "ask", "end"})
 """Steps of a wizard that show a form and change nothing."""
 PAY, CREDIT = "account.invoice.pay", "account.invoice.credit"
-FIRST_STEPS = {
-    PAY: "start",
-    CREDIT: "start",
-    "account.move.reconcile_lines": "start",
-    "account.move.unreconcile_lines": "unreconcile",
-    "account.move.cancel": "default",
+STEPS: Mapping[str, tuple[str, ...]] = {
+    PAY: ("start", "choice", "pay"),
+    CREDIT: ("start", "credit"),
+    "account.move.reconcile_lines": ("start", "reconcile"),
+    "account.move.unreconcile_lines": ("unreconcile",),
+    "account.move.cancel": ("default", "cancel"),
 }
+"""What each wizard can be asked to do, its first step first."""
 FORMS: Mapping[str, Mapping[str, str]] = {
     f"{PAY}.start": {
         "payee": "many2one",
@@ -116,7 +118,6 @@ class Api:
         self.queue: list[int] = []
         self.language = "en"
         self.warnings_by_create = False
-        self.companies = [chart.company]
         self._sessions: dict[int, tuple[str, dict[str, Any]]] = {}
         self._last_session = 0
         self._special = self._special_methods()
@@ -301,7 +302,7 @@ class Api:
             "locale": {"date": "%m/%d/%Y", "decimal_point": ".", "thousands_sep": ","},
         }
         if not self.books.is_old:
-            found |= {"companies": self.companies, "employees": [], "administrator": 0}
+            found |= {"companies": [company], "employees": [], "administrator": 0}
         return found if context_only else {**found, "name": "Connector", "email": None}
 
     # Small changes -------------------------------------------------------------------
@@ -318,7 +319,7 @@ class Api:
     # Wizards -------------------------------------------------------------------------
 
     def _wizard_method(self, name: str, verb: str) -> Method:
-        if name not in FIRST_STEPS:
+        if name not in STEPS:
             raise plain(f"'{name}'")
         if name in self.books.denied:
             raise self.books.access(INVOICE)
@@ -334,7 +335,7 @@ class Api:
     def _begin(self, name: str) -> list[Any]:
         self._last_session += 1
         self._sessions[self._last_session] = (name, {})
-        return [self._last_session, FIRST_STEPS[name], "end"]
+        return [self._last_session, STEPS[name][0], "end"]
 
     def _execute(self, session: int, data: Any, state: str) -> Any:
         if session not in self._sessions:
@@ -344,6 +345,8 @@ class Api:
         name, kept = self._sessions[session]
         # What was said in an earlier step is remembered.
         said = {**kept, **data}
+        if state not in (*STEPS[name], "end"):
+            raise plain(f"'{state}'")
         result = {} if state == "end" else self._wizards[name](state, said)
         self._sessions[session] = (name, said)
         return result
@@ -388,15 +391,10 @@ class Api:
         if key is None:
             raise plain("'NoneType' object has no attribute 'alternative_payees'")
         row = self.books.tables.row(INVOICE, self._ids(INVOICE, [key])[0])
-        match state:
-            case "start":
-                return self._pay_start(row)
-            case "choice":
-                return self._pay_choice(row, said)
-            case "pay":
-                return self._pay_end(row, said)
-            case _:
-                raise plain(f"'{state}'")
+        if state == "start":
+            return self._pay_start(row)
+        take = self._pay_choice if state == "choice" else self._pay_end
+        return take(row, said)
 
     def _pay_start(self, row: Row) -> Row:
         left = owed(self.books, row, self.books.today()) or owed(self.books, row)
@@ -486,8 +484,6 @@ class Api:
             defaults: Row = {"with_refund": allowed and not paid}
             defaults["with_refund_allowed"] = allowed
             return self._view("start", f"{CREDIT}.start", defaults, "credit")
-        if state != "credit":
-            raise plain(f"'{state}'")
         day: date | None = self._form(said, "start", f"{CREDIT}.start", "invoice_date")
         refund = self._form(said, "start", f"{CREDIT}.start", "with_refund")
         made = self.ledger.credit(ids, refund=bool(refund), day=day)
@@ -506,34 +502,21 @@ class Api:
             way = self._form(said, "writeoff", model, "writeoff")
             self.ledger.reconcile(ids, write_off=way, day=day)
             return {}
-        if state != "start":
-            raise plain(f"'{state}'")
         lines = self.books.rows(LINE, ids)
         seconds = {line["second_currency"] for line in lines}
-        second = seconds.pop() if len(seconds) == 1 else None
-        name = "amount_second_currency"
-        amount = sum(
-            (
-                line[name] if second else line["debit"] - line["credit"]
-                for line in lines
-            ),
-            Decimal(0),
-        )
-        if not amount:
-            self.ledger.reconcile(ids) if ids else None
-            return {}
-        currency = second or self.chart.currency
-        defaults = {
-            "amount": amount,
-            "currency": currency,
-            "company": self.chart.company,
-        }
-        defaults["date"] = self.books.today()
-        return self._view("writeoff", model, defaults, "reconcile")
+        # Lines of several currencies meet in the company's.
+        alone = seconds.pop() if len(seconds) == 1 else None
+        currency = alone or self.chart.currency
+        amount = sum((balance(line, currency) for line in lines), Decimal(0))
+        if amount:
+            defaults = {"amount": amount, "currency": currency}
+            defaults |= {"company": self.chart.company, "date": self.books.today()}
+            return self._view("writeoff", model, defaults, "reconcile")
+        if ids:
+            self.ledger.reconcile(ids)
+        return {}
 
     def _unreconcile(self, state: str, said: Any) -> Row:
-        if state != "unreconcile":
-            raise plain(f"'{state}'")
         lines = self.books.rows(LINE, self._active(LINE))
         found = {line["reconciliation"] for line in lines} - {None}
         self.ledger.unreconcile(sorted(found))
@@ -543,8 +526,6 @@ class Api:
         model = "account.move.cancel.default"
         if state == "default":
             return self._view("default", model, {"reversal": True}, "cancel")
-        if state != "cancel":
-            raise plain(f"'{state}'")
         text = self._form(said, "default", model, "description")
         for key in self._active(MOVE):
             self.ledger.cancel_move(key, text)

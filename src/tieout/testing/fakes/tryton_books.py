@@ -384,9 +384,6 @@ class Books:
             case "create" if field.kind == "one2many":
                 for values in ids:
                     self._create_one(field.target, values, back)
-            case "create":
-                made = self.create(field.target, ids)
-                self._relink(model, key, field, made, is_added=True)
             case "write":
                 self.write(field.target, ids, more[0])
             case "delete":
