@@ -517,12 +517,12 @@ class FakeTryton:
 
     def edit_customer(self, customer: int, **fields: Any) -> None:
         """Change a party by the vendor's field names; ``active=False`` archives it."""
-        self._do(lambda: self.books.write(PARTY, [customer], fields))
+        self._do(lambda: self.books.edit(PARTY, [customer], fields))
 
     def edit_address(self, customer: int, **fields: Any) -> None:
         """Change a party's first address; the party is not stamped."""
         key = self.books.tables.pointing("party.address", "party", customer)[0]
-        self._do(lambda: self.books.write("party.address", [key], fields))
+        self._do(lambda: self.books.edit("party.address", [key], fields))
 
     def add_currency(self, code: str, rate: Decimal | str = "1") -> int:
         """A currency, ``rate`` of it for one of the base; its id."""
@@ -717,7 +717,7 @@ class FakeTryton:
             self._do(lambda: self.ledger.reconcile(ids))
         else:
             added = {"payment_lines": [["add", ids]]}
-            self._do(lambda: self.books.write(INVOICE, [invoice_id], added))
+            self._do(lambda: self.books.edit(INVOICE, [invoice_id], added))
         return ids[0]
 
     def void_invoice(self, invoice_id: int, on: date | None = None) -> int | None:
@@ -734,7 +734,7 @@ class FakeTryton:
 
     def edit_invoice(self, invoice_id: int, **fields: Any) -> None:
         """Change an invoice by the vendor's field names."""
-        self._do(lambda: self.books.write(INVOICE, [invoice_id], fields))
+        self._do(lambda: self.books.edit(INVOICE, [invoice_id], fields))
 
     def delete_invoice(self, invoice_id: int) -> None:
         """Delete a draft."""

@@ -183,7 +183,7 @@ class Api:
             "read": self.read,
             "fields_get": self.fields_get,
             "create": self.books.create,
-            "write": self.books.write,
+            "write": self.books.edit,
             "delete": self.books.delete,
         }
         if verb not in generic:

@@ -385,14 +385,14 @@ class Books:
                 for values in ids:
                     self._create_one(field.target, values, back)
             case "write":
-                self.write(field.target, ids, more[0])
+                self.edit(field.target, ids, more[0])
             case "delete":
                 self.delete(field.target, ids)
             case "add" | "remove" if field.kind == "many2many":
                 self._relink(model, key, field, ids, is_added=how == "add")
             case "add" | "remove":
                 gone = {field.inverse: None if how == "remove" else key}
-                self.write(field.target, ids, gone)
+                self.edit(field.target, ids, gone)
             case _:
                 raise plain(f"'{how}'")
 
@@ -420,7 +420,7 @@ class Books:
             raise self.refusal(key, ids=", ".join(missing), model=label)
         return asked
 
-    def write(self, model: str, ids: Any, values: Any, *more: Any) -> None:
+    def edit(self, model: str, ids: Any, values: Any, *more: Any) -> None:
         """What ``write`` of a model does: ids and values, as often as one likes."""
         if model == RECONCILIATION:
             raise self.refusal("reconciliation")
@@ -436,7 +436,7 @@ class Books:
             self._apply_commands(model, key, values)
             self.validate(model, key)
         if more:
-            self.write(model, *more)
+            self.edit(model, *more)
 
     def _keep_code(self, key: int, kept: Row) -> None:
         row = self.tables.row(PARTY, key)
@@ -537,9 +537,8 @@ class Books:
         row = self.tables.row(model, key)
         for field in self.models[model].fields.values():
             self._check_field(model, row, field)
-        check = CHECKS.get(model)
-        if check is not None:
-            check(self, row)
+        if model in CHECKS:
+            CHECKS[model](self, row)
 
     def _check_field(self, model: str, row: Row, field: Field) -> None:
         if field.computed or field.kind in COLLECTIONS:

@@ -543,7 +543,7 @@ class Ledger:
             how["journal"], day, [*lines, other], origin=origin, description=description
         )
         made = books.tables.pointing(LINE, "move", move)[: len(lines)]
-        books.write(INVOICE, [row["id"]], {"payment_lines": [["add", made[:1]]]})
+        books.edit(INVOICE, [row["id"]], {"payment_lines": [["add", made[:1]]]})
         return made
 
     def pay(
