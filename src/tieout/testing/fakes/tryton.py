@@ -173,9 +173,8 @@ class FakeTryton:
                 login=login,
                 years=years or (this_year - 1, this_year),
             )
-        self.ledger = Ledger(self.books, number_format)
-        journals = [row["id"] for row in self.books.tables.all("account.journal")]
-        self.ledger.exchange = (journals[-1], self.chart.expense)
+        exchange = (self.chart.exchange_journal, self.chart.expense)
+        self.ledger = Ledger(self.books, number_format, exchange)
         self._api = Api(self.books, self.ledger, self.chart, worker=worker)
         self._api.language = language
         self._api.warnings_by_create = warnings_by_create

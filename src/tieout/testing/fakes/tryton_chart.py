@@ -35,6 +35,7 @@ class Chart:
     tax_account: int
     revenue_journal: int
     cash_journal: int
+    exchange_journal: int
     term_now: int
     term_30: int
     payment_method: int
@@ -50,6 +51,8 @@ _TYPES = (
     ("Expense", "income", "expense"),
     ("Tax", "balance", ""),
 )
+_METHOD = "account.invoice.payment.method"
+_WRITE_OFF = "account.move.reconcile.write_off"
 _FLAGS = ("receivable", "payable", "revenue", "expense")
 _ACCOUNTS = (
     ("1.2.1", "Main Receivable"),
@@ -127,14 +130,7 @@ def open_books(
     books: Books, *, company: str, currency: str, login: str, years: Collection[int]
 ) -> Chart:
     """Everything that is there before the first customer."""
-    admin = {"name": "Administrator", "login": "admin", "active": True}
-    books.insert("res.user", admin)
-    books.insert("res.user", {"name": login.title(), "login": login, "active": True})
-    base = add_currency(books, currency)
-    party = books.insert(PARTY, {"name": company, "code": "1", "active": True})
-    books.insert("party.address", {"party": party, "active": True})
-    values = {"party": party, "currency": base, "timezone": books.timezone or None}
-    house = books.insert("company.company", values)
+    house, base = _house(books, company, currency, login)
     receivable, payable, revenue, cash, expense, tax = _accounts(books)
     journals = [
         books.insert(
@@ -145,15 +141,6 @@ def open_books(
     ]
     for year in sorted(years):
         add_year(books, year)
-    both = {"company": house, "active": True}
-    how = {
-        **both,
-        "journal": journals[2],
-        "credit_account": cash,
-        "debit_account": cash,
-    }
-    off = {**both, "journal": journals[5]}
-    off |= {"credit_account": expense, "debit_account": expense}
     return Chart(
         company=house,
         currency=base,
@@ -165,12 +152,27 @@ def open_books(
         tax_account=tax,
         revenue_journal=journals[0],
         cash_journal=journals[2],
+        exchange_journal=journals[5],
         term_now=add_term(books, "Upon Receipt", (0, "1")),
         term_30=add_term(books, "30 days", (30, "1")),
-        payment_method=books.insert(
-            "account.invoice.payment.method", {**how, "name": "Cash"}
-        ),
-        write_off=books.insert(
-            "account.move.reconcile.write_off", {**off, "name": "Rounding"}
-        ),
+        payment_method=_way(books, _METHOD, "Cash", journals[2], cash),
+        write_off=_way(books, _WRITE_OFF, "Rounding", journals[5], expense),
     )
+
+
+def _house(books: Books, name: str, currency: str, login: str) -> tuple[int, int]:
+    """The users, the company and its currency."""
+    for label, known in (("Administrator", "admin"), (login.title(), login)):
+        books.insert("res.user", {"name": label, "login": known, "active": True})
+    base = add_currency(books, currency)
+    party = books.insert(PARTY, {"name": name, "code": "1", "active": True})
+    books.insert("party.address", {"party": party, "active": True})
+    values = {"party": party, "currency": base, "timezone": books.timezone or None}
+    return books.insert("company.company", values), base
+
+
+def _way(books: Books, model: str, name: str, journal: int, account: int) -> int:
+    """A way to receive money, or to give it up."""
+    values: Row = {"name": name, "company": 1, "journal": journal, "active": True}
+    values |= {"credit_account": account, "debit_account": account}
+    return books.insert(model, values)

@@ -42,14 +42,16 @@ class Ledger:
     The journal entries of one company's `Books`.
 
     ``number_format`` gets ``year`` and ``n``: numbers begin anew with each fiscal year,
-    and credit notes take theirs from the same sequence.
+    and credit notes take theirs from the same sequence. ``exchange`` is the journal and
+    the account that take differences of exchange.
     """
 
-    def __init__(self, books: Books, number_format: str) -> None:
+    def __init__(
+        self, books: Books, number_format: str, exchange: tuple[int, int]
+    ) -> None:
         self.books = books
         self.number_format = number_format
-        self.exchange: tuple[int, int] | None = None
-        """Journal and account that take differences of exchange."""
+        self.exchange = exchange
 
     # Invoices ------------------------------------------------------------------------
 
@@ -117,9 +119,7 @@ class Ledger:
             sequence = self._sequence(f"{row['type']} {name}")
             if row["type"] == "out":
                 self._check_after(row, sequence, day)
-            n = sequence["number_next"]
-            books.tables.update(SEQUENCE, sequence["id"], {"number_next": n + 1})
-            number = self.number_format.format(year=name, n=n)
+            number = self.number_format.format(year=name, n=self._next(sequence))
             changes |= {"number": number, "sequence": sequence["id"]}
         if not books.is_old:
             total = books.value(INVOICE, row, "total_amount")
@@ -133,6 +133,11 @@ class Ledger:
                 return row
         key = self.books.insert(SEQUENCE, {"name": name, "number_next": 1})
         return self.books.tables.row(SEQUENCE, key)
+
+    def _next(self, sequence: Row) -> int:
+        n: int = sequence["number_next"]
+        self.books.tables.update(SEQUENCE, sequence["id"], {"number_next": n + 1})
+        return n
 
     def _check_after(self, row: Row, sequence: Row, day: date) -> None:
         books = self.books
@@ -299,10 +304,8 @@ class Ledger:
             if sum((line["debit"] - line["credit"] for line in lines), ZERO):
                 raise books.refusal("move unbalanced", record=record)
             year = self.period(row["date"])["fiscalyear"]
-            sequence = self._sequence(f"move {year}")
-            n = sequence["number_next"]
-            books.tables.update(SEQUENCE, sequence["id"], {"number_next": n + 1})
-            changes = {"number": str(n), "post_date": books.today(), "state": "posted"}
+            changes: Row = {"post_date": books.today(), "state": "posted"}
+            changes["number"] = str(self._next(self._sequence(f"move {year}")))
             books.update(MOVE, row["id"], changes)
 
     def cancel_move(self, key: int, description: str | None) -> int:
@@ -367,7 +370,7 @@ class Ledger:
         days = [books.value(LINE, line, "date") for line in lines]
         if not books.is_old:
             days += [line["maturity_date"] for line in lines if line["maturity_date"]]
-        number = str(len(list(books.tables.all(RECONCILIATION))) + 1)
+        number = str(self._next(self._sequence("reconciliation")))
         values = {"company": 1, "date": max(days), "number": number}
         made = books.insert(RECONCILIATION, values)
         for line in lines:
@@ -410,7 +413,7 @@ class Ledger:
         if not net and not second:
             return []
         place = {name: first[name] for name in ("account", "party", "second_currency")}
-        if second == 0 and self.exchange:
+        if second == 0:
             journal, account = self.exchange
             place["amount_second_currency"] = ZERO
         else:
