@@ -1151,7 +1151,7 @@ def test_pages_bring_each_row_once(bank: Bank, size: int, kind: str) -> None:
 def test_a_cursor_of_another_system_is_refused(bank: Bank, cursor: str) -> None:
     """It is refused at once; the app itself has one page, and takes none at all."""
     bank.make()
-    for connector in (bank.table(), shop()):
+    for connector in (bank.table(), Local(Books2(), connection="app:l")):
         with pytest.raises(ConfigError, match="is none of app:"):
             next(connector.page(Settlement, Everything(), cursor))
 
