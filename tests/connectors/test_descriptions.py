@@ -25,6 +25,8 @@ def compared(
     between: list[Described] = []
 
     class Watched(bench):  # type: ignore[misc] # any bench
+        transport: Transport
+
         def __init__(self) -> None:
             super().__init__()
             watched = Described(
