@@ -664,7 +664,7 @@ class RestConnector:
 
     def names(self, record: Any) -> Iterable[str]:
         """By what a record counts as found, when it was asked for by number."""
-        return (record.number,)
+        return (getattr(record, "number", ""),)
 
     # Judging
 

@@ -38,7 +38,15 @@ from tieout.connector import (
     sound_day,
 )
 from tieout.errors import Code, Fate, Fault
-from tieout.models import NUMBER_MAX, Invoice, Payment, Ref, Settlement, Status
+from tieout.models import (
+    NUMBER_MAX,
+    Application,
+    Invoice,
+    Payment,
+    Ref,
+    Settlement,
+    Status,
+)
 from tieout.store import Held, IssueRow
 from tieout.stores.sqlite import SQLiteStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Twice, read_json
@@ -812,6 +820,25 @@ def test_the_same_unreadable_row_is_one_issue() -> None:
     bad = Response(200, (), b'{"items": [{"id": 1, "number": true}]}')
     _, page = drive(Tiny().fetch(Settlement, ids=["1"], numbers=["N1"]), bad, bad)
     assert len(page.issues) == 1
+
+
+def test_records_without_a_number_are_found_by_their_ids() -> None:
+    """A part that was put to an invoice has none."""
+
+    class Parts(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.resources = {
+                Application: Resource(Application, "parts", _part, "items")
+            }
+
+    _, page = drive(Parts().fetch(Application, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["1"]
+
+
+def _part(row: Fields) -> Application:
+    ref = Ref("plain:1", "Application", row.id("id"))
+    return Application(ref, ref, ref, Decimal(1), "USD", date(2026, 3, 1))
 
 
 def test_nothing_is_asked_for_nothing() -> None:
