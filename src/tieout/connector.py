@@ -438,8 +438,8 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`; where a verb needs a
-    conversation of its own, the flow: `write_one`, `page`, `find`.
+    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
     connection: str
@@ -477,9 +477,8 @@ class RestConnector:
                     return ailing(fault)
                 missing.append(f"{name}: {fault.text}")
         books = enveloped(lambda: self.books(answers))
-        return Health(
-            reachable=True, signed_in=True, missing=tuple(missing), books=books
-        )
+        notes = enveloped(lambda: tuple(self.notes(answers)))
+        return Health(True, True, tuple(missing), books=books, notes=notes)
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -496,7 +495,8 @@ class RestConnector:
         resource = lists[at]
         response = yield from self.ask(self.list_request(resource, select, inner))
         rows = self.rows(resource, response)
-        loaded, issues = self.load(resource, rows)
+        joined = yield from self.joined(resource, rows)
+        loaded, issues = self.load(resource, joined)
         refs = tuple(dict.fromkeys(each for each in loaded if isinstance(each, Ref)))
         following = self.next_cursor(resource, response, rows, inner)
         page = Page(
@@ -566,6 +566,10 @@ class RestConnector:
         """What the answers to the probes say of the company; one not allowed is absent."""
         return Books(self.connection)
 
+    def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
+        """What else the answers to the probes tell whoever asked for a check."""
+        return ()
+
     # Reading
 
     def list_request(
@@ -610,6 +614,11 @@ class RestConnector:
             told = body.get(resource.next_field) if isinstance(body, dict) else None
             return None if told in (None, "", False) else str(told)
         return next_link(response)
+
+    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
+        """The rows with what other lists say of them, before they are read."""
+        yield from ()
+        return rows
 
     def detailed(self, page: Page[R]) -> Flow[Page[R]]:
         """The page with what needs calls of its own, such as payments."""
@@ -860,6 +869,7 @@ class RestConnector:
                 rows = [body.get(resource.item) if resource.item else body]
             else:
                 rows = yield from self.all_rows(resource, request)
+            rows = yield from self.joined(resource, rows)
         except Fault as fault:
             if by == "id" and resource.one and fault.code is Code.NO_SUCH_RESOURCE:
                 return Page()
@@ -907,9 +917,13 @@ def _address(resource: Resource[Any], identity: str) -> str:
 
 
 def _turned(resource: Resource[Any], request: Request, cursor: str) -> Request:
-    """The request for another page: at its own address, or with its number."""
+    """
+    The request for another page: at its own address, or with its number.
+
+    A search that was posted is posted again: the address alone does not hold it.
+    """
     if "/" in cursor or cursor.startswith("?"):
-        return Request("GET", cursor)
+        return evolve(request, url=cursor, params=())
     kept = tuple(pair for pair in request.params if pair[0] != resource.page_parameter)
     return evolve(request, params=(*kept, (resource.page_parameter, cursor)))
 
