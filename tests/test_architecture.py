@@ -38,6 +38,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "fields": {"models"},
     "rules": {"wire", "models"},
     "auth": {"rules", "fields"},
+    "webhooks": {"models", "wire"},
     "transport": {"wire"},
     "connector": {"auth", "change"},
     "local": {"connector"},
@@ -73,7 +74,14 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "httpcore": {"transport"},
     "sqlite3": {"stores.sqlite"},
     "socket": {"engine"},  # for the host's name alone
-    "threading": {"engine", "pace", "stores.memory", "stores.sqlite", "transport"},
+    "threading": {
+        "engine",
+        "pace",
+        "stores.memory",
+        "stores.sqlite",
+        "transport",
+        "webhooks",
+    },
     "concurrent": {"session"},
     "time": {"clock", "transport"},
     "random": set(),

@@ -493,12 +493,13 @@ class RestConnector:
             lists = self.feeds
         at, inner = self._place(cursor, len(lists))
         resource = lists[at]
-        response = yield from self.ask(self.list_request(resource, select, inner))
+        asked = self.list_request(resource, select, inner)
+        response = yield from self.ask(asked)
         rows = self.rows(resource, response)
         joined = yield from self.joined(resource, rows)
         loaded, issues = self.load(resource, joined)
         refs = tuple(dict.fromkeys(each for each in loaded if isinstance(each, Ref)))
-        following = self.next_cursor(resource, response, rows, inner)
+        following = self.next_cursor(resource, asked, response, rows)
         page = Page(
             tuple(each for each in loaded if not isinstance(each, Ref)),
             issues,
@@ -604,11 +605,15 @@ class RestConnector:
     def next_cursor(
         self,
         resource: Resource[Any],
+        asked: Request,
         response: Response,
         rows: Sequence[Any],
-        cursor: str | None,
     ) -> str | None:
-        """The cursor of the page behind this one, as the resource says where it stands."""
+        """
+        The cursor of the page behind this one, as the resource says where it stands.
+
+        ``asked`` is the request that brought the page: many systems count on from it.
+        """
         if resource.next_field:
             body = response.json()
             told = body.get(resource.next_field) if isinstance(body, dict) else None
@@ -702,6 +707,14 @@ class RestConnector:
         found: Resource[R] = self.resources[kind]
         return found
 
+    def check_allowed(self, change: Change) -> None:
+        """Refuse what capabilities do not declare: `Fault` NOT_ALLOWED."""
+        verb = Verb[change.action.name]
+        if not self.capabilities.kind(change.kind).can(verb):
+            system, kind = self.capabilities.system, change.kind.__name__
+            text = f"{system} cannot {verb.value} {kind} records"
+            raise Fault(Code.NOT_ALLOWED, text)
+
     def is_id(self, text: str) -> bool:
         """Whether a text can be an id of this system."""
         return self.ids.fullmatch(text) is not None
@@ -725,7 +738,6 @@ class RestConnector:
     def all_rows(self, resource: Resource[Any], request: Request) -> Flow[list[Any]]:
         """The rows behind a request, over all its pages."""
         found: list[Any] = []
-        cursor: str | None = None
         seen: set[str] = set()
         asked = request
         while len(seen) < FETCH_PAGES_MAX:
@@ -733,7 +745,7 @@ class RestConnector:
             rows = self.rows(resource, response)
             found += rows
             link = next_link(response)
-            cursor = link or self.next_cursor(resource, response, rows, cursor)
+            cursor = link or self.next_cursor(resource, asked, response, rows)
             if cursor is None:
                 return found
             if cursor in seen:
@@ -785,11 +797,7 @@ class RestConnector:
 
     def _write_one(self, change: Change) -> Flow[Outcome]:
         """One change that is allowed, of a document that is still there."""
-        verb = Verb[change.action.name]
-        if not self.capabilities.kind(change.kind).can(verb):
-            system, kind = self.capabilities.system, change.kind.__name__
-            text = f"{system} cannot {verb.value} {kind} records"
-            raise Fault(Code.NOT_ALLOWED, text)
+        self.check_allowed(change)
         try:
             return (yield from self.write_one(change))
         except Fault as fault:

@@ -16,13 +16,15 @@ from attrs import frozen
 from tieout.change import Action, Change, Outcome, State
 from tieout.errors import Code, Fate, Fault
 from tieout.models import (
+    Application,
     CreditNote,
+    Customer,
     Invoice,
     Payment,
+    Posting,
     Record,
     Settlement,
     Status,
-    fingerprint,
 )
 from tieout.store import Doubt, Intent, Stage
 
@@ -55,8 +57,13 @@ def shown(record: Record | None) -> str:
             told = f"{record.total.normalize():f}|{record.currency}|{record.on}"
         case Payment():
             told = f"{record.amount.normalize():f}|{record.currency}|{record.on}"
-        case _:
-            return fingerprint(record)
+        case Application():
+            ends = f"{record.source.id}|{record.target.id}"
+            told = f"{record.amount.normalize():f}|{record.currency}|{ends}"
+        case Customer():
+            told = record.name
+        case Posting():
+            told = f"{record.on is not None}|{record.batch}"
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 

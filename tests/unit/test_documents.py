@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -22,10 +22,13 @@ from tieout.evidence import carries, shown
 from tieout.journal import Landed, Reply
 from tieout.lease import LEASE, WRITE
 from tieout.models import (
+    Application,
     CreditNote,
+    Customer,
     Invoice,
     Link,
     Payment,
+    Posting,
     R,
     Record,
     Ref,
@@ -1112,6 +1115,21 @@ def test_documents_are_compared_by_amount_currency_and_day() -> None:
     payment = Payment(one.ref, None, "EUR", one.on, Decimal(100), Status.OPEN)
     assert shown(payment) == shown(evolve(payment, unapplied=Decimal(1)))
     assert shown(payment) != shown(evolve(payment, amount=Decimal(99)))
+
+
+def test_other_records_are_compared_by_what_a_system_keeps_as_it_is() -> None:
+    """2.2: ids differ from what was sent, and systems tidy what is written to them."""
+    here, there = Ref(SHOP, "Invoice", "a"), Ref(BOOK, "Invoice", "1")
+    put = Application(here, there, here, Decimal(5), "EUR", date(2026, 3, 1))
+    assert shown(put) == shown(evolve(put, ref=there, on=date(2026, 3, 2)))
+    assert shown(put) != shown(evolve(put, amount=Decimal(6)))
+    assert shown(put) != shown(evolve(put, target=there))
+    who = Customer(here, "Acme")
+    assert shown(who) == shown(evolve(who, ref=there, number="C-1"))
+    assert shown(who) != shown(evolve(who, name="Other"))
+    posted = Posting(here, on=datetime(2026, 3, 1, tzinfo=UTC))
+    assert shown(posted) == shown(evolve(posted, on=datetime(2026, 3, 2, tzinfo=UTC)))
+    assert shown(posted) != shown(evolve(posted, on=None))
 
 
 def test_a_mark_is_a_word_of_its_own() -> None:

@@ -364,9 +364,9 @@ class ConnectWise(RestConnector):
     def next_cursor(
         self,
         resource: Resource[Any],
+        asked: Request,
         response: Response,
         rows: Sequence[Any],
-        cursor: str | None,
     ) -> str | None:
         """The last id, if there is more: by its link, or a full page without any link."""
         full = len(rows) >= self._page_size and response.header("Link") is None

@@ -766,9 +766,9 @@ class Tryton(RestConnector):
     def next_cursor(
         self,
         resource: Resource[Any],
+        asked: Request,
         response: Response,
         rows: Sequence[Any],
-        cursor: str | None,
     ) -> str | None:
         if len(rows) < self._page_size:
             return None

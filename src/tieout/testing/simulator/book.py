@@ -372,7 +372,7 @@ class BookConnector(RestConnector):
             issues,
             gone=self._refs(body.get("gone")),
             touched=self._refs(body.get("touched")),
-            next=self.next_cursor(resource, response, rows, cursor),
+            next=self.next_cursor(resource, asked, response, rows),
             as_of=server_time(response),
         )
 
