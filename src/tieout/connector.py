@@ -469,6 +469,7 @@ class RestConnector:
     def check(self) -> Flow[Health]:
         answers: dict[str, Response] = {}
         missing: list[str] = []
+        notes: list[str] = []
         for name, request in self.probes().items():
             try:
                 answers[name] = yield from self.ask(request)
@@ -476,9 +477,10 @@ class RestConnector:
                 if fault.code is not Code.PERMISSION_MISSING:
                     return ailing(fault)
                 missing.append(f"{name}: {fault.text}")
+                notes.append(fault.remedy)
         books = enveloped(lambda: self.books(answers))
-        notes = enveloped(lambda: tuple(self.notes(answers)))
-        return Health(True, True, tuple(missing), books=books, notes=notes)
+        told = enveloped(lambda: tuple(dict.fromkeys([*self.notes(answers), *notes])))
+        return Health(True, True, tuple(missing), books=books, notes=told)
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -486,7 +488,7 @@ class RestConnector:
         """One page of a list; of changed settlements, of one feed after another."""
         lists: Sequence[Resource[Any]] = (self.resource(kind),)
         can = self.capabilities.kind(kind)
-        if can.selects and type(select) not in can.selects:
+        if type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
         if kind is Settlement and isinstance(select, Changed) and self.feeds:
@@ -578,7 +580,7 @@ class RestConnector:
     ) -> Request:
         """The request for one page."""
         request = Request("GET", resource.path, params=resource.parameters)
-        return request if cursor is None else _turned(resource, request, cursor)
+        return request if cursor is None else self.turned(resource, request, cursor)
 
     def literal(self, resource: Resource[Any], by: str, value: str) -> str:
         """
@@ -619,6 +621,18 @@ class RestConnector:
             told = body.get(resource.next_field) if isinstance(body, dict) else None
             return None if told in (None, "", False) else str(told)
         return next_link(response)
+
+    def turned(self, resource: Resource[Any], request: Request, cursor: str) -> Request:
+        """
+        The request for another page: at its own address, or with its number.
+
+        A search that was posted is posted again: the address alone does not hold it.
+        """
+        if "/" in cursor or cursor.startswith("?"):
+            return evolve(request, url=cursor, params=())
+        name = resource.page_parameter
+        kept = tuple(pair for pair in request.params if pair[0] != name)
+        return evolve(request, params=(*kept, (name, cursor)))
 
     def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
         """The rows with what other lists say of them, before they are read."""
@@ -688,12 +702,7 @@ class RestConnector:
             return Outcome.applied(change)
         body = response.json()
         row = body.get(resource.item) if resource.item else body
-        record = resource.load(Fields(row, resource.item))
-        if record is None or isinstance(record, tuple | Ref):
-            raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
-        return Outcome.applied(
-            change, ref=record.ref, version=record.version, echo=record
-        )
+        return self.made(resource, change, Fields(row, resource.item))
 
     # What it offers to a subclass
 
@@ -706,6 +715,17 @@ class RestConnector:
             )
         found: Resource[R] = self.resources[kind]
         return found
+
+    def made(self, resource: Resource[Any], change: Change, row: Fields) -> Outcome:
+        """A change that was carried out, with the document that the row shows."""
+        loaded = resource.load(row)
+        record = loaded[0] if isinstance(loaded, tuple) and loaded else loaded
+        if record is None or isinstance(record, tuple | Ref):
+            raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
+        echo = None if change.action is Action.VOID else record
+        return Outcome.applied(
+            change, ref=record.ref, version=record.version, echo=echo
+        )
 
     def check_allowed(self, change: Change) -> None:
         """Refuse what capabilities do not declare: `Fault` NOT_ALLOWED."""
@@ -751,7 +771,8 @@ class RestConnector:
             if cursor in seen:
                 break
             seen.add(cursor)
-            asked = Request("GET", link) if link else _turned(resource, request, cursor)
+            turned = Request("GET", link) if link else None
+            asked = turned or self.turned(resource, request, cursor)
         raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
@@ -922,18 +943,6 @@ def _cursor(at: int, following: str | None, lists: int) -> str | None:
 def _address(resource: Resource[Any], identity: str) -> str:
     """Where one record stands."""
     return f"{resource.path}/{quote(identity, safe='')}"
-
-
-def _turned(resource: Resource[Any], request: Request, cursor: str) -> Request:
-    """
-    The request for another page: at its own address, or with its number.
-
-    A search that was posted is posted again: the address alone does not hold it.
-    """
-    if "/" in cursor or cursor.startswith("?"):
-        return evolve(request, url=cursor, params=())
-    kept = tuple(pair for pair in request.params if pair[0] != resource.page_parameter)
-    return evolve(request, params=(*kept, (resource.page_parameter, cursor)))
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

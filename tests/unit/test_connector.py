@@ -720,7 +720,9 @@ class Tiny(RestConnector):
     def __init__(self, rows: str = "items") -> None:
         self.connection = "plain:1"
         self.auth = Headers(BASE, {"X-Key": "k"})
-        self.capabilities = Capabilities("Tiny", {Settlement: Kind(fetch_size=2)})
+        self.capabilities = Capabilities(
+            "Tiny", {Settlement: Kind(selects=frozenset({Changed}), fetch_size=2)}
+        )
         self.resources = {
             Settlement: Resource(
                 Settlement, "bills", load_bill, rows=rows, parameters={"state": "all"}
