@@ -34,6 +34,7 @@ from tieout.models import (
     CreditNote,
     Customer,
     Invoice,
+    Part,
     Payment,
     Posting,
     Ref,
@@ -321,7 +322,7 @@ def test_capabilities_tell_of_a_date_alone_and_of_the_shared_quota() -> None:
     assert not able.payments.partial
     assert able.payments.holds_date_alone
     assert not able.payments.owned_payment
-    assert able.payments.parts == frozenset()
+    assert able.payments.parts == {Part.CASH}
     assert able.payments.feeds == ()
     (limit,) = able.limits
     assert (limit.calls, limit.seconds, limit.scope) == (
@@ -532,6 +533,7 @@ def test_an_invoice_without_a_paid_date_is_owed_whole() -> None:
         reference="PO 1",
         customer=Ref("autotask:acme", "Customer", "250"),
         on=date(2026, 3, 1),
+        settled_by={Part.CASH: NOTHING},
     )
     assert found.paid == 0
 
@@ -540,18 +542,19 @@ def test_an_invoice_without_a_paid_date_is_owed_whole() -> None:
     "day", ["2026-03-08T00:00:00", "2026-03-08T00:00:00Z", "2026-03-08T23:30:00.000"]
 )
 def test_an_invoice_with_a_paid_date_is_paid_whole(day: str) -> None:
-    """PF26: the date does not shift. By what it was settled is not told."""
+    """PF26: the date does not shift."""
     found = level(paidDate=day)
     assert found.paid_on == date(2026, 3, 8)
     assert found.basis is Basis.LEDGER_FIELD
     assert (found.balance, found.status) == (NOTHING, Status.SETTLED)
-    assert found.settled_by == {}
+    assert found.settled_by == {Part.CASH: Decimal(100)}
     assert found.paid == 100
 
 
 def test_a_void_invoice_is_owed_by_nobody() -> None:
     found = level(isVoided=True, voidedDate="2026-03-09T00:00:00")
     assert (found.balance, found.status) == (NOTHING, Status.VOID)
+    assert found.settled_by == {}
 
 
 def test_a_blank_number_is_the_id() -> None:
@@ -998,7 +1001,7 @@ def test_a_customer_is_created_with_what_a_company_needs() -> None:
 
 def test_a_new_customer_has_no_field_that_is_not_known() -> None:
     bare = change(Customer, None, new_customer(number=""), Action.CREATE)
-    (asked,), _ = written(bare, ok({"itemId": 77}))
+    (asked,), _ = written(bare, ok({"itemId": 77}), mark_udf="Ours")
     known = {"companyType": 1, "companyName": "O'Hara", "isActive": True}
     assert asked.json == known
 
@@ -1178,6 +1181,8 @@ def test_the_words_of_an_error_are_kept_with_their_fields() -> None:
         errors({"message": "is required", "field": "phone"}, "And more.", {}, 7)
     )
     assert verdict.text == "phone: is required; And more.; ; 7"
+    missing = ok({"Message": "No HTTP resource was found."}, 404)
+    assert connector().judge(missing).text == "No HTTP resource was found."
 
 
 @pytest.mark.parametrize(
@@ -1194,9 +1199,10 @@ def test_how_long_to_wait(answer: Response, wait: float) -> None:
 
 
 def test_a_text_that_names_errors_is_no_error() -> None:
-    good = rows(invoice(comments='the "errors" of "errors": []'))
+    text = 'the "errors" of "errors": [], the threshold was exceeded'
+    good = rows(invoice(comments=text))
     assert connector().judge(good).answer is Answer.OK
-    empty = ok({"items": [], "errors": []})
+    empty = ok({"items": [invoice(comments=text)], "errors": []})
     assert connector().judge(empty).answer is Answer.OK
 
 

@@ -39,6 +39,7 @@ from tieout.models import (
     Customer,
     Invoice,
     Line,
+    Part,
     Posting,
     R,
     RecordType,
@@ -98,6 +99,7 @@ _FIX = "Correct what is named; it is tried again when the record changes."
 
 # The vendor lists no texts: these are words that were seen, or guesses. What says what is
 # wrong with a request was refused; all else in a 500 proves nothing.
+_USED_UP = r"threshold.*exceeded|exceeded.*threshold"
 _FAILED = r"unexpected error|internal (server )?error|time(d )?[- ]?out|deadlock|try again"
 _FORBIDDEN = r"forbidden|permission|not authori[sz]ed|access (is )?denied"
 _WRONG = (
@@ -107,8 +109,8 @@ _WRONG = (
 _WAIT, _UNCLEAR = Answer.WAIT, Answer.UNCLEAR
 
 RULES = (
-    Rule(Code.DAY_LIMIT_REACHED, None, "", "threshold", _QUOTA, _WAIT),
-    Rule(Code.DAY_LIMIT_REACHED, 500, "", "threshold", _QUOTA, _WAIT),
+    Rule(Code.DAY_LIMIT_REACHED, None, "", _USED_UP, _QUOTA, _WAIT),
+    Rule(Code.DAY_LIMIT_REACHED, 500, "", _USED_UP, _QUOTA, _WAIT),
     Rule(Code.TOO_MANY_REQUESTS, 429, answer=_WAIT),
     # The database may have moved: the session asks for its zone once.
     Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEYS, answer=Answer.SIGN_IN),
@@ -135,10 +137,12 @@ def explain(response: Response) -> tuple[str, str]:
         body = response.json()
     except Fault:
         body = None
-    listed = body.get("errors") if isinstance(body, dict) else None
-    if not isinstance(listed, list) or not listed:
-        return "", response.text().strip()
-    return ERRORS, "; ".join(map(_complaint, listed))
+    told: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    listed = told.get("errors")
+    if isinstance(listed, list) and listed:
+        return ERRORS, "; ".join(map(_complaint, listed))
+    # An address that does not exist is answered by the web server itself.
+    return "", str(told.get("Message") or response.text().strip())
 
 
 def _complaint(error: Any) -> str:
@@ -363,10 +367,11 @@ class Autotask(RestConnector):
             )
             if credit_notes or kind is not CreditNote
         }
+        payments = caps.Payments(parts=frozenset({Part.CASH}), partial=False)
         quota = caps.Limit(calls_per_hour, 3600, caps.LimitScope.COMPANY)
         self.capabilities = caps.Capabilities(
             "Autotask", {kind: self._kind(kind, fetch_size) for kind in self.resources},
-            caps.Payments(partial=False), limits=(quota,), concurrency=concurrency,
+            payments, limits=(quota,), concurrency=concurrency,
         )
         # fmt: on
 
@@ -545,10 +550,15 @@ class Autotask(RestConnector):
         head = self._head(row, "Invoice")
         if head is None:
             return None
-        paid_on = row.maybe("paidDate", iso_day)
+        paid_on, void = row.maybe("paidDate", iso_day), head["status"] is Status.VOID
         balance = head["total"] if head["status"] is Status.OPEN else ZERO
-        basis = Basis.LEDGER_FIELD if paid_on else None
-        return Settlement(**head, balance=balance, paid_on=paid_on, basis=basis)
+        return Settlement(
+            **head,
+            balance=balance,
+            settled_by={} if void else {Part.CASH: head["total"] - balance},
+            paid_on=paid_on,
+            basis=Basis.LEDGER_FIELD if paid_on else None,
+        )
 
     def _invoice(self, row: Fields) -> Invoice | None:
         head = self._head(row, "Invoice")
@@ -597,7 +607,7 @@ class Autotask(RestConnector):
         return verdict
 
     def suspicious(self, response: Response) -> bool:
-        return b'"errors"' in response.body
+        return b'"errors"' in response.body and explain(response)[0] == ERRORS
 
     def explain(self, response: Response) -> tuple[str, str]:
         """A gateway may repeat the request: the keys are left out."""
@@ -636,7 +646,7 @@ class Autotask(RestConnector):
         """All of a new company; of one that is there, what differs."""
         if change.action is Action.CREATE:
             mark = {"name": self._mark_udf, "value": change.mark}
-            marked = {"userDefinedFields": [mark]} if self._mark_udf else {}
+            marked = {"userDefinedFields": [mark]} if all(mark.values()) else {}
             told = _company(change.after).items()
             new = {name: value for name, value in told if value is not None}
             return {**self._company_fields, **new, **marked}
