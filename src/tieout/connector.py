@@ -479,8 +479,10 @@ class RestConnector:
                 missing.append(f"{name}: {fault.text}")
                 notes.append(fault.remedy)
         books = enveloped(lambda: self.books(answers))
-        told = enveloped(lambda: tuple(dict.fromkeys([*self.notes(answers), *notes])))
-        return Health(True, True, tuple(missing), books=books, notes=told)
+        told = enveloped(lambda: (*notes, *self.notes(answers)))
+        return Health(
+            True, True, tuple(missing), books=books, notes=tuple(dict.fromkeys(told))
+        )
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -771,8 +773,8 @@ class RestConnector:
             if cursor in seen:
                 break
             seen.add(cursor)
-            turned = Request("GET", link) if link else None
-            asked = turned or self.turned(resource, request, cursor)
+            linked = evolve(request, url=link, params=()) if link else None
+            asked = linked or self.turned(resource, request, cursor)
         raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
@@ -808,8 +810,9 @@ class RestConnector:
         at, inner = 0, cursor
         if cursor is not None and lists > 1:
             number, _, rest = cursor.partition(":")
-            known = number.isdecimal() and number.isascii() and int(number) < lists
-            at, inner = (int(number) if known else -1), rest or None
+            places = [str(each) for each in range(lists)]
+            at = places.index(number) if number in places else -1
+            inner = rest or None
         if at < 0 or (inner is not None and not self.cursors.fullmatch(inner)):
             system = self.capabilities.system
             text = f"this resume point is none of {system}'s: start from a date"

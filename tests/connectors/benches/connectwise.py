@@ -98,6 +98,8 @@ class ConnectWiseBench(Bench):
     def pay(self, invoice: str, amount: Decimal, on: date) -> str:
         return str(self.connectwise.add_payment(int(invoice), amount, on))
 
+    overpay = pay
+
     def take_back(self, payment: str) -> None:
         self.connectwise.delete_payment(int(payment))
 

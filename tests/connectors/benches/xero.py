@@ -51,7 +51,8 @@ class XeroBench(Bench):
 
     def connector(self, **overrides: Any) -> Xero:
         keys = dict(client_id="client", client_secret=CANARY, refresh_token=CANARY)
-        return Xero(**{"tenant_id": self.tenant, **keys, **overrides})
+        accounts = dict(account="200", deposit_account="090")
+        return Xero(**{"tenant_id": self.tenant, **keys, **accounts, **overrides})
 
     # What a bookkeeper does
 

@@ -190,10 +190,14 @@ class Bench:
         """
         Money for one invoice, received on a day; the payment's id.
 
-        "" where payments are no records. Raise `NotStaged` for a part or an excess where
+        "" where payments are no records. Raise `NotStaged` for a part of the total where
         the system holds none.
         """
         raise _not_staged("a payment")
+
+    def overpay(self, invoice: str, amount: Decimal, on: date) -> str:
+        """`pay`, with more than is owed, where the system puts all of it to the invoice."""
+        raise _not_staged("an overpaid invoice")
 
     def take_back(self, payment: str) -> None:
         """Undo a payment (what `pay` returned), as a bookkeeper does: delete, void, reverse."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
 
-from tieout.capabilities import Capabilities, Verb
+from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.models import (
     Application,
     CreditNote,
@@ -138,3 +138,13 @@ def of(cases: Cases, *kinds: RecordType) -> Cases:
 def where(condition: Callable[[Capabilities], Any], cases: Cases = the_whole) -> Cases:
     """Those cases, where the system is so."""
     return lambda capabilities: cases(capabilities) if condition(capabilities) else ()
+
+
+def whose(condition: Callable[[Kind], Any], cases: Cases) -> Cases:
+    """Those cases whose kind the system can do this with."""
+
+    def found(capabilities: Capabilities) -> Iterable[Case]:
+        every = cases(capabilities)
+        return [c for c in every if c and condition(capabilities.kind(c))]
+
+    return found
