@@ -983,8 +983,10 @@ def new_customer(**changed: Any) -> Customer:
 def test_a_customer_is_created_with_what_a_company_needs() -> None:
     wanted = change(Customer, None, new_customer(), Action.CREATE, "TO-ABCDEFGHIJKLM")
     fields = {"ownerResourceID": 29682885, "phone": "-"}
-    (asked,), outcome = written(
-        wanted, ok({"itemId": 77}), company_fields=fields, mark_udf="Ours"
+    udfs = [{"name": "Ours", "value": "TO-ABCDEFGHIJKLM"}]
+    made = rows(company(77, companyName="O'Hara", userDefinedFields=udfs))
+    (asked, again), outcome = written(
+        wanted, ok({"itemId": 77}), made, company_fields=fields, mark_udf="Ours"
     )
     assert (asked.method, asked.url, asked.effect) == ("POST", "Companies", True)
     assert asked.json == {
@@ -997,11 +999,29 @@ def test_a_customer_is_created_with_what_a_company_needs() -> None:
         "userDefinedFields": [{"name": "Ours", "value": "TO-ABCDEFGHIJKLM"}],
     }
     assert outcome.ref == Ref("autotask:acme", "Customer", "77")
+    assert again.json["filter"] == [{"op": "in", "field": "id", "value": [77]}]
+    assert not again.effect
+    assert outcome.echo is not None
+    assert carries(outcome.echo, wanted.mark)
+
+
+@pytest.mark.parametrize("answer", [rows(company(77)), rows(), Response(503)])
+def test_a_new_customer_that_does_not_show_its_mark_is_made_all_the_same(
+    answer: Response,
+) -> None:
+    """Autotask may have ignored the field: it must not be made a second time."""
+    wanted = change(Customer, None, new_customer(), Action.CREATE, "TO-ABCDEFGHIJKLM")
+    _, outcome = written(wanted, ok({"itemId": 77}), answer)
+    assert (outcome.state, outcome.echo) == (State.APPLIED, None)
+    assert outcome.ref == Ref("autotask:acme", "Customer", "77")
 
 
 def test_a_new_customer_has_no_field_that_is_not_known() -> None:
     bare = change(Customer, None, new_customer(number=""), Action.CREATE)
-    (asked,), _ = written(bare, ok({"itemId": 77}), mark_udf="Ours")
+    (asked, _), outcome = written(
+        bare, ok({"itemId": 77}), rows(company(77)), mark_udf="Ours"
+    )
+    assert outcome.echo is not None
     known = {"companyType": 1, "companyName": "O'Hara", "isActive": True}
     assert asked.json == known
 
@@ -1263,6 +1283,19 @@ def test_currencies_are_a_permission_of_their_own() -> None:
     asked, health = checked(zone(), QUOTA, SEEN, SEEN, SEEN, multi_currency=True)
     assert asked[-1].url == "Currencies/query/count"
     assert health.ok
+
+
+def test_a_check_asks_for_the_field_of_the_mark() -> None:
+    """One that does not exist is found out before anything is made."""
+    asked, health = checked(zone(), QUOTA, SEEN, SEEN, mark_udf="Ours")
+    marked = {"op": "exist", "field": "Ours", "udf": True}
+    assert asked[-1].json == {"filter": [marked]}
+    assert health.ok
+    with pytest.raises(Fault) as caught:
+        checked(
+            zone(), QUOTA, SEEN, errors("Unable to find Ours in the Company Entity")
+        )
+    assert "one of your arguments" in caught.value.remedy
 
 
 def test_what_is_not_permitted_is_named() -> None:

@@ -395,7 +395,7 @@ class Autotask(RestConnector):
         mark = caps.Mark(self._mark_udf) if self._mark_udf else None
         return evolve(
             able, verbs=frozenset(Verb), creates=caps.Creates.FINAL, mark=mark,
-            void_when="always: it is made inactive", number_length=None,
+            void_when="always: it is made inactive", number_length=None, write_calls=1 + calls,
         )
         # fmt: on
 
@@ -407,12 +407,17 @@ class Autotask(RestConnector):
     # How it is
 
     def probes(self) -> Mapping[str, Request]:
-        anything = {"filter": [_is("exist", "id")]}
-        seen = ("Invoices", "Companies", *["Currencies"] * self._multi)
+        anything = _is("exist", "id")
+        marked = _is("exist", self._mark_udf, udf=True) if self._mark_udf else anything
+        seen = {"Invoices": anything, "Companies": marked}
+        seen |= {"Currencies": anything} if self._multi else {}
         return {
             "zone": self._keys.question,
             "ThresholdInformation": Request("GET", "ThresholdInformation"),
-            **{e: Request("POST", f"{e}/query/count", json=anything) for e in seen},
+            **{
+                name: Request("POST", f"{name}/query/count", json={"filter": [what]})
+                for name, what in seen.items()
+            },
         }
 
     def books(self, answers: Mapping[str, Response]) -> Books:
@@ -617,6 +622,19 @@ class Autotask(RestConnector):
         return code, text
 
     # Writing
+
+    def write_one(self, change: Change) -> Flow[Outcome]:
+        """A new record is read again: fields that Autotask does not know it ignores."""
+        outcome = yield from super().write_one(change)
+        if change.action is not Action.CREATE or outcome.ref is None:
+            return outcome
+        try:
+            page = yield from self.fetch(change.kind, ids=[outcome.ref.id])
+        except Fault:
+            return outcome  # it was made all the same
+        # One that does not show the mark proves nothing: its field may have been missed.
+        shown = [r for r in page.records if change.mark in ("", *r.custom.values())]
+        return evolve(outcome, echo=next(iter(shown), None))
 
     def write_request(self, resource: Resource[Any], change: Change) -> Request:
         """PATCH changes what is named alone; PUT would empty every other field."""

@@ -8,10 +8,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
+
 from benches.canary import CANARY
 from tieout.connectors.autotask import Autotask
 from tieout.errors import Code
-from tieout.models import CreditNote, Customer, Invoice, RecordType, Settlement
+from tieout.models import CreditNote, Customer, Invoice, Record, RecordType, Settlement
 from tieout.testing.conformance import Bench, NotStaged, Sample, SetClock
 from tieout.testing.fakes.autotask import FakeAutotask
 from tieout.wire import Answer, Response
@@ -95,6 +97,12 @@ class AutotaskBench(Bench):
             self.autotask.edit_customer(int(identity), isActive=False)
         else:
             self.autotask.void_invoice(int(identity))
+
+    def wanted(self, kind: RecordType, record: Record) -> Record:
+        """A new company is in the currency of the database, whatever is wanted."""
+        if isinstance(record, Customer):
+            return evolve(record, currency=self.currency)
+        return record
 
     # What goes wrong
 
