@@ -105,7 +105,7 @@ def invoice(number: int = 12, **changed: Any) -> dict[str, Any]:
     }
 
 
-def item(owner: int = 12, **changed: Any) -> dict[str, Any]:
+def item(owner: int | str = 12, **changed: Any) -> dict[str, Any]:
     return {
         "id": 900,
         "invoiceID": owner,
@@ -222,6 +222,7 @@ def test_a_zone_without_its_last_slash_is_the_same() -> None:
     ("base", "url", "good"),
     [
         ("", "https://webservices14.autotask.net/ATServicesRest/", True),
+        ("", "https://webservices14.autotask.net:8443/ATServicesRest/", True),
         ("", "http://webservices14.autotask.net/ATServicesRest/", False),
         ("", "https://autotask.net.evil.example/ATServicesRest/", False),
         ("", "https://evilautotask.net/ATServicesRest/", False),
@@ -262,7 +263,9 @@ def test_the_domain_of_the_zones_can_be_another() -> None:
         (ok({"url": None}), Code.SIGN_IN_REFUSED),
         (errors("no such user"), Code.SIGN_IN_REFUSED),
         (Response(404, {}, "<html>"), Code.SIGN_IN_REFUSED),
+        (Response(400), Code.SIGN_IN_REFUSED),
         (Response(401), Code.SIGN_IN_REFUSED),
+        (Response(403), Code.SIGN_IN_REFUSED),
         (Response(503), Code.SERVER_ERROR),
         (Response(429, {"Retry-After": "7"}), Code.TOO_MANY_REQUESTS),
         (Response(200, {}, "<html>"), Code.BAD_PAYLOAD),
@@ -339,6 +342,10 @@ def test_capabilities_tell_of_a_date_alone_and_of_the_shared_quota() -> None:
     assert able.kind(Invoice).selects == {Dated, Open, Unposted, Everything}
     assert able.kind(Posting).writable == {"on"}
     assert able.kind(Customer).verbs == frozenset(Verb)
+    assert able.kind(Customer).writable == {"name", "number", "active", "parent"}
+    assert able.kind(Customer).write_calls == 2
+    assert able.kind(Settlement).write_calls == 1
+    assert able.system == "Autotask"
     assert able.kind(Customer).creates is Creates.FINAL
     assert able.kind(Customer).updates is Updates.SPARSE
     assert not able.kind(Payment).verbs | able.kind(Application).verbs
@@ -421,6 +428,7 @@ def test_levels_are_read_in_a_few_fields_with_the_id_among_them() -> None:
     """Without it there is no second page."""
     (level,), _ = page_of(Settlement, rows())
     assert level.json["IncludeFields"] == FIELDS
+    assert list(level.json) == ["MaxRecords", "filter", "IncludeFields"]
     (posting,), _ = page_of(Posting, rows())
     assert posting.json["IncludeFields"] == ["id", "invoiceNumber", "webServiceDate"]
     (bill,), _ = page_of(Invoice, rows())
@@ -566,6 +574,7 @@ def test_a_blank_number_is_the_id() -> None:
 
 def test_an_invoice_of_nothing_owes_nothing_and_is_not_open() -> None:
     """PF49."""
+    assert level(invoiceTotal=0.01).status is Status.OPEN
     found = level(invoiceTotal=0)
     assert (found.balance, found.status, found.paid_on) == (
         NOTHING,
@@ -633,6 +642,7 @@ def test_each_invoice_is_in_the_currency_of_its_company() -> None:
         "Currencies/query",
         "Companies/query",
     ]
+    assert asked[1].json["filter"] == [ALL]
     ids = {"op": "in", "field": "id", "value": [250, 251]}
     assert asked[2].json["filter"] == [ids]
     assert asked[2].json["IncludeFields"] == ["id", "currencyID"]
@@ -689,6 +699,7 @@ def test_an_invoice_has_its_lines_terms_and_due_date() -> None:
     owned = {"op": "in", "field": "invoiceID", "value": [12, 13]}
     assert asked[1].json["filter"] == [owned]
     found, other = page.records
+    assert found.ref == Ref("autotask:acme", "Invoice", "12")
     assert found.due == date(2026, 3, 31)
     assert found.custom == {"paymentTerm": "3", "batchID": "7"}
     assert [each.custom["id"] for each in found.lines] == ["2", "3"]
@@ -698,6 +709,19 @@ def test_an_invoice_has_its_lines_terms_and_due_date() -> None:
     assert (line.quantity, line.unit_price) == (2, Decimal("45.5"))
     assert (line.account, line.item) == ("5", "")
     assert (bare.description, bare.item) == ("Work", "8")
+
+
+def test_a_line_holds_what_mappings_go_by() -> None:
+    told = {"billingItemType": 1, "lineItemID": 2, "contractID": 3, "projectID": 4}
+    found = one(Invoice, rows(invoice()), rows(item(**told)))
+    held = {name: str(value) for name, value in told.items()}
+    assert found.lines[0].custom == {"id": "900", **held}
+
+
+def test_ids_that_are_texts_are_the_same_ids() -> None:
+    lines = rows(item("12", id=2))
+    found = one(Invoice, rows(invoice(12, id="12", companyID="250")), lines)
+    assert len(found.lines) == 1
 
 
 def test_lines_go_over_several_pages() -> None:
@@ -811,6 +835,13 @@ def test_numbers_are_values_whatever_they_hold() -> None:
     assert page.issues == ()
 
 
+def test_what_cannot_be_read_is_named_by_its_number() -> None:
+    bad = invoice(invoiceTotal=None)
+    for kind, more in ((Settlement, []), (CreditNote, [rows()])):
+        _, page = found_by(["INV-12"], rows(bad), *more, kind=kind)
+        assert [each.numbers for each in page.issues] == [("INV-12",)]
+
+
 def test_only_what_was_asked_for_is_returned() -> None:
     """The server compares without case; the id of a blank number counts, no other."""
     bills = rows(
@@ -862,8 +893,11 @@ def test_a_customer_is_found_by_number_and_by_name() -> None:
         company(1), company(2, companyName="C-250"), company(3, companyName="x")
     )
     (asked,), page = found_by(["C-250", "x"], both, kind=Customer)
-    fields = [each["field"] for each in asked.json["filter"][0]["items"]]
-    assert fields == ["companyNumber", "companyName"]
+    values = {"op": "in", "value": ["C-250", "x"]}
+    assert asked.json["filter"][0]["items"] == [
+        {**values, "field": "companyNumber"},
+        {**values, "field": "companyName"},
+    ]
     assert [each.ref.id for each in page.records] == ["1", "2", "3"]
 
 
@@ -973,6 +1007,9 @@ def test_a_document_is_renumbered(kind: Any, total: int) -> None:
         none, outcome = written(wanted)
         assert none == []
         assert outcome.code is Code.NOT_ALLOWED
+    for number in ("9", "9" * 100):
+        _, outcome = written(change(kind, before, evolve(before, number=number)), DONE)
+        assert outcome.state is State.APPLIED
 
 
 def new_customer(**changed: Any) -> Customer:
@@ -1218,6 +1255,19 @@ def test_how_long_to_wait(answer: Response, wait: float) -> None:
     assert connector().judge(answer).wait == wait
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "secret"),
+        (403, "security level"),
+        (404, "line of business"),
+        (422, "named"),
+    ],
+)
+def test_what_to_do_is_said_in_plain_words(status: int, words: str) -> None:
+    assert words in connector().judge(Response(status)).remedy
+
+
 def test_a_text_that_names_errors_is_no_error() -> None:
     text = 'the "errors" of "errors": [], the threshold was exceeded'
     good = rows(invoice(comments=text))
@@ -1260,6 +1310,7 @@ def test_a_check_asks_for_each_permission_and_tells_the_books() -> None:
         ("POST", "Companies/query/count"),
     ]
     assert not any(each.effect for each in asked)
+    assert [each.json for each in asked[2:]] == [{"filter": [ALL]}] * 2
     assert health.ok
     assert health.books is not None
     assert (health.books.identity, health.books.name) == ("4711", "Acme")
@@ -1313,8 +1364,19 @@ def test_a_check_tells_of_a_quota_that_is_half_used_and_of_no_invoices() -> None
     used = json.loads(QUOTA.body) | {"currentTimeframeRequestCount": 5000}
     _, health = checked(zone(), ok(used), ok({"queryCount": 0}), SEEN)
     assert health.ok
-    assert "slows down" in health.notes[0]
+    slow = "requests of all integrations, which slows down every call (5000-10000-60)"
+    assert health.notes[0] == slow
     assert "line of business" in health.notes[1]
+    used["currentTimeframeRequestCount"] = 4999
+    assert "slows" not in checked(zone(), ok(used), SEEN, SEEN)[1].notes[0]
+
+
+def test_a_quota_that_is_not_told_spoils_no_check() -> None:
+    for missing in ("externalRequestThreshold", "currentTimeframeRequestCount"):
+        told = json.loads(QUOTA.body) | {missing: None}
+        _, health = checked(zone(), ok(told), ok({}), SEEN)
+        assert health.ok
+        assert health.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -1351,7 +1413,8 @@ def test_links_lead_to_pages_where_it_is_said_where_people_sign_in() -> None:
     url = f"{command}?Code=OpenAccount&AccountID=250"
     assert system.deep_link(customer_ref) == url
     view = f"{home}/Mvc/Contracts/InvoiceViewer.mvc?invoiceId=12"
-    assert system.deep_link(invoice_ref) == view
+    for kind in ("Invoice", "CreditNote", "Posting"):
+        assert system.deep_link(evolve(invoice_ref, kind=kind)) == view
     assert system.deep_link(Ref("autotask:acme", "Payment", "1")) == ""
     own = connector(web_url=home, link_paths={"Invoice": "i/{id}"})
     assert own.deep_link(invoice_ref) == f"{home}/i/12"

@@ -426,17 +426,16 @@ class Autotask(RestConnector):
 
     def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
         """How much of the quota is used up, and whether any invoice is to be seen."""
-        if "ThresholdInformation" in answers:
-            told = Fields(answers["ThresholdInformation"].json())
-            used = told.read("currentTimeframeRequestCount", parse_amount)
-            limit = told.read("externalRequestThreshold", parse_amount)
-            minutes = told.text("requestThresholdTimeframe")
+        told = {name: Fields(answer.json()) for name, answer in answers.items()}
+        quota = told.get("ThresholdInformation", Fields({}))
+        used = quota.maybe("currentTimeframeRequestCount", parse_amount)
+        limit = quota.maybe("externalRequestThreshold", parse_amount)
+        if used is not None and limit is not None:
+            minutes = quota.text("requestThresholdTimeframe")
             slow = ", which slows down every call" if 2 * used >= limit else ""
             yield f"requests of all integrations{slow} ({used}-{limit}-{minutes})"
-        if "Invoices" in answers:
-            told = Fields(answers["Invoices"].json())
-            if not told.read("queryCount", parse_amount):
-                yield "no invoice is visible: the user's line of business may be another"
+        if "Invoices" in told and told["Invoices"].text("queryCount") == "0":
+            yield "no invoice is visible: the user's line of business may be another"
 
     # Reading
 
@@ -507,7 +506,7 @@ class Autotask(RestConnector):
         if known and resource.kind in (Invoice, CreditNote):
             asked = _query("BillingItems", [_is("in", "invoiceID", _ids(rows, "id"))])
             items = yield from self.all_rows(resource, asked)
-            lines: dict[Any, list[Any]] = {}
+            lines: dict[str, list[Any]] = {}
             for item in items:
                 lines.setdefault(_id(item, "invoiceID"), []).append(item)
             rows = [_with(row, lines=lines.get(_id(row, "id"), [])) for row in rows]
@@ -733,15 +732,15 @@ def _held(row: Fields, names: Iterable[str]) -> dict[str, Any]:
     return {name: row.text(name) for name in names if row.has(name)}
 
 
-def _id(row: Any, name: str) -> Any:
-    """What a row of another list is found by; None where there is nothing of the kind."""
+def _id(row: Any, name: str) -> str:
+    """What a row is found by in another list; "" where there is nothing of the kind."""
     found = row.get(name) if isinstance(row, Mapping) else None
-    return found if isinstance(found, int | str) else None
+    return str(found) if isinstance(found, int | str) else ""
 
 
 def _ids(rows: Iterable[Any], name: str) -> list[int]:
-    found = (_id(row, name) for row in rows)
-    return [*dict.fromkeys(each for each in found if type(each) is int)]
+    found = dict.fromkeys(_id(row, name) for row in rows)
+    return [int(each) for each in found if Autotask.ids.fullmatch(each)]
 
 
 def _with(row: Any, **told: Any) -> Any:
