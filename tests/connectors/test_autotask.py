@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -437,7 +437,8 @@ def test_levels_are_read_in_a_few_fields_with_the_id_among_them() -> None:
 
 def test_changed_companies_are_those_of_the_stamp_and_those_without_one() -> None:
     """A comparison never matches null; B12: inclusive."""
-    since = Changed(datetime(2026, 3, 10, tzinfo=UTC))
+    east = timezone(timedelta(hours=2))
+    since = Changed(datetime(2026, 3, 10, 2, tzinfo=east))
     (asked,), page = page_of(Customer, rows(company()), select=since)
     name = "lastTrackedModifiedDateTime"
     changed = {"op": "gte", "field": name, "value": "2026-03-10T00:00:00Z"}
@@ -1371,6 +1372,13 @@ def test_a_check_tells_of_a_quota_that_is_half_used_and_of_no_invoices() -> None
     assert "slows" not in checked(zone(), ok(used), SEEN, SEEN)[1].notes[0]
 
 
+def test_nothing_is_known_of_the_books_where_nothing_is_permitted() -> None:
+    _, health = checked(*[Response(403)] * 4)
+    assert len(health.missing) == 4
+    assert health.books is not None
+    assert health.books.identity == "autotask:acme"
+
+
 def test_a_quota_that_is_not_told_spoils_no_check() -> None:
     for missing in ("externalRequestThreshold", "currentTimeframeRequestCount"):
         told = json.loads(QUOTA.body) | {missing: None}
@@ -1416,6 +1424,8 @@ def test_links_lead_to_pages_where_it_is_said_where_people_sign_in() -> None:
     for kind in ("Invoice", "CreditNote", "Posting"):
         assert system.deep_link(evolve(invoice_ref, kind=kind)) == view
     assert system.deep_link(Ref("autotask:acme", "Payment", "1")) == ""
+    odd = f"{home}/Mvc/Contracts/InvoiceViewer.mvc?invoiceId=1%26x%3D2"
+    assert system.deep_link(evolve(invoice_ref, id="1&x=2")) == odd
     own = connector(web_url=home, link_paths={"Invoice": "i/{id}"})
     assert own.deep_link(invoice_ref) == f"{home}/i/12"
     assert own.deep_link(customer_ref) == ""

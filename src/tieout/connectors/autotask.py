@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from attrs import evolve, field, frozen
 
@@ -277,7 +277,7 @@ def _query(path: str, conditions: list[Any], fields: str = "", **more: Any) -> R
 
 
 def _stamp(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _instant(text: str) -> datetime:
@@ -402,7 +402,8 @@ class Autotask(RestConnector):
     def deep_link(self, ref: Ref) -> str:
         if not self._web_url or ref.kind not in self._link_paths:
             return ""
-        return f"{self._web_url}/{self._link_paths[ref.kind].format(id=ref.id)}"
+        path = self._link_paths[ref.kind].format(id=quote(ref.id, safe=""))
+        return f"{self._web_url}/{path}"
 
     # How it is
 
@@ -421,8 +422,9 @@ class Autotask(RestConnector):
         }
 
     def books(self, answers: Mapping[str, Response]) -> Books:
-        identity = Fields(answers["zone"].json()).text("ci")
-        return Books(identity or self.connection, self._company, self._currency)
+        told = Fields(answers["zone"].json()) if "zone" in answers else Fields({})
+        identity = told.text("ci") or self.connection
+        return Books(identity, self._company, self._currency)
 
     def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
         """How much of the quota is used up, and whether any invoice is to be seen."""
