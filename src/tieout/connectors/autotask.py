@@ -68,6 +68,8 @@ PAUSES = {Code.TOO_MANY_REQUESTS: 60.0, Code.DAY_LIMIT_REACHED: 600.0}
 for a run to sit out, so it ends and says when to go on."""
 
 DISCOVERY = "https://webservices2.autotask.net/atservicesrest/"
+QUESTION = "zoneInformation"
+"""Which database is a user's, and where it lives: every zone answers it."""
 
 # fmt: off
 LINK_PATHS: Mapping[str, str] = {
@@ -171,22 +173,14 @@ class ZoneKeys:
     base_url: str
     domain: str
 
-    @property
-    def question(self) -> Request:
-        """Which database is the user's, and where it lives."""
-        url = f"{self.base_url}1.0/zoneInformation"
-        return Request("GET", url, {"user": self.user})
-
     def first(self) -> Grant:
         """To be discovered. Its values are there so that other keys void what is stored."""
         values = {"user": self.user, "secret": self.secret, "code": self.code}
-        hosts = (_origin(self.base_url),)
+        place = urlsplit(self.base_url)
+        hosts = (f"{place.scheme}://{place.netloc}",)
         return Grant(self.base_url, values, hosts=hosts, signed_in=False)
 
     def sign(self, request: Request, grant: Grant) -> Request:
-        """With the user's keys; the question for the zone goes without."""
-        if request.url == self.question.url:
-            return request
         if not grant.signed_in:
             text = "no zone is known yet"
             raise Fault(Code.SIGN_IN_REFUSED, text, fate=Fate.NOT_SENT)
@@ -197,7 +191,8 @@ class ZoneKeys:
     def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
         """Ask for the zone; where it has not moved, the keys were refused for good."""
         try:
-            zone = self._zone((yield self.question))
+            url = f"{self.base_url}V1.0/{QUESTION}"
+            zone = self._zone((yield Request("GET", url, {"user": self.user})))
         except Fault as fault:
             fault.fate = Fate.NOT_SENT  # whatever waits for the grant has not left
             raise
@@ -207,9 +202,7 @@ class ZoneKeys:
             text = "the user, the secret or the integration code was refused"
             raise Fault(Code.SIGN_IN_REFUSED, text, remedy=_KEYS, fate=Fate.NOT_SENT)
         fresh = grant.renewed({}, expires_at=now + ZONE_LASTS, base_url=base)
-        # The address of a next page may be written in another case than the zone's.
-        hosts = (_origin(self.base_url), _origin(zone))
-        return evolve(fresh, previous={}, hosts=hosts)
+        return evolve(fresh, previous={})
 
     def _zone(self, response: Response) -> str:
         """The address of the zone, to which the keys may be sent."""
@@ -228,11 +221,6 @@ class ZoneKeys:
             text = f"the zone {url[:60]!r} is outside of {self.domain}"
             raise Fault(Code.FOREIGN_LINK, text)
         return url if url.endswith("/") else f"{url}/"
-
-
-def _origin(url: str) -> str:
-    place = urlsplit(url)
-    return f"{place.scheme}://{place.netloc}"
 
 
 # Queries ------------------------------------------------------------------------------
@@ -311,7 +299,7 @@ class Autotask(RestConnector):
 
     rules = RULES
     ids = re.compile(r"[0-9]{1,18}", re.ASCII)
-    cursors = re.compile(r"(?i)https?://\S+/query\S*")
+    cursors = re.compile(r"\w+/query\S*")
     plain = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NUMBER_LENGTH}}}")
     literals_length_max = 2**20  # they are posted, and no part of an address
 
@@ -413,7 +401,7 @@ class Autotask(RestConnector):
         seen = {"Invoices": anything, "Companies": marked}
         seen |= {"Currencies": anything} if self._multi else {}
         return {
-            "zone": self._keys.question,
+            "zone": Request("GET", QUESTION, {"user": self._keys.user}),
             "ThresholdInformation": Request("GET", "ThresholdInformation"),
             **{
                 name: Request("POST", f"{name}/query/count", json={"filter": [what]})
@@ -490,11 +478,19 @@ class Autotask(RestConnector):
         response: Response,
         rows: Sequence[Any],
     ) -> str | None:
+        """The next page's address below the zone's: the zone may change between two."""
         told = Fields(response.json()).inside("pageDetails").text("nextPageUrl")
-        if told and told == asked.url:
+        if not told:
+            return None
+        entity = asked.url.partition("/")[0]
+        found = re.search(rf"/{entity}(/query\S*)", told, re.IGNORECASE)
+        if found is None:
+            text = f"the next page of {entity} is at {told[:60]!r}"
+            raise Fault(Code.FOREIGN_LINK, text, fate=Fate.UNCLEAR)
+        if (following := f"{entity}{found[1]}") == asked.url:
             text = "a page names itself as the next one"
             raise Fault(Code.LOOPING_PAGES, text, fate=Fate.UNCLEAR)
-        return told or None
+        return following
 
     def names(self, record: Any) -> Iterable[str]:
         name = record.name if isinstance(record, Customer) else ""

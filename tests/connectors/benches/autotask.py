@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -16,7 +17,7 @@ from tieout.errors import Code
 from tieout.models import CreditNote, Customer, Invoice, Record, RecordType, Settlement
 from tieout.testing.conformance import Bench, NotStaged, Sample, SetClock
 from tieout.testing.fakes.autotask import FakeAutotask
-from tieout.wire import Answer, Response
+from tieout.wire import Answer, Request, Response, Transport
 
 PLACES = {
     "number": "invoiceNumber",
@@ -36,14 +37,15 @@ class AutotaskBench(Bench):
     )
 
     def __init__(self, clock: SetClock | None = None, **fake: Any) -> None:
-        self.clock = clock or SetClock()
+        self.clock, self.company = clock or SetClock(), "acme"
         keys = {"secret": CANARY, "integration_code": CANARY}
         self.autotask = FakeAutotask(now=self.clock.now, **{**keys, **fake})
-        self.transport = self.autotask
+        self.transport: Transport = self.autotask
 
     def connector(self, **overrides: Any) -> Autotask:
         keys = {"secret": CANARY, "integration_code": CANARY, "user": "api@example.com"}
-        return Autotask(**{"company": "acme", "currency": "USD", **keys, **overrides})
+        known = {"company": self.company, "currency": self.currency}
+        return Autotask(**{**known, **keys, **overrides})
 
     # What people do
 
@@ -117,6 +119,11 @@ class AutotaskBench(Bench):
         self.autotask.deny("Invoices")
         return "Invoices"
 
+    def neighbour(self) -> AutotaskBench:
+        other = type(self)(self.clock)
+        other.company, other.transport = "other", Elsewhere(other.autotask)
+        return other
+
     def samples(self) -> Iterable[Sample]:
         for status, text, code, answer in SAMPLES:
             yield Sample(text, _said(text, status), code, answer)
@@ -138,6 +145,20 @@ class AutotaskCurrenciesBench(AutotaskBench):
     def connector(self, **overrides: Any) -> Autotask:
         several = {"multi_currency": True, "currency": ""}
         return super().connector(**{**several, **overrides})
+
+
+class Elsewhere:
+    """The wire to another database: the fake's id of itself is always the same."""
+
+    def __init__(self, fake: FakeAutotask) -> None:
+        self._fake = fake
+
+    def send(self, request: Request, timeout: float) -> Response:
+        answer = self._fake.send(request, timeout)
+        return evolve(answer, body=re.sub(rb'"ci":\d+', b'"ci":1', answer.body))
+
+    def close(self) -> None:
+        self._fake.close()
 
 
 def _midnight(day: date) -> str:
