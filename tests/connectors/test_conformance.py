@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.xero import XeroBench
 
 from tieout.testing.conformance import conformance
 
+TestAutotask = conformance(AutotaskBench)
+TestAutotaskCurrencies = conformance(AutotaskCurrenciesBench)
 TestConnectWise = conformance(ConnectWiseBench)
 TestXero = conformance(XeroBench)
