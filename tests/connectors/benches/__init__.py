@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
+from benches.host import LocalBench, TableBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
@@ -14,7 +15,9 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Autotask": AutotaskBench,
     "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
+    "Local": LocalBench,
     "Paperbook": PaperbookBench,
+    "Table": TableBench,
     "Xero": XeroBench,
 }
 """Every bench, by its system."""

@@ -33,7 +33,7 @@ from tieout.testing.conformance.bench import Bench
 from tieout.testing.conformance.card import Result, Row
 from tieout.testing.conformance.check import listable
 from tieout.testing.conformance.checks import CHECKS
-from tieout.testing.conformance.suite import Make, examine
+from tieout.testing.conformance.suite import Look, Make, examine
 from tieout.wire import Call, Flow, Request, Response, Verdict
 
 Asked: TypeAlias = Request | Call
@@ -666,8 +666,7 @@ SABOTEURS: Mapping[str, Saboteur] = {
     ),
     "asks one by one": Saboteur(AsksOneByOne, ("fetching costs what is declared",)),
     "goes elsewhere": Saboteur(
-        GoesElsewhere,
-        ("addresses are the connection's own", "every kind that can be read is there"),
+        GoesElsewhere, ("addresses are the connection's own",)
     ),
     "leaks into the address": Saboteur(
         LeaksIntoTheAddress, ("requests hold no secret",)
@@ -750,10 +749,20 @@ def hunted(make: Make, saboteur: Saboteur) -> Row | None:
 
 
 def concerned(make: Make) -> list[str]:
-    """The saboteurs whose bug would be one in the connector of this bench."""
-    bench = make()
-    try:
-        capabilities = bench.connector().capabilities
-    finally:
-        bench.close()
-    return [name for name, each in SABOTEURS.items() if each.applies(capabilities)]
+    """
+    The saboteurs whose bug would be one in the connector of this bench.
+
+    A bug in what a connector does not do, or of which the bench stages nothing, is none.
+    """
+    honest = Look.at(make).capabilities
+    return [
+        name
+        for name, each in SABOTEURS.items()
+        if each.applies(honest) and _looked_for(sabotaged(make, each), each)
+    ]
+
+
+def _looked_for(make: Make, saboteur: Saboteur) -> bool:
+    """Whether any check that ought to catch a saboteur is made."""
+    look = Look.at(make)
+    return any(look.made(CHECKS[name]) for name in saboteur.caught_by)
