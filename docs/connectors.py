@@ -47,6 +47,8 @@ CONNECTORS: Mapping[str, Documented] = {
             "concurrency": "requests at once; Xero allows five",
             "overlap": "how far before the marker a read begins (a guess)",
             "sweep_every": "how often open and lately closed invoices are read again",
+            "account": "the code of the account for lines that name none",
+            "deposit_account": "the code of the account that payments are deposited to",
             "shortcode": "of the organisation, for addresses of pages; without it they open the user's last one",
             "link_paths": "addresses of Xero's own pages; the credit note's is not sure",
         },

@@ -164,6 +164,8 @@ class Kind:
     stable_order: bool = False
     lists: int = 1
     """How many lists are gone through to read what changed."""
+    page_calls: int = 1
+    """Calls for one page, or one search by ids: more where other lists are read for it."""
     write_calls: int = 1
     """Calls for one batch of writes: 2 where each is looked at before it is sent."""
 
@@ -236,12 +238,13 @@ class Capabilities:
         can = self.kind(kind)
         each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
         pages = max(1, ceil(changed / can.page_size)) + can.lists - 1
-        return pages + (changed if each else 0)
+        return pages * can.page_calls + (changed if each else 0)
 
     def fetch_calls(self, kind: RecordType, ids: int) -> int:
         """Calls that reading so many records by their ids costs."""
+        can = self.kind(kind)
         each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
-        return ceil(ids / self.kind(kind).fetch_size) + (ids if each else 0)
+        return ceil(ids / can.fetch_size) * can.page_calls + (ids if each else 0)
 
     def write_calls(self, kind: RecordType, changes: int) -> int:
         """Calls that so many writes of a kind cost."""

@@ -438,8 +438,8 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`; where a verb needs a
-    conversation of its own, the flow: `write_one`, `page`, `find`.
+    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
     connection: str
@@ -469,6 +469,7 @@ class RestConnector:
     def check(self) -> Flow[Health]:
         answers: dict[str, Response] = {}
         missing: list[str] = []
+        notes: list[str] = []
         for name, request in self.probes().items():
             try:
                 answers[name] = yield from self.ask(request)
@@ -476,9 +477,11 @@ class RestConnector:
                 if fault.code is not Code.PERMISSION_MISSING:
                     return ailing(fault)
                 missing.append(f"{name}: {fault.text}")
+                notes.append(fault.remedy)
         books = enveloped(lambda: self.books(answers))
+        told = enveloped(lambda: (*notes, *self.notes(answers)))
         return Health(
-            reachable=True, signed_in=True, missing=tuple(missing), books=books
+            True, True, tuple(missing), books=books, notes=tuple(dict.fromkeys(told))
         )
 
     def page(
@@ -487,7 +490,7 @@ class RestConnector:
         """One page of a list; of changed settlements, of one feed after another."""
         lists: Sequence[Resource[Any]] = (self.resource(kind),)
         can = self.capabilities.kind(kind)
-        if can.selects and type(select) not in can.selects:
+        if type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
         if kind is Settlement and isinstance(select, Changed) and self.feeds:
@@ -497,7 +500,8 @@ class RestConnector:
         asked = self.list_request(resource, select, inner)
         response = yield from self.ask(asked)
         rows = self.rows(resource, response)
-        loaded, issues = self.load(resource, rows)
+        joined = yield from self.joined(resource, rows)
+        loaded, issues = self.load(resource, joined)
         refs = tuple(dict.fromkeys(each for each in loaded if isinstance(each, Ref)))
         following = self.next_cursor(resource, asked, response, rows)
         page = Page(
@@ -567,6 +571,10 @@ class RestConnector:
         """What the answers to the probes say of the company; one not allowed is absent."""
         return Books(self.connection)
 
+    def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
+        """What else the answers to the probes tell whoever asked for a check."""
+        return ()
+
     # Reading
 
     def list_request(
@@ -574,7 +582,7 @@ class RestConnector:
     ) -> Request:
         """The request for one page."""
         request = Request("GET", resource.path, params=resource.parameters)
-        return request if cursor is None else _turned(resource, request, cursor)
+        return request if cursor is None else self.turned(resource, request, cursor)
 
     def literal(self, resource: Resource[Any], by: str, value: str) -> str:
         """
@@ -615,6 +623,23 @@ class RestConnector:
             told = body.get(resource.next_field) if isinstance(body, dict) else None
             return None if told in (None, "", False) else str(told)
         return next_link(response)
+
+    def turned(self, resource: Resource[Any], request: Request, cursor: str) -> Request:
+        """
+        The request for another page: at its own address, or with its number.
+
+        A search that was posted is posted again: the address alone does not hold it.
+        """
+        if "/" in cursor or cursor.startswith("?"):
+            return evolve(request, url=cursor, params=())
+        name = resource.page_parameter
+        kept = tuple(pair for pair in request.params if pair[0] != name)
+        return evolve(request, params=(*kept, (name, cursor)))
+
+    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
+        """The rows with what other lists say of them, before they are read."""
+        yield from ()
+        return rows
 
     def detailed(self, page: Page[R]) -> Flow[Page[R]]:
         """The page with what needs calls of its own, such as payments."""
@@ -679,12 +704,7 @@ class RestConnector:
             return Outcome.applied(change)
         body = response.json()
         row = body.get(resource.item) if resource.item else body
-        record = resource.load(Fields(row, resource.item))
-        if record is None or isinstance(record, tuple | Ref):
-            raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
-        return Outcome.applied(
-            change, ref=record.ref, version=record.version, echo=record
-        )
+        return self.made(resource, change, Fields(row, resource.item))
 
     # What it offers to a subclass
 
@@ -697,6 +717,17 @@ class RestConnector:
             )
         found: Resource[R] = self.resources[kind]
         return found
+
+    def made(self, resource: Resource[Any], change: Change, row: Fields) -> Outcome:
+        """A change that was carried out, with the document that the row shows."""
+        loaded = resource.load(row)
+        record = loaded[0] if isinstance(loaded, tuple) and loaded else loaded
+        if record is None or isinstance(record, tuple | Ref):
+            raise Fault(Code.BAD_PAYLOAD, "the answer shows no such document")
+        echo = None if change.action is Action.VOID else record
+        return Outcome.applied(
+            change, ref=record.ref, version=record.version, echo=echo
+        )
 
     def check_allowed(self, change: Change) -> None:
         """Refuse what capabilities do not declare: `Fault` NOT_ALLOWED."""
@@ -742,7 +773,8 @@ class RestConnector:
             if cursor in seen:
                 break
             seen.add(cursor)
-            asked = Request("GET", link) if link else _turned(resource, request, cursor)
+            linked = evolve(request, url=link, params=()) if link else None
+            asked = linked or self.turned(resource, request, cursor)
         raise Fault(Code.LOOPING_PAGES, "a search of endless pages", fate=Fate.UNCLEAR)
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
@@ -778,8 +810,9 @@ class RestConnector:
         at, inner = 0, cursor
         if cursor is not None and lists > 1:
             number, _, rest = cursor.partition(":")
-            known = number.isdecimal() and number.isascii() and int(number) < lists
-            at, inner = (int(number) if known else -1), rest or None
+            places = [str(each) for each in range(lists)]
+            at = places.index(number) if number in places else -1
+            inner = rest or None
         if at < 0 or (inner is not None and not self.cursors.fullmatch(inner)):
             system = self.capabilities.system
             text = f"this resume point is none of {system}'s: start from a date"
@@ -868,6 +901,7 @@ class RestConnector:
                 rows = [body.get(resource.item) if resource.item else body]
             else:
                 rows = yield from self.all_rows(resource, request)
+            rows = yield from self.joined(resource, rows)
         except Fault as fault:
             if by == "id" and resource.one and fault.code is Code.NO_SUCH_RESOURCE:
                 return Page()
@@ -912,14 +946,6 @@ def _cursor(at: int, following: str | None, lists: int) -> str | None:
 def _address(resource: Resource[Any], identity: str) -> str:
     """Where one record stands."""
     return f"{resource.path}/{quote(identity, safe='')}"
-
-
-def _turned(resource: Resource[Any], request: Request, cursor: str) -> Request:
-    """The request for another page: at its own address, or with its number."""
-    if "/" in cursor or cursor.startswith("?"):
-        return Request("GET", cursor)
-    kept = tuple(pair for pair in request.params if pair[0] != resource.page_parameter)
-    return evolve(request, params=(*kept, (resource.page_parameter, cursor)))
 
 
 def batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -429,6 +429,20 @@ class Code(Enum):
         True,
         "Run again; if it lasts, report it to the vendor.",
     )
+    BAD_SIGNATURE = (
+        "A webhook delivery does not carry the signature of the connection's key.",
+        _YELLOW,
+        _CONNECTION,
+        False,
+        "Answer 401. If the vendor's own deliveries are refused, set the key anew, and give the body as it came in, before a framework reads it.",
+    )
+    STALE_DELIVERY = (
+        "A webhook delivery is too old, or is dated in the future.",
+        _YELLOW,
+        _CONNECTION,
+        False,
+        "Nothing to do: the next sync finds what changed. If new deliveries are refused, set this machine's clock right.",
+    )
     RUN_IN_PROGRESS = (
         "Another run of this pair is under way.",
         _YELLOW,

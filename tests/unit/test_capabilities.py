@@ -39,6 +39,15 @@ def test_settling_waits_for_late_commits_and_slow_searches() -> None:
     assert ABLE.settle == timedelta(minutes=5)
 
 
+def test_the_cost_counts_what_else_is_read_for_a_page() -> None:
+    """Pages and batches of ids, each with the calls for other lists."""
+    kind = Kind(page_size=7, fetch_size=5, page_calls=3)
+    told = Capabilities("X", {Invoice: kind})
+    assert told.read_calls(Invoice, 0) == 3
+    assert told.read_calls(Invoice, 15) == 9
+    assert told.fetch_calls(Invoice, 11) == 9
+
+
 def test_capabilities_are_values() -> None:
     """Declared, never found out: nothing changes them at run time."""
     with pytest.raises(FrozenInstanceError):

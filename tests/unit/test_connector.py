@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.auth import Headers
-from tieout.capabilities import Capabilities, Changed, Kind, Mark, Verb
+from tieout.capabilities import Capabilities, Changed, Kind, Mark, Select, Verb
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
@@ -720,7 +720,9 @@ class Tiny(RestConnector):
     def __init__(self, rows: str = "items") -> None:
         self.connection = "plain:1"
         self.auth = Headers(BASE, {"X-Key": "k"})
-        self.capabilities = Capabilities("Tiny", {Settlement: Kind(fetch_size=2)})
+        self.capabilities = Capabilities(
+            "Tiny", {Settlement: Kind(selects=frozenset({Changed}), fetch_size=2)}
+        )
         self.resources = {
             Settlement: Resource(
                 Settlement, "bills", load_bill, rows=rows, parameters={"state": "all"}
@@ -905,6 +907,61 @@ def test_a_check_is_at_least_a_call() -> None:
     assert lacking.missing
     with pytest.raises(Fault):
         drive(Tiny().check(), Response(404))
+
+
+class Posting(Tiny):
+    """Searches by POST, and asks another list for what its rows leave out."""
+
+    def fetch_request(
+        self, resource: Resource[Any], by: str, literals: Sequence[str]
+    ) -> Request:
+        return Request("POST", "bills/query", json={by: [*literals]})
+
+    def list_request(
+        self, resource: Resource[Any], select: Select, cursor: str | None
+    ) -> Request:
+        return Request("POST", cursor or "bills/query", json={})
+
+    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
+        told = (yield from self.ask(Request("GET", "labels"))).json()
+        return [{**row, "number": told[row["id"]]} for row in rows]
+
+    def notes(self, answers: Mapping[str, Response]) -> Iterable[str]:
+        return sorted(answers)
+
+
+LABELS = Response(200, (), b'{"1": "A", "2": "B"}')
+
+
+def test_a_posted_search_is_posted_again_for_its_next_page() -> None:
+    """With the same body, at the address that was told."""
+    system = Posting()
+    bills = evolve(system.resources[Settlement], next_field="next")
+    system.resources = {Settlement: bills}
+    first = Response(200, (), f'{{"items": [{{"id": "1"}}], "next": "{NEXT}"}}')
+    found = system.fetch(Settlement, ids=["1", "2"])
+    asked, page = drive(found, first, items("2"), LABELS)
+    assert [(each.method, each.url) for each in asked] == [
+        ("POST", "bills/query"),
+        ("POST", NEXT),
+        ("GET", "labels"),
+    ]
+    assert asked[0].json == asked[1].json == {"id": ["1", "2"]}
+    assert len(page.records) == 2
+
+
+def test_rows_are_joined_with_another_list_before_they_are_read() -> None:
+    """On a page and in a search alike."""
+    asked, page = drive(Posting().page(Settlement, SINCE), items("1", "2"), LABELS)
+    assert [each.url for each in asked] == ["bills/query", "labels"]
+    assert [each.number for each in page.records] == ["A", "B"]
+    _, found = drive(Posting().fetch(Settlement, ids=["1"]), items("1"), LABELS)
+    assert [each.number for each in found.records] == ["A"]
+
+
+def test_a_check_tells_what_the_connector_notes() -> None:
+    _, health = drive(Posting().check(), items())
+    assert health.notes == ("bills",)
 
 
 def test_by_default_the_whole_body_is_the_vendors_word() -> None:

@@ -1,0 +1,5 @@
+"""Xero as a ledger."""
+
+from tieout.connectors.xero.connector import Xero
+
+__all__ = ["Xero"]
