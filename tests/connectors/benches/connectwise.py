@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from benches.canary import CANARY
 from tieout.connectors.connectwise import ConnectWise
-from tieout.models import Customer, Invoice, RecordType, Settlement
-from tieout.testing.conformance import Bench, SetClock
+from tieout.errors import Code
+from tieout.models import CreditNote, Customer, Invoice, RecordType, Settlement
+from tieout.testing.conformance import Bench, Sample, SetClock
 from tieout.testing.fakes.connectwise import FakeConnectWise
+from tieout.wire import Answer, Response, write_json
 
 CLIENT = "00000000-0000-4000-8000-000000000001"
+
+HEADERS = {"Content-Type": "application/json", "api-current-version": "2025.1"}
+HTML = {"Content-Type": "text/html"}
+NOWHERE = b"<html><head><title>404 - File or directory not found.</title></head></html>"
+
+
+def failure(status: int, code: str, message: str, *errors: str) -> Response:
+    """The answer to a request that is not carried out; ``errors`` are codes of fields."""
+    more = [
+        {"code": each, "message": f"{each} it is", "resource": "payment", "field": "id"}
+        for each in errors
+    ]
+    body = {"code": code, "message": message, "errors": more or None}
+    return Response(status, HEADERS, write_json(body))
 
 
 class ConnectWiseBench(Bench):
@@ -22,22 +38,20 @@ class ConnectWiseBench(Bench):
     secrets = (CANARY,)
     zero_decimal = "JPY"
     fields: Mapping[RecordType, Mapping[str, str]] = {
-        Invoice: {
+        kind: {
             "number": "invoiceNumber",
-            "status": "status.isClosed",
+            "status": status,
             "total": "total",
             "balance": "balance",
             "customer": "company",
             "on": "date",
-        },
-        Settlement: {
-            "number": "invoiceNumber",
-            "status": "type",
-            "total": "total",
-            "balance": "balance",
-            "customer": "company",
-            "on": "date",
-        },
+        }
+        for kind, status in {
+            Invoice: "status.isClosed",
+            CreditNote: "status.isClosed",
+            # Whether a document is final says nothing of its money; its type does.
+            Settlement: "type",
+        }.items()
     }
 
     def __init__(
@@ -98,6 +112,8 @@ class ConnectWiseBench(Bench):
     def pay(self, invoice: str, amount: Decimal, on: date) -> str:
         return str(self.connectwise.add_payment(int(invoice), amount, on))
 
+    overpay = pay
+
     def take_back(self, payment: str) -> None:
         self.connectwise.delete_payment(int(payment))
 
@@ -124,6 +140,35 @@ class ConnectWiseBench(Bench):
 
     def neighbour(self) -> ConnectWiseBench:
         return ConnectWiseBench("other", self.clock)
+
+    def revoke(self) -> None:
+        self.connectwise.private_key = "another one"
+
+    def samples(self) -> Iterable[Sample]:
+        again, unknown = Answer.SIGN_IN, Code.UNKNOWN_ERROR
+        stranger = failure(401, "ConnectWiseApi", "UserNotAuthenticated")
+        yield Sample("wrong keys", stranger, Code.SIGN_IN_REFUSED, again)
+        wrong = failure(401, "Unauthorized", "clientId is missing")
+        yield Sample("a wrong client id", wrong, Code.SIGN_IN_REFUSED, again)
+        denied = failure(403, "Forbidden", "The security role has no access to finance")
+        yield Sample("a role too low", denied, Code.PERMISSION_MISSING)
+        moved = Response(404, HTML, NOWHERE)
+        yield Sample("an address before an upgrade", moved, Code.NOT_REACHED, again)
+        gone = failure(404, "NotFound", "invoice 4711 was not found")
+        yield Sample("an unknown id", gone, Code.NO_SUCH_RESOURCE)
+        taken = failure(400, "InvalidObject", "payment is invalid", "ObjectExists")
+        yield Sample("what exists already", taken, Code.DUPLICATE_NUMBER)
+        flawed = failure(400, "InvalidObject", "payment is invalid", "MissingRequired")
+        yield Sample("a missing field", flawed, Code.REFUSED)
+        quoted = "String values should be enclosed in double quotes"
+        query = failure(400, "ConnectWiseApi", quoted)
+        yield Sample("a query that cannot be read", query, unknown)
+        used = failure(409, "ConflictingState", "invoice 12 is in use")
+        yield Sample("a record in use", used, Code.IN_USE)
+        busy = failure(429, "TooManyRequests", "Too many requests")
+        yield Sample("too many calls", busy, Code.TOO_MANY_REQUESTS, Answer.WAIT)
+        down = Response(504, HTML, b"<html>Gateway Time-out</html>")
+        yield Sample("a gateway's timeout", down, Code.SERVER_ERROR, Answer.UNCLEAR)
 
     @property
     def writes(self) -> int:

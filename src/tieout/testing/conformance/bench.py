@@ -144,6 +144,13 @@ class Bench:
     an override of `mangled`.
     """
 
+    excuses: Mapping[str, str] = {}
+    """
+    Checks that cannot hold for this system, by name (``"similar numbers"``, or of one
+    kind ``"similar numbers [Invoice]"``), each with the reason. The report card shows
+    them: better than a bench that stages less.
+    """
+
     # The connector
 
     def connector(self, **overrides: Any) -> Connector:
@@ -190,10 +197,14 @@ class Bench:
         """
         Money for one invoice, received on a day; the payment's id.
 
-        "" where payments are no records. Raise `NotStaged` for a part or an excess where
+        "" where payments are no records. Raise `NotStaged` for a part of the total where
         the system holds none.
         """
         raise _not_staged("a payment")
+
+    def overpay(self, invoice: str, amount: Decimal, on: date) -> str:
+        """`pay`, with more than is owed, where the system puts all of it to the invoice."""
+        raise _not_staged("an overpaid invoice")
 
     def take_back(self, payment: str) -> None:
         """Undo a payment (what `pay` returned), as a bookkeeper does: delete, void, reverse."""

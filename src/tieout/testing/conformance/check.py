@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
 
-from tieout.capabilities import Capabilities, Verb
+from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.models import (
     Application,
     CreditNote,
@@ -73,8 +73,9 @@ class Check:
 
     ``shows`` says in one sentence what is true where it passes. ``cases`` gives the kinds
     of record that it is made for, out of what the connector says it can do. ``needs`` are
-    staging verbs of the bench; with ``staged`` those of the kind come on top. ``wire``:
-    it is about HTTP, and not for a connector whose flows yield calls.
+    staging verbs of the bench; with ``staged`` those of the kind come on top. ``fields``
+    are those of `Bench.fields` that it spoils. ``wire``: it is about HTTP, and not for a
+    connector whose flows yield calls.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Check:
     cases: Cases = field(default=the_whole, repr=False)
     needs: tuple[str, ...] = ()
     staged: bool = False
+    fields: tuple[str, ...] = ()
     wire: bool = False
 
     def applies(self, capabilities: Capabilities) -> bool:
@@ -91,10 +93,19 @@ class Check:
         return any(True for _ in self.cases(capabilities))
 
     def lacks(self, bench: Bench, case: Case) -> str:
-        """Why a bench cannot stage it; "" where it can."""
+        """Why it is not made with a bench; "" where it is."""
+        for name in (self.name, f"{self.name} [{case.__name__ if case else ''}]"):
+            if name in bench.excuses:
+                return f"excused: {bench.excuses[name]}"
         needed = (*self.needs, *(STAGED_BY[case] if self.staged and case else ()))
         missing = [verb for verb in dict.fromkeys(needed) if not stages(bench, verb)]
-        return f"the bench does not stage {', '.join(missing)}" if missing else ""
+        if missing:
+            return f"the bench does not stage {', '.join(missing)}"
+        named = bench.fields.get(case, {}) if case else {}
+        unnamed = [field for field in self.fields if field not in named]
+        if unnamed and not stages(bench, "mangled"):
+            return f"the bench names no {', '.join(unnamed)} in Bench.fields"
+        return ""
 
 
 # What checks apply to ---------------------------------------------------------------------
@@ -138,3 +149,13 @@ def of(cases: Cases, *kinds: RecordType) -> Cases:
 def where(condition: Callable[[Capabilities], Any], cases: Cases = the_whole) -> Cases:
     """Those cases, where the system is so."""
     return lambda capabilities: cases(capabilities) if condition(capabilities) else ()
+
+
+def whose(condition: Callable[[Kind], Any], cases: Cases) -> Cases:
+    """Those cases whose kind the system can do this with."""
+
+    def found(capabilities: Capabilities) -> Iterable[Case]:
+        every = cases(capabilities)
+        return [c for c in every if c and condition(capabilities.kind(c))]
+
+    return found

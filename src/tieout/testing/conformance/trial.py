@@ -269,6 +269,14 @@ class Trial:
         """A day for documents and payments: the higher the later, all of them past."""
         return (self.clock.now() - timedelta(days=40)).date() + timedelta(days=position)
 
+    def money(self, amount: int | str) -> Decimal:
+        """An amount with cents, as systems show it."""
+        return Decimal(amount).quantize(Decimal("0.01"))
+
+    def position(self) -> int:
+        """The next of the numbers by which what the kit makes is told apart."""
+        return next(self._positions)
+
     def customer(self) -> str:
         """The id of the customer whose documents these are."""
         if not self._customer:
@@ -285,7 +293,7 @@ class Trial:
         currency: str = "",
     ) -> Made:
         """Stage one record of the check's kind (or another)."""
-        wanted, position = kind or self.kind, next(self._positions)
+        wanted, position = kind or self.kind, self.position()
         own = self.bench.number(position) if number is None else number
         if wanted is Customer:
             name = f"Customer {position} of the kit"

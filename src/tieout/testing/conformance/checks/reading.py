@@ -42,6 +42,7 @@ from tieout.testing.conformance.check import (
     readable,
     selecting,
     where,
+    whose,
 )
 from tieout.testing.conformance.trial import (
     DAY,
@@ -319,8 +320,8 @@ def everything_is_everything(trial: Trial) -> None:
 
 
 def unposted_is_what_was_not_handed_over(trial: Trial) -> None:
-    waiting, done = trial.make(on=trial.day(3)), trial.make(on=trial.day(3))
-    later = trial.make(on=trial.day(6))
+    waiting, done = (trial.make(Invoice, on=trial.day(3)) for _ in range(2))
+    later = trial.make(Invoice, on=trial.day(6))
     trial.bench.post(done.id)
     ids = trial.read(Unposted(trial.day(3))).ids
     expect(waiting.id in ids, "an invoice that was not handed over is not read")
@@ -627,7 +628,7 @@ READING: tuple[Check, ...] = (
         _GROUP,
         "Where the order is called stable, the same cursor brings the same page later.",
         a_page_is_a_resume_point,
-        lambda c: [k for k in listable(c) if c.kind(k).stable_order],
+        whose(lambda can: can.stable_order, listable),
         staged=True,
     ),
     Check(
@@ -703,7 +704,7 @@ READING: tuple[Check, ...] = (
         _GROUP,
         "Unposted brings invoices that were not handed over, through its day.",
         unposted_is_what_was_not_handed_over,
-        of(selecting(Unposted), Invoice),
+        of(selecting(Unposted), Invoice, Posting),
         needs=("post",),
         staged=True,
     ),
