@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from benches.connectwise import ConnectWiseBench
+from benches.invoiced import InvoicedBench
 from benches.xero import XeroBench
 
 from tieout.testing.conformance import conformance
 
 TestConnectWise = conformance(ConnectWiseBench)
+TestInvoiced = conformance(InvoicedBench)
 TestXero = conformance(XeroBench)

@@ -120,7 +120,8 @@ class Invoiced(RestConnector):
 
     - ``page_size``: 100 is what others ask for;
     - ``limits``, ``concurrency``: the vendor publishes none;
-    - ``idempotency_lifetime``: how long a repeated key makes nothing new;
+    - ``idempotency_lifetime``: how long a repeated key makes nothing new; with nothing,
+      no key is sent;
     - ``overlap``: how late a record may be committed;
     - ``zone``: in which zone Invoiced's instants are the days that people entered;
     - ``link``: the address of a record's page for people.
@@ -145,7 +146,7 @@ class Invoiced(RestConnector):
         page_size: int = PAGE_MAX,
         concurrency: int = 4,
         limits: tuple[caps.Limit, ...] = LIMITS,
-        idempotency_lifetime: timedelta = timedelta(0),
+        idempotency_lifetime: timedelta = timedelta(hours=24),
         overlap: timedelta = timedelta(minutes=5),
         sweep_every: timedelta | None = timedelta(days=1),
         link: str = LINK,
@@ -187,7 +188,7 @@ class Invoiced(RestConnector):
         )
         self.capabilities = caps.Capabilities(
             "Invoiced", self._kinds(), payments,
-            idempotency_key=True, idempotency_lifetime=idempotency_lifetime,
+            idempotency_key=bool(idempotency_lifetime), idempotency_lifetime=idempotency_lifetime,
             limits=limits, concurrency=concurrency, overlap=overlap,
             credits_applicable=True,
         )
@@ -430,7 +431,8 @@ class Invoiced(RestConnector):
 
     def payment_made(self, change: Change, body: Mapping[str, Any]) -> Request:
         """The request that makes a payment, with our key and our mark."""
-        key = {"Idempotency-Key": change.key} if change.key else {}
+        keyed = change.key and self.capabilities.idempotency_key
+        key = {"Idempotency-Key": change.key} if keyed else {}
         mark = {"metadata": {self.records.key: change.mark}} if change.mark else {}
         return Request("POST", "payments", (), key, json={**body, **mark}, effect=True)
 

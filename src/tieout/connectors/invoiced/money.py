@@ -20,6 +20,7 @@ from tieout.errors import Code, Fault
 from tieout.models import (
     Basis,
     Customer,
+    Invoice,
     Payment,
     RecordType,
     Ref,
@@ -181,7 +182,16 @@ class Level:
     change: Change
 
     def ask(self, request: Request) -> Flow[Response]:
-        response = yield from self.system.ask(request)
+        try:
+            response = yield from self.system.ask(request)
+        except Fault as fault:
+            target = self.change.target
+            if request.method == "POST" and fault.code is Code.REFUSED and target:
+                # Is it the money that is refused, or is the invoice gone?
+                there = yield from self.system.found(Invoice, [target.id])
+                if not there:
+                    raise Fault(Code.VANISHED, fault.text) from fault
+            raise
         if request.method == "DELETE" and response.body:
             # The record stays, and shows that it is void: that is its removal.
             shown = response.json()
