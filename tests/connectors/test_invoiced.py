@@ -237,6 +237,7 @@ def test_the_sandbox_is_another_business_at_another_address() -> None:
         {"api_key": "a\r\nHost: x"},
         {"page_size": 0},
         {"page_size": 101},
+        {"fetch_size": 0},
         {"metadata_key": "x" * 41},
         {"method": "barter"},
         {"zone": "Mars/Olympus"},
@@ -251,6 +252,9 @@ def test_wrong_arguments_are_refused_at_once(wrong: dict[str, Any]) -> None:
 def test_capabilities_say_what_it_can() -> None:
     able = connector().capabilities
     assert able == connector().capabilities
+    assert able.fetch_calls(Settlement, 100) == 200
+    assert able.read_calls(Settlement, 990) == 12 + 990
+    assert able.write_calls(Settlement, 10) == 30
     assert able.payments.owned_payment
     assert able.payments.detail is Cost.CALL_EACH
     assert able.payments.paid_on is Basis.LAST_RECEIPT
@@ -1019,6 +1023,14 @@ def test_a_settlement_is_fetched_with_its_payments() -> None:
     assert page.records[0].paid == 30
 
 
+def test_settlements_that_are_fetched_together_share_their_customers_payments() -> None:
+    paid = payment(7, 60, cash(12, 30), cash(13, 30))
+    rows = (invoice(12, balance=70), invoice(13, balance=70))
+    asked, page = fetched(*map(ok, rows), ok([paid]), kind=Settlement, ids=["12", "13"])
+    assert [each.url for each in asked] == ["invoices/12", "invoices/13", "payments"]
+    assert [each.paid for each in page.records] == [30, 30]
+
+
 # Finding ---------------------------------------------------------------------------------
 
 
@@ -1561,16 +1573,18 @@ def level(
     return change(after, before, owned=owned, take_over=take_over, **more)
 
 
+def look(*known: Any, balance: Any = None) -> list[Response]:
+    """What is there now: the invoice, and the payments that are asked for by id."""
+    paid = sum((Decimal(str(row["amount"])) for row in known), Decimal(0))
+    row = invoice(balance=100 - paid if balance is None else balance)
+    return [ok(row), *map(ok, known)]
+
+
 def test_the_first_money_is_one_new_payment() -> None:
     """B17, B18."""
     made = level(cash="100.00", key="K", mark=MARK)
-    (get, post), outcome = written(made, ok([]), ok(payment(7, 100), 201))
-    assert dict(get.params) == {
-        **ALL,
-        "include": "applied_to",
-        "filter[customer]": "250",
-        "updated_after": str(CREATED - 1),
-    }
+    (get, post), outcome = written(made, *look(), ok(payment(7, 100), 201))
+    assert (get.method, get.url) == ("GET", "invoices/12")
     assert (post.method, post.url) == ("POST", "payments")
     assert post.header("Idempotency-Key") == "K"
     assert body(post) == {
@@ -1589,7 +1603,7 @@ def test_the_first_money_is_one_new_payment() -> None:
 def test_an_answer_that_hides_the_applications_is_enough() -> None:
     row = payment(7, 100)
     del row["applied_to"]
-    asked, outcome = written(level(), ok([]), ok(row, 201))
+    asked, outcome = written(level(), *look(), ok(row, 201))
     assert len(asked) == 2
     assert outcome.owned == ("7",)
 
@@ -1597,33 +1611,49 @@ def test_an_answer_that_hides_the_applications_is_enough() -> None:
 def test_money_that_was_not_applied_is_told() -> None:
     """PF41."""
     row = payment(7, 100, cash(12, 60), balance=40)
-    _, outcome = written(level(), ok([]), ok(row, 201), ok([row]))
+    asked, outcome = written(
+        level(), *look(), ok(row, 201), *look(balance=40), ok([row])
+    )
+    assert dict(asked[-1].params) == {
+        **ALL,
+        "include": "applied_to",
+        "filter[customer]": "250",
+        "updated_after": str(CREATED - 1),
+    }
     assert outcome.state is State.APPLIED
     assert outcome.notes == (Code.UNAPPLIED_CREDIT,)
+
+
+def test_a_payment_that_the_answer_shows_as_void_is_looked_into() -> None:
+    void = payment(7, 100, voided=True)
+    _, outcome = written(level(), *look(), ok(void, 201), *look())
+    assert (outcome.state, outcome.owned) == (State.UNKNOWN, ())
 
 
 def test_our_payment_is_changed_where_it_differs() -> None:
     """B19, B20: set to the level, never appended."""
     ours = payment(7, 30, on="2026-03-02")
     made = level(ours, cash=50, on=date(2026, 3, 2), owned=("7",))
-    (_, patch), outcome = written(made, ok([ours]), ok(payment(7, 50, on="2026-03-02")))
-    assert (patch.method, patch.url) == ("PATCH", "payments/7")
-    assert body(patch) == {"amount": 50, "applied_to": [cash(12, 50)]}
+    asked, outcome = written(made, *look(ours), ok(payment(7, 50, on="2026-03-02")))
+    assert [each.url for each in asked] == ["invoices/12", "payments/7", "payments/7"]
+    assert asked[2].method == "PATCH"
+    assert body(asked[2]) == {"amount": 50, "applied_to": [cash(12, 50)]}
     assert outcome.owned == ("7",)
 
 
 def test_only_the_date_is_sent_where_only_it_differs() -> None:
     ours = payment(7, 100, on="2026-03-02")
     made = level(ours, owned=("7",))
-    (_, patch), _ = written(made, ok([ours]), ok(payment(7, 100)))
+    (*_, patch), _ = written(made, *look(ours), ok(payment(7, 100)))
     assert body(patch) == {"date": seconds("2026-03-08")}
 
 
 def test_a_date_that_the_ledger_does_not_tell_is_left_alone() -> None:
     ours = payment(7, 100)
-    asked, outcome = written(level(ours, on=None, owned=("7",)), ok([ours]))
-    assert (len(asked), outcome.state) == (1, State.APPLIED)
-    (_, post), _ = written(level(on=None), ok([]), ok(payment(7, 100), 201))
+    asked, outcome = written(level(ours, on=None, owned=("7",)), *look(ours))
+    assert [each.method for each in asked] == ["GET", "GET"]
+    assert outcome.state is State.APPLIED
+    (_, post), _ = written(level(on=None), *look(), ok(payment(7, 100), 201))
     assert "date" not in body(post)
 
 
@@ -1633,8 +1663,8 @@ def test_a_date_that_the_ledger_does_not_tell_is_left_alone() -> None:
 def test_nothing_paid_voids_our_payment(answer: Response) -> None:
     """B24."""
     ours = payment(7, 100)
-    (_, delete), outcome = written(
-        level(ours, cash=0, owned=("7",)), ok([ours]), answer
+    (*_, delete), outcome = written(
+        level(ours, cash=0, owned=("7",)), *look(ours), answer
     )
     assert (delete.method, delete.url) == ("DELETE", "payments/7")
     assert (outcome.state, outcome.owned) == (State.APPLIED, ())
@@ -1648,19 +1678,37 @@ def test_a_deletion_that_is_answered_with_something_else_is_looked_into(
 ) -> None:
     ours = payment(7, 100)
     made = level(ours, cash=0, owned=("7",))
-    again = () if answer.body.startswith(b"<") else (ok([ours]),)
-    _, outcome = written(made, ok([ours]), answer, *again)
+    again = [] if answer.body.startswith(b"<") else look(ours)
+    _, outcome = written(made, *look(ours), answer, *again)
     assert outcome.state is State.UNKNOWN
 
 
 def test_a_payment_made_by_hand_is_not_touched_unless_it_is_taken_over() -> None:
     theirs = payment(8, 60)
-    asked, outcome = written(level(theirs), ok([theirs]))
-    assert (len(asked), outcome.code) == (1, Code.PAID_ON_BOTH_SIDES)
+    asked, outcome = written(level(theirs), *look(theirs))
+    assert [each.method for each in asked] == ["GET", "GET"]
+    assert outcome.code is Code.PAID_ON_BOTH_SIDES
     made = level(theirs, take_over=True)
-    (_, patch), outcome = written(made, ok([theirs]), ok(payment(8, 100)))
+    (*_, patch), outcome = written(made, *look(theirs), ok(payment(8, 100)))
     assert patch.method == "PATCH"
     assert outcome.owned == ("8",)
+
+
+def test_a_payment_that_came_in_since_the_invoice_was_read_is_seen() -> None:
+    """The invoice says that more is settled than what is known comes to."""
+    ours, theirs = payment(7, 30), payment(8, 20)
+    made = level(ours, cash=50, owned=("7",))
+    asked, outcome = written(made, *look(ours, balance=50), ok([ours, theirs]))
+    assert [each.url for each in asked] == ["invoices/12", "payments/7", "payments"]
+    assert (outcome.state, outcome.code) == (State.NOT_SENT, Code.STALE_VERSION)
+
+
+def test_credits_that_are_known_ask_for_nothing_more() -> None:
+    noted = payment(9, 0, credit(5, 12, 40))
+    before = one(ok([invoice(balance=60)]), ok([noted]))
+    made = evolve(level(cash=60), before=before)
+    asked, _ = written(made, *look(balance=60), ok(payment(7, 60), 201))
+    assert [each.method for each in asked] == ["GET", "POST"]
 
 
 @pytest.mark.parametrize(
@@ -1678,37 +1726,34 @@ def test_a_payment_that_is_not_of_the_invoice_alone_is_never_changed(
     amount = sum(Decimal(str(each["amount"])) for each in splits)
     theirs = payment(8, amount, *splits)
     before = one(ok([invoice(balance=40)]), ok([theirs]))
-    made = level(cash=wanted, take_over=True)
+    made = level(cash=wanted, take_over=True, owned=("8",))
     made = evolve(made, before=before)
-    asked, outcome = written(made, ok([theirs]))
-    assert [each.method for each in asked] == ["GET"]
+    asked, outcome = written(made, *look(theirs, balance=40))
+    assert [each.method for each in asked] == ["GET", "GET"]
     assert (outcome.state, outcome.code) == (State.REJECTED, Code.PAID_ON_BOTH_SIDES)
     assert "8" in outcome.text
 
 
 def test_a_part_of_another_payment_that_shows_what_is_wanted_is_adopted() -> None:
     theirs = payment(8, 150, cash(12, 100), cash(13, 50))
-    asked, outcome = written(level(), ok([theirs]))
-    assert [each.method for each in asked] == ["GET"]
+    asked, outcome = written(level(), *look(balance=0), ok([theirs]))
+    assert [each.method for each in asked] == ["GET", "GET"]
     assert (outcome.state, outcome.owned) == (State.APPLIED, ("8",))
 
 
 def test_no_key_is_sent_where_keys_do_not_last() -> None:
     made = level(key="K")
     (_, post), _ = written(
-        made, ok([]), ok(payment(7, 100), 201), idempotency_lifetime=timedelta(0)
+        made, *look(), ok(payment(7, 100), 201), idempotency_lifetime=timedelta(0)
     )
     assert post.header("Idempotency-Key") is None
 
 
-def test_money_for_an_invoice_that_is_gone_finds_nothing_to_pay() -> None:
-    no = ok({"type": "invalid_request", "message": "no such invoice"}, 400)
+def test_an_invoice_that_is_gone_has_vanished() -> None:
     gone = ok({"type": "invalid_request", "message": "not found"}, 404)
-    asked, outcome = written(level(), ok([]), no, gone)
-    assert [each.url for each in asked] == ["payments", "payments", "invoices/12"]
+    asked, outcome = written(level(), gone)
+    assert len(asked) == 1
     assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
-    _, outcome = written(level(), ok([]), no, ok(invoice()))
-    assert (outcome.state, outcome.code) == (State.REJECTED, Code.REFUSED)
 
 
 def test_a_parents_payment_is_looked_at_by_its_id() -> None:
@@ -1719,8 +1764,8 @@ def test_a_parents_payment_is_looked_at_by_its_id() -> None:
     made = evolve(level(cash=30), before=before)
     assert made.after is not None
     made = evolve(made, after=evolve(made.after, receipts=before.receipts))
-    asked, outcome = written(made, ok([]), ok(parents))
-    assert [each.url for each in asked] == ["payments", "payments/9"]
+    asked, outcome = written(made, *look(parents))
+    assert [each.url for each in asked] == ["invoices/12", "payments/9"]
     assert (outcome.state, outcome.owned) == (State.APPLIED, ("9",))
 
 
@@ -1729,8 +1774,7 @@ def test_a_level_out_of_a_saved_plan_needs_no_luggage() -> None:
     assert isinstance(made.after, Settlement)
     bare = evolve(made.after, carry=None, customer=None)
     made = evolve(made, after=bare, before=None)
-    (get, post), outcome = written(made, ok([]), ok(payment(7, 100), 201))
-    assert dict(get.params) == {**ALL, "include": "applied_to"}
+    (_, post), outcome = written(made, *look(), ok(payment(7, 100), 201))
     assert "customer" not in body(post)
     assert outcome.owned == ("7",)
 

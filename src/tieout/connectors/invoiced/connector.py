@@ -80,26 +80,35 @@ PATHS: Mapping[str, str] = {
 }
 _DATED = frozenset({Changed, Dated, Everything})
 _DOCUMENT = "number currency on reference lines custom"
-_KINDS: Mapping[RecordType, tuple[str, frozenset[type], str, int]] = {
-    # verbs, selects, what can be written, calls of one write
-    Customer: ("READ CREATE UPDATE", _DATED - {Dated}, "name number email currency parent custom", 1),
-    Invoice: ("READ CREATE UPDATE VOID", _DATED | {Open}, f"{_DOCUMENT} due", 1),
-    CreditNote: ("READ CREATE UPDATE VOID", _DATED | {Open}, _DOCUMENT, 1),
-    Payment: ("READ CREATE UPDATE VOID", _DATED, "on amount reference method applications custom", 2),
-    Application: ("READ CREATE VOID", _DATED, "", 2),
-    Settlement: ("READ UPDATE", _DATED | {Open}, "settled_by paid_on last_on", 2),
+_ALONE = "nothing is applied to it"  # unverified
+_KINDS: Mapping[RecordType, tuple[str, frozenset[type], str, int, str]] = {
+    # verbs, selects, what can be written, calls of one write, when it can be voided
+    Customer: ("READ CREATE UPDATE", _DATED - {Dated}, "name number email currency parent custom", 1, ""),
+    Invoice: ("READ CREATE UPDATE VOID", _DATED | {Open}, f"{_DOCUMENT} due", 1, _ALONE),
+    CreditNote: ("READ CREATE UPDATE VOID", _DATED | {Open}, _DOCUMENT, 1, _ALONE),
+    Payment: ("READ CREATE UPDATE VOID", _DATED, "on amount reference method applications custom", 2, "always"),
+    Application: ("READ CREATE VOID", _DATED, "", 2, "always"),
+    Settlement: ("READ UPDATE", _DATED | {Open}, "settled_by paid_on last_on", 3, ""),
 }
+PAYMENTS = caps.Payments(
+    feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS, caps.Feed.CREDITS),
+    blind=frozenset({caps.Blind.DELETIONS}), parts=frozenset({CASH, CREDIT}),
+    paid_on=Basis.LAST_RECEIPT, detail=caps.Cost.CALL_EACH,
+    holds_date_alone=False, holds_open_date=True, owned_payment=True,
+)
+_NAME = re.compile(r"[\w.-]{1,60}", re.ASCII)
+_KEY = re.compile(r"[\w-]{1,40}", re.ASCII)
 
 # Errors -----------------------------------------------------------------------------
 
-_KEY = "Enter an API key of this business again; the sandbox has keys of its own."
+_SIGN_IN = "Enter an API key of this business again; the sandbox has keys of its own."
 _RIGHTS = "Give the API key, or the user it belongs to, the right to what is named."
 _PARAMETER = "Correct the parameter that is named; it is tried again when the record changes."
 _REMAP = "It was deleted, or merged into another. Link the record to the one that is there."
 RULES = (
     Rule(Code.DUPLICATE_NUMBER, 400, "number", "taken|already|exists|unique|in use"),
     Rule(Code.REFUSED, 400, remedy=_PARAMETER),
-    Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEY, answer=Answer.SIGN_IN),
+    Rule(Code.SIGN_IN_REFUSED, 401, remedy=_SIGN_IN, answer=Answer.SIGN_IN),
     Rule(Code.PERMISSION_MISSING, 403, remedy=_RIGHTS),
     Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_REMAP),
     Rule(Code.TOO_MANY_REQUESTS, 429, remedy="Run less often.", answer=Answer.WAIT),
@@ -112,9 +121,10 @@ class Invoiced(RestConnector):
     One business at Invoiced.
 
     ``company`` is your name for it and stays the same for ever: the API does not tell who
-    it is, so a key of another business is not noticed. ``currency`` is its base currency,
-    ``zone`` the one that its dates are in. ``item`` is the catalog item of lines without
-    one, ``method`` that of payments without one.
+    it is, so a key of another business is not noticed. ``currency`` is its base currency.
+    ``metadata_key`` holds our mark. ``item`` is the catalog item of lines without one,
+    ``method`` that of payments without one. ``fetch_size`` invoices are read together:
+    what one customer paid is read once for all of them.
 
     Facts that are unverified, each with the best guess as default:
 
@@ -144,6 +154,7 @@ class Invoiced(RestConnector):
         method: str = "other",
         item: str = "",
         page_size: int = PAGE_MAX,
+        fetch_size: int = 50,
         concurrency: int = 4,
         limits: tuple[caps.Limit, ...] = LIMITS,
         idempotency_lifetime: timedelta = timedelta(hours=24),
@@ -151,48 +162,37 @@ class Invoiced(RestConnector):
         sweep_every: timedelta | None = timedelta(days=1),
         link: str = LINK,
     ) -> None:
-        # fmt: off
         for holds, text in (
-            (re.fullmatch(r"[\w.-]{1,60}", company, re.ASCII), "company is a short name without blanks"),
+            (_NAME.fullmatch(company), "company is a short name without blanks"),
             (re.fullmatch(r"[!-~]+", api_key), "api_key is plain text"),
             (1 <= page_size <= PAGE_MAX, f"page_size is 1 to {PAGE_MAX}"),
-            (re.fullmatch(r"[\w-]{1,40}", metadata_key, re.ASCII), "metadata_key has at most 40 letters"),
+            (fetch_size >= 1, "fetch_size is 1 or more"),
+            (_KEY.fullmatch(metadata_key), "metadata_key has at most 40 letters"),
             (method in METHODS, f"method is one of {', '.join(METHODS)}"),
         ):
             if not holds:
                 raise ConfigError(text)
-        try:
-            days = ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigError(f"{zone!r} is no IANA time zone") from None
         name = f"{company}{'@sandbox' if sandbox else ''}"
         self.connection = f"invoiced:{name}"
         self._books = Books(name, company, currency, zone)
         base = base_url.rstrip("/") or (SANDBOX if sandbox else BASE)
-        self.auth = Headers(base, {"Authorization": basic(api_key, ""), "Accept": "application/json"})
-        self.records = Records(self.connection, days, metadata_key, method, item)
-        self._page_size, self._link = page_size, link
+        head = {"Authorization": basic(api_key, ""), "Accept": "application/json"}
+        self.auth = Headers(base, head)
+        self.records = Records(self.connection, _zone(zone), metadata_key, method, item)
+        self._page_size, self._fetch_size, self._link = page_size, fetch_size, link
         self.resources = self._resources()
-        paid, notes = self.resources[Payment], self.resources[CreditNote]
-        # Whether an invoice's change time moves with its money is not documented.
-        self.feeds = (
-            self.resources[Settlement], evolve(paid, load=self.records.load_touched),
-            evolve(notes, load=self.records.load_issued, number_field=""),
-        )
-        payments = caps.Payments(
-            feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS, caps.Feed.CREDITS),
-            blind=frozenset({caps.Blind.DELETIONS}), sweep_every=sweep_every,
-            parts=frozenset({CASH, CREDIT}), paid_on=Basis.LAST_RECEIPT,
-            detail=caps.Cost.CALL_EACH, holds_date_alone=False, holds_open_date=True,
-            owned_payment=True,
-        )
+        self.feeds = self._money_feeds()
         self.capabilities = caps.Capabilities(
-            "Invoiced", self._kinds(), payments,
-            idempotency_key=bool(idempotency_lifetime), idempotency_lifetime=idempotency_lifetime,
-            limits=limits, concurrency=concurrency, overlap=overlap,
+            "Invoiced",
+            self._kinds(),
+            evolve(PAYMENTS, sweep_every=sweep_every),
+            idempotency_key=bool(idempotency_lifetime),
+            idempotency_lifetime=idempotency_lifetime,
+            limits=limits,
+            concurrency=concurrency,
+            overlap=overlap,
             credits_applicable=True,
         )
-        # fmt: on
 
     # fmt: off
     def _kinds(self) -> dict[RecordType, caps.Kind]:
@@ -202,11 +202,12 @@ class Invoiced(RestConnector):
                 frozenset(Verb[verb] for verb in verbs.split()), selects, frozenset(writable.split()),
                 caps.Creates.FINAL if "CREATE" in verbs else None,
                 caps.Updates.SPARSE if "UPDATE" in verbs else caps.Updates.NONE,
-                mark=mark if "CREATE" in verbs else None,
-                page_size=self._page_size, fetch_size=1, stable_order=True,
+                mark=mark if "CREATE" in verbs else None, void_when=when,
+                # The last row of a page is read again with the next one.
+                page_size=max(self._page_size - 1, 1), fetch_size=self._fetch_size, fetch_alone=True, stable_order=True,
                 lists=3 if of is Settlement else 1, write_calls=calls,
             )
-            for of, (verbs, selects, writable, calls) in _KINDS.items()
+            for of, (verbs, selects, writable, calls, when) in _KINDS.items()
         }
 
     def _resources(self) -> dict[RecordType, Resource[Any]]:
@@ -223,6 +224,14 @@ class Invoiced(RestConnector):
             kind: Resource[Any](kind, path, load, number_field=name, parameters=more, one=True, dump=dump)
             for kind, path, load, name, dump, more in rows
         }
+
+    def _money_feeds(self) -> tuple[Resource[Any], ...]:
+        """Whether an invoice's change time moves with its money is not documented."""
+        of, paid, notes = self.records, self.resources[Payment], self.resources[CreditNote]
+        return (
+            self.resources[Settlement], evolve(paid, load=of.load_touched),
+            evolve(notes, load=of.load_issued, number_field=""),
+        )
     # fmt: on
 
     # How it is ------------------------------------------------------------------------
@@ -375,6 +384,12 @@ class Invoiced(RestConnector):
         page = yield from self.fetch(kind, ids=ids)
         return page.records
 
+    def level_now(self, invoice: str) -> Flow[Settlement]:
+        """What an invoice itself says now."""
+        resource = self.resources[Settlement]
+        response = yield from self.ask(self.fetch_request(resource, "id", [invoice]))
+        return self.records.load_settlement(Fields(response.json()))
+
     # Answers --------------------------------------------------------------------------
 
     def explain(self, response: Response) -> tuple[str, str]:
@@ -509,6 +524,13 @@ class Invoiced(RestConnector):
         if kept:
             return Outcome.applied(change)
         return self.written(self.resources[Payment], change, response)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"{name!r} is no IANA time zone") from None
 
 
 def _put(payment: Payment) -> dict[str, Decimal]:

@@ -20,7 +20,6 @@ from tieout.errors import Code, Fault
 from tieout.models import (
     Basis,
     Customer,
-    Invoice,
     Payment,
     RecordType,
     Ref,
@@ -50,6 +49,8 @@ class Asking(Protocol):
 
     def found(self, kind: RecordType, ids: Sequence[str]) -> Flow[Sequence[Any]]: ...
 
+    def level_now(self, invoice: str) -> Flow[Settlement]: ...
+
     def payment_made(self, change: Change, body: Mapping[str, Any]) -> Request: ...
 
     def payment_changed(
@@ -76,18 +77,17 @@ class Look:
     """
 
     system: Asking
-    since: Mapping[Ref, int]
+    since: Mapping[Ref | None, int]
     payments: dict[Ref, tuple[list[Payment], tuple[Issue, ...]]] = field(factory=dict)
     parents: dict[Ref, Ref | None] = field(factory=dict)
 
     @classmethod
     def at(cls, system: Asking, levels: Iterable[Settlement]) -> Look:
         """A look at these settlements."""
-        since: dict[Ref, int] = {}
+        since: dict[Ref | None, int] = {}
         for each in levels:
-            if each.customer is not None:
-                earliest = since.get(each.customer, each.carry)
-                since[each.customer] = min(each.carry, earliest)
+            earliest = since.get(each.customer, each.carry)
+            since[each.customer] = min(each.carry, earliest)
         return cls(system, since)
 
     def receipted(self, record: Settlement) -> Flow[Settlement]:
@@ -182,16 +182,7 @@ class Level:
     change: Change
 
     def ask(self, request: Request) -> Flow[Response]:
-        try:
-            response = yield from self.system.ask(request)
-        except Fault as fault:
-            target = self.change.target
-            if request.method == "POST" and fault.code is Code.REFUSED and target:
-                # Is it the money that is refused, or is the invoice gone?
-                there = yield from self.system.found(Invoice, [target.id])
-                if not there:
-                    raise Fault(Code.VANISHED, fault.text) from fault
-            raise
+        response = yield from self.system.ask(request)
         if request.method == "DELETE" and response.body:
             # The record stays, and shows that it is void: that is its removal.
             shown = response.json()
@@ -200,15 +191,22 @@ class Level:
         return response
 
     def receipts(self, invoice: Settlement) -> Flow[list[Receipt]]:
-        """Its cash payments: its customer's, and those that were seen before."""
-        since = invoice.carry or 0
-        payments, _ = yield from self.system.payments_of(invoice.customer, since)
-        there = {each.ref.id for each in payments}
-        elsewhere = [each for each in invoice.receipts if each not in there]
-        payments += yield from self.system.found(Payment, elsewhere)
+        """
+        Its cash payments: those that are known, if they explain what the invoice says.
+
+        Else somebody else paid: then its customer's are gone through.
+        """
+        now = yield from self.system.level_now(invoice.ref.id)
         before = self.change.before
-        seen = before if isinstance(before, Settlement) else invoice
-        return [*told(evolve(seen, ref=invoice.ref), payments)[0]]
+        seen = before.settled_by if isinstance(before, Settlement) else {}
+        known = dict.fromkeys((*invoice.receipts, *self.change.owned))
+        payments = [*(yield from self.system.found(Payment, [*known]))]
+        cash, credit = told(now, payments)
+        if total(cash) + max(credit, seen.get(CREDIT, ZERO)) != now.settled:
+            others, _ = yield from self.system.payments_of(now.customer, now.carry)
+            by_id = {each.ref.id: each for each in (*payments, *others)}
+            cash, _ = told(now, [*by_id.values()])
+        return [*cash]
 
     def payment_request(
         self, invoice: Settlement, wanted: Wanted, held: Receipt | None
