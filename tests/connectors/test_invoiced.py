@@ -659,7 +659,7 @@ def test_a_circle_of_parents_ends() -> None:
     record = one(ok([invoice(balance=0)]), ok([]), own)
     assert record.settled_by == {Part.CASH: 0, Part.CREDIT: 100}
     gone = ok({"type": "invalid_request", "message": "no such customer"}, 404)
-    record = one(ok([invoice(balance=0)]), ok([]), gone)
+    record = one(ok([invoice(balance=0)]), ok([]), gone, ok([]))
     assert record.settled_by[Part.CREDIT] == 100
 
 
@@ -1029,6 +1029,51 @@ def test_settlements_that_are_fetched_together_share_their_customers_payments() 
     asked, page = fetched(*map(ok, rows), ok([paid]), kind=Settlement, ids=["12", "13"])
     assert [each.url for each in asked] == ["invoices/12", "invoices/13", "payments"]
     assert [each.paid for each in page.records] == [30, 30]
+
+
+NONE = ok({"type": "invalid_request", "message": "No such customer"}, 404)
+
+
+def merged(into: Any, was: Any = 250, kind: str = "customer.merged") -> dict[str, Any]:
+    data = {"object": {"id": into}, "previous": {"id": was} if was else None}
+    return {"id": 1, "type": kind, "data": data}
+
+
+def test_a_merged_customer_is_gone_into_another() -> None:
+    """B84, PF60: the events tell, newest first."""
+    events = [merged(250, 249), merged(250, None), merged(9, None, "customer.updated")]
+    asked, page = fetched(
+        NONE,
+        ok(customer(251)),
+        ok([*events, merged(251), merged(252)]),
+        kind=Customer,
+        ids=["250", "251"],
+    )
+    assert [each.url for each in asked] == ["customers/250", "customers/251", "events"]
+    assert asked[2].params == (("related_to", "customer,250"),)
+    (gone,) = page.gone
+    assert (gone, gone.aliases) == (ref("Customer", 250), ("251",))
+    assert [each.ref.id for each in page.records] == ["251"]
+
+
+@pytest.mark.parametrize(
+    "events", [ok([]), ok({"message": "no"}, 403), NONE, ok([None]), ok([{"data": 1}])]
+)
+def test_a_customer_that_is_gone_without_a_word_is_absent(events: Response) -> None:
+    _, page = fetched(NONE, events, kind=Customer, ids=["250"])
+    assert page == Page()
+
+
+def test_a_customer_that_cannot_be_read_is_not_gone() -> None:
+    asked, page = fetched(ok(customer(name=[])), kind=Customer, ids=["250", "x"])
+    assert len(asked) == 1
+    assert [each.code for each in page.issues] == [Code.BAD_FIELD]
+
+
+def test_events_that_fail_are_no_answer() -> None:
+    with pytest.raises(Fault) as caught:
+        fetched(NONE, Response(500, {}, ""), kind=Customer, ids=["250"])
+    assert caught.value.code is Code.SERVER_ERROR
 
 
 # Finding ---------------------------------------------------------------------------------

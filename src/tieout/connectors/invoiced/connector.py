@@ -99,6 +99,8 @@ PAYMENTS = caps.Payments(
 _NAME = re.compile(r"[\w.-]{1,60}", re.ASCII)
 _KEY = re.compile(r"[\w-]{1,40}", re.ASCII)
 
+EVENTS = Resource[Any](Customer, "events", lambda row: None)
+
 # Errors -----------------------------------------------------------------------------
 
 _SIGN_IN = "Enter an API key of this business again; the sandbox has keys of its own."
@@ -343,6 +345,40 @@ class Invoiced(RestConnector):
         # A void document is not paid either.
         owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
         return evolve(page, records=tuple(owing))
+
+    def fetch(
+        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Flow[Page[R]]:
+        """Those of these ids and numbers; of a merged customer, into which one it went."""
+        page = yield from super().fetch(kind, ids=ids, numbers=numbers)
+        if kind is not Customer:
+            return page
+        there = {each.ref.id for each in page.records}
+        there |= {each.source.id for each in page.issues if each.source}
+        gone = [*page.gone]
+        for each in dict.fromkeys(ids):
+            if each not in there and self.is_id(each):
+                gone += yield from self._merged(each)
+        return evolve(page, gone=tuple(gone))
+
+    def _merged(self, customer: str) -> Flow[list[Ref]]:
+        """
+        The customer that is gone, with the one that it was merged into, if events tell.
+
+        They are a hint: what they do not tell, or may not be asked, is no failure.
+        """
+        asked = Request("GET", "events", {"related_to": f"customer,{customer}"})
+        try:
+            rows = self.rows(EVENTS, (yield from self.ask(asked)))
+            into = [self.records.survivor(Fields(row), customer) for row in rows]
+        except Fault as fault:
+            lacks = fault.code is Code.PERMISSION_MISSING
+            if fault.code.scope is Scope.CONNECTION and not lacks:
+                raise
+            return []
+        found = next(filter(None, into), "")
+        gone = Ref(self.connection, "Customer", customer, aliases=(found,))
+        return [gone] if found else []
 
     # An invoice's money ---------------------------------------------------------------
 

@@ -245,6 +245,16 @@ class Records:
         invoice = self.maybe_ref("Invoice", row, "invoice")
         return (invoice,) if invoice else ()
 
+    def survivor(self, event: Fields, customer: str) -> str:
+        """Into which customer an event says that this one was merged, or nothing."""
+        data = event.inside("data")
+        into, was = data.inside("object"), data.inside("previous")
+        told = event.text("type") == "customer.merged" and into.has("id")
+        if not told or (was.has("id") and was.id("id") != customer):
+            return ""
+        found = self.ref("Customer", into).id
+        return "" if found == customer else found
+
     # What is sent ---------------------------------------------------------------------
 
     def at(self, day: date) -> int:
