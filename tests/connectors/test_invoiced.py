@@ -656,11 +656,18 @@ def test_a_parent_pays_for_its_child() -> None:
 
 def test_a_circle_of_parents_ends() -> None:
     own = ok(customer(parent_customer=250))
-    record = one(ok([invoice(balance=0)]), ok([]), own)
-    assert record.settled_by == {Part.CASH: 0, Part.CREDIT: 100}
+    record = one(ok([invoice(balance=0)]), ok([payment(7, 60)]), own)
+    assert record.settled_by == {Part.CASH: 60, Part.CREDIT: 40}
     gone = ok({"type": "invalid_request", "message": "no such customer"}, 404)
     record = one(ok([invoice(balance=0)]), ok([]), gone, ok([]))
     assert record.settled_by[Part.CREDIT] == 100
+
+
+def test_a_payment_in_another_currency_adds_to_nothing() -> None:
+    foreign = payment(7, 30, currency="eur")
+    issue = issue_of(ok([invoice(balance=70)]), ok([foreign]))
+    assert issue.code is Code.CURRENCY_DIFFERS
+    assert "payment 7 is in EUR" in issue.text
 
 
 def test_payments_that_come_to_more_than_was_settled_are_an_issue() -> None:

@@ -32,7 +32,7 @@ from tieout.connector import (
     Rule,
     next_link,
 )
-from tieout.connectors.invoiced.money import Level, Look
+from tieout.connectors.invoiced.money import Level, Look, Told, each_once
 from tieout.connectors.invoiced.records import (
     CASH,
     CREDIT,
@@ -399,9 +399,7 @@ class Invoiced(RestConnector):
             evolve(page, records=tuple(found), issues=tuple(issues)) if levels else page
         )
 
-    def payments_of(
-        self, customer: Ref | None, since: int
-    ) -> Flow[tuple[list[Payment], tuple[Issue, ...]]]:
+    def payments_of(self, customer: Ref | None, since: int) -> Flow[Told]:
         """
         A customer's payments that were touched from a second on, and what was unreadable.
 
@@ -413,7 +411,7 @@ class Invoiced(RestConnector):
         asked = self._listing(resource, only, f"{max(since - 1, 0)}.1")
         rows = yield from self.all_rows(resource, asked)
         records, issues = self.load(resource, rows)
-        return list({each.ref.id: each for each in records}.values()), issues
+        return each_once(records), issues
 
     def found(self, kind: RecordType, ids: Sequence[str]) -> Flow[Sequence[Any]]:
         """The records of these ids."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Protocol, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
@@ -36,6 +37,10 @@ ANCESTORS_MAX = 5
 _SHARED = "Take it off the other invoices by hand, or make the invoice's part equal."
 
 
+Told: TypeAlias = tuple[list[Payment], tuple[Issue, ...]]
+"""Payments, and an issue for each that could not be read."""
+
+
 class Asking(Protocol):
     """What is needed of the connector."""
 
@@ -43,9 +48,7 @@ class Asking(Protocol):
 
     def ask(self, request: Request) -> Flow[Response]: ...
 
-    def payments_of(
-        self, customer: Ref | None, since: int
-    ) -> Flow[tuple[list[Payment], tuple[Issue, ...]]]: ...
+    def payments_of(self, customer: Ref | None, since: int) -> Flow[Told]: ...
 
     def found(self, kind: RecordType, ids: Sequence[str]) -> Flow[Sequence[Any]]: ...
 
@@ -78,7 +81,7 @@ class Look:
 
     system: Asking
     since: Mapping[Ref | None, int]
-    payments: dict[Ref, tuple[list[Payment], tuple[Issue, ...]]] = field(factory=dict)
+    payments: dict[tuple[Ref, int], Told] = field(factory=dict)
     parents: dict[Ref, Ref | None] = field(factory=dict)
 
     @classmethod
@@ -107,7 +110,7 @@ class Look:
             owner, tries = (yield from self._parent(owner)), tries - 1
             if owner is not None:
                 more, worse = yield from self._payments(owner, since)
-                found, bad = [*found, *more], (*bad, *worse)
+                found, bad = each_once(found, more), (*bad, *worse)
                 cash, credit = told(record, found)
         rest = record.settled - total(cash) - credit
         if rest and bad:
@@ -118,12 +121,11 @@ class Look:
         # No payment shows a credit note that was issued against the invoice.
         return _with(record, cash, credit + rest)
 
-    def _payments(
-        self, owner: Ref, since: int
-    ) -> Flow[tuple[list[Payment], tuple[Issue, ...]]]:
-        if owner not in self.payments:
-            self.payments[owner] = yield from self.system.payments_of(owner, since)
-        return self.payments[owner]
+    def _payments(self, owner: Ref, since: int) -> Flow[Told]:
+        asked = owner, since
+        if asked not in self.payments:
+            self.payments[asked] = yield from self.system.payments_of(owner, since)
+        return self.payments[asked]
 
     def _parent(self, owner: Ref) -> Flow[Ref | None]:
         if owner not in self.parents:
@@ -152,17 +154,31 @@ def told(record: Settlement, payments: Sequence[Payment]) -> tuple[list[Held], D
     """
     done = [each for each in payments if each.status is not Status.DRAFT]
     for some in (done, payments):
-        cash, credit = shares(record.ref, some)
+        cash, credit = shares(record, some)
         if total(cash) + credit == record.settled:
             return cash, credit
-    return shares(record.ref, done)
+    return shares(record, done)
 
 
-def shares(ref: Ref, payments: Iterable[Payment]) -> tuple[list[Held], Decimal]:
-    """What payments put to an invoice: cash, payment by payment, and the sum of credits."""
+def each_once(*some: Iterable[Payment]) -> list[Payment]:
+    """The payments of several lists, as they are last."""
+    return list({each.ref.id: each for each in chain(*some)}.values())
+
+
+def shares(
+    record: Settlement, payments: Iterable[Payment]
+) -> tuple[list[Held], Decimal]:
+    """
+    What payments put to an invoice: cash, payment by payment, and the sum of credits.
+
+    Raises `Fault` CURRENCY_DIFFERS where one is in another currency.
+    """
     held, credit = list[Held](), ZERO
     for payment in payments:
-        mine = [e for e in payment.applications if e.live and e.target == ref]
+        mine = [e for e in payment.applications if e.live and e.target == record.ref]
+        if mine and payment.currency != record.currency:
+            text = f"payment {payment.ref.id} is in {payment.currency}"
+            raise Fault(Code.CURRENCY_DIFFERS, text, field="currency")
         cash = sum((each.amount for each in mine if each.how is CASH), ZERO)
         credit += sum((each.amount for each in mine if each.how is CREDIT), ZERO)
         if cash:
@@ -204,8 +220,7 @@ class Level:
         cash, credit = told(now, payments)
         if total(cash) + max(credit, seen.get(CREDIT, ZERO)) != now.settled:
             others, _ = yield from self.system.payments_of(now.customer, now.carry)
-            by_id = {each.ref.id: each for each in (*payments, *others)}
-            cash, _ = told(now, [*by_id.values()])
+            cash, _ = told(now, each_once(payments, others))
         return [*cash]
 
     def payment_request(
@@ -238,7 +253,7 @@ class Level:
         if payment.status is Status.VOID:
             return None
         if payment.applications:
-            return next(iter(shares(invoice.ref, [payment])[0]), None)
+            return next(iter(shares(invoice, [payment])[0]), None)
         # They may be hidden. Ours is of one invoice: what is not left of it was applied.
         applied = payment.amount - (payment.unapplied or ZERO)
         return Receipt(payment.ref.id, applied, payment.on)
