@@ -72,7 +72,9 @@ def requests_are_unsigned(trial: Trial) -> None:
     for asked in trial.asked:
         if isinstance(asked, Request):
             where = f"a request for {asked.method} {asked.url.split('?')[0]}"
-            _quiet(_written(asked), spellings, f"{where}; Auth.sign adds it, nobody else")
+            _quiet(
+                _written(asked), spellings, f"{where}; Auth.sign adds it, nobody else"
+            )
 
 
 def _written(request: Request) -> str:
