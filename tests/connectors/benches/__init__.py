@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benches.connectwise import ConnectWiseBench
+from benches.invoiced import InvoicedBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
     "ConnectWise": ConnectWiseBench,
+    "Invoiced": InvoicedBench,
     "Paperbook": PaperbookBench,
     "Xero": XeroBench,
 }

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.capabilities import Capabilities
-from tieout.errors import Fault
+from tieout.errors import ConfigError, Fault
 from tieout.models import Record
 from tieout.testing.conformance.bench import Bench, NotStaged
 from tieout.testing.conformance.card import Card, Result, Row
@@ -35,6 +35,8 @@ class _Look:
     capabilities: Capabilities
     in_process: bool
     """Its flows yield calls; there is no HTTP to check."""
+    sized: bool
+    """It takes a page size."""
     bench: Bench
 
     @classmethod
@@ -42,8 +44,9 @@ class _Look:
         bench = make()
         try:
             connector = bench.connector()
-            asked = by_hand(connector.check())
-            return cls(connector.capabilities, isinstance(asked, Call), bench)
+            calls = isinstance(by_hand(connector.check()), Call)
+            sized = _takes_page_size(bench)
+            return cls(connector.capabilities, calls, sized, bench)
         finally:
             bench.close()
 
@@ -51,11 +54,21 @@ class _Look:
         """Why a check does not apply to this bench; "" where it does."""
         if check.wire and self.in_process:
             return "it is no HTTP that this connector speaks"
+        if check.sized and not self.sized:
+            return "the connector takes no page_size"
         return check.lacks(self.bench, case)
 
     def cases(self, check: Check) -> Iterable[Case]:
         """What the check is made for."""
         return check.cases(self.capabilities)
+
+
+def _takes_page_size(bench: Bench) -> bool:
+    try:
+        bench.connector(page_size=1)
+    except (TypeError, ConfigError):
+        return False
+    return True
 
 
 def examine(

@@ -23,11 +23,11 @@ from tieout.testing.conformance.check import (
     Check,
     Failed,
     expect,
-    listable,
     listed,
     of,
     readable,
     the_whole,
+    whole,
 )
 from tieout.testing.conformance.trial import (
     Made,
@@ -167,7 +167,7 @@ def unreadable_answers(trial: Trial) -> None:
 
 def _reads(trial: Trial) -> Iterable[tuple[str, Any]]:
     connector, kind = trial.connector, trial.kind
-    if trial.can.selects:
+    if trial.listed:
         yield "a page", connector.page(kind, trial.any_select())
     known = trial.bench.unknown_id(kind, trial.make().id)
     yield "a fetch by id", connector.fetch(kind, ids=[known])
@@ -239,7 +239,7 @@ def _spoilt(trial: Trial, field: str, value: Any) -> None:
 def _both_ways(
     trial: Trial, made: list[Made]
 ) -> Iterable[tuple[str, list[Any], list[Any]]]:
-    if trial.can.selects:
+    if trial.listed:
         reading = trial.read()
         yield "a list", reading.records, reading.issues
     page = trial.fetch(*(each.id for each in made))
@@ -404,7 +404,7 @@ def _main(cases: Cases) -> Cases:
 
 
 _LISTED, _WRITTEN = (
-    _main(listable),
+    _main(whole),
     _main(lambda c: [k for k, can in c.kinds.items() if can.verbs - {Verb.READ}]),
 )
 

@@ -92,7 +92,7 @@ def _work(trial: Trial) -> None:
     """A check, a reading, a fetch, and a write where there is one."""
     made = trial.make()
     trial.warm()
-    if trial.can.selects:
+    if trial.listed:
         trial.read()
     trial.fetch(made.id, numbers=[made.number] if made.number else ())
     if trial.can.verbs - {Verb.READ}:
