@@ -160,6 +160,9 @@ class Kind:
     number_unique: bool = False
     page_size: int = 100
     fetch_size: int = 50
+    fetch_alone: bool = False
+    """Whether each id or number is a call of its own, however many are asked for together;
+    what else has to be read for them is then shared by ``fetch_size`` of them."""
     batch_size: int = 1
     stable_order: bool = False
     lists: int = 1
@@ -244,7 +247,8 @@ class Capabilities:
         """Calls that reading so many records by their ids costs."""
         can = self.kind(kind)
         each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
-        return ceil(ids / can.fetch_size) * can.page_calls + (ids if each else 0)
+        searches = ids if can.fetch_alone else ceil(ids / can.fetch_size)
+        return searches * can.page_calls + (ids if each else 0)
 
     def write_calls(self, kind: RecordType, changes: int) -> int:
         """Calls that so many writes of a kind cost."""
