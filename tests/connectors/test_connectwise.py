@@ -13,10 +13,13 @@ import pytest
 from attrs import evolve
 
 from tieout.capabilities import (
+    Blind,
     Changed,
     Cost,
+    Creates,
     Dated,
     Everything,
+    Mark,
     Open,
     Select,
     Unposted,
@@ -27,12 +30,14 @@ from tieout.connector import Health, Page
 from tieout.connectors.connectwise import ConnectWise
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
+    Application,
     Basis,
     CreditNote,
     Customer,
     Invoice,
     Part,
     Payment,
+    Posting,
     Ref,
     Settlement,
     Status,
@@ -251,12 +256,43 @@ def test_capabilities_tell_of_one_owned_payment_and_what_is_blind() -> None:
     assert able.kind(Settlement).writable == {"settled_by", "paid_on"}
     assert not able.kind(Settlement).number_unique
     assert able.kind(Settlement).stable_order
-    for kind in (Customer, Invoice, CreditNote):
-        assert able.kind(kind).verbs == {Verb.READ}
-    assert not able.kind(Payment).verbs
+    assert able.payments.blind == frozenset(Blind)
     assert connector().capabilities == able
     undated = connector(partial_payment_date=False).capabilities
     assert not undated.payments.holds_open_date
+
+
+def test_documents_are_made_and_changed_and_deleted_only_where_that_is_allowed() -> (
+    None
+):
+    able, deleting = connector().capabilities, connector(may_delete=True).capabilities
+    for kind in (Invoice, CreditNote):
+        assert able.kind(kind).verbs == {Verb.READ, Verb.CREATE, Verb.UPDATE}
+        assert able.kind(kind).mark == Mark("invoiceNumber", is_number=True, length=15)
+        assert able.kind(kind).creates is Creates.POSTED_BY_A_PERSON
+        assert deleting.kind(kind).verbs == set(Verb)
+        assert deleting.kind(kind).write_calls == 2
+    final = connector(final_status=2).capabilities.kind(Invoice)
+    assert final.creates is Creates.FINAL
+    assert "due" not in able.kind(CreditNote).writable
+    assert able.kind(Customer).verbs == able.kind(Payment).verbs == set(Verb)
+    assert able.kind(Application).verbs == set(Verb) - {Verb.UPDATE}
+    assert able.kind(Posting).verbs == set(Verb) - {Verb.CREATE}
+    assert able.credits_applicable
+
+
+def test_payments_are_told_by_changes_only_where_they_stamp_their_invoices() -> None:
+    """That they do is unverified: a sync that trusted it would lose payments."""
+    able, stamped = (
+        connector().capabilities,
+        connector(payments_stamp=True).capabilities,
+    )
+    for kind in (Payment, Application):
+        assert able.kind(kind).selects == {Everything}
+        assert stamped.kind(kind).selects == {Everything, Changed}
+        assert able.kind(kind).mark is None
+    assert stamped.payments.blind == {Blind.DELETIONS}
+    assert stamped.read_calls(Payment, 1000) == 20 + 1000
 
 
 # Pages -----------------------------------------------------------------------------------
@@ -315,7 +351,8 @@ def test_customers_and_credit_memos_are_asked_for_by_their_own_conditions() -> N
     [
         (Settlement, Unposted(date(2026, 3, 1))),
         (Customer, Open()),
-        (Payment, Everything()),
+        (Payment, Changed(SINCE)),
+        (Posting, Everything()),
     ],
 )
 def test_what_cannot_be_selected_is_refused_before_any_call(
@@ -607,6 +644,310 @@ def test_customers_are_active_by_flag_and_status() -> None:
     first = page.records[0]
     assert (first.number, first.email) == ("C100", "pay@acme.example")
     assert first.currency == "USD"
+
+
+# Payment records -------------------------------------------------------------------------
+
+
+def test_payments_are_read_below_their_invoices() -> None:
+    """No list has them: a call for each invoice on which something was paid."""
+    rows = [
+        invoice(12, payments=70, credits=30, balance=0),
+        invoice(13),
+        invoice(14, type="CreditMemo", payments=5),
+    ]
+    memo = payment(8, 30, credit={"id": 77})
+    records = [payment(7, "70.00", _info={"lastUpdated": "2026-03-09T01:00:00Z"}), memo]
+    asked, page = page_of(Everything(), ok(rows), ok(records), kind=Payment)
+    assert [each.url for each in asked] == [
+        "finance/invoices",
+        "finance/invoices/12/payments",
+    ]
+    assert dict(asked[0].params)["pageSize"] == "50"
+    assert page.issues == ()
+    (found,) = page.records
+    where = connector().connection
+    ref, bill = Ref(where, "Payment", "12/7"), Ref(where, "Invoice", "12")
+    at = datetime(2026, 3, 9, 1, tzinfo=UTC)
+    put = Application(
+        Ref(where, "Application", "12/7"),
+        ref,
+        bill,
+        Decimal(70),
+        "USD",
+        date(2026, 3, 8),
+        source_amount=Decimal(70),
+        source_currency="USD",
+        changed_at=at,
+        version="2026-03-09T01:00:00Z",
+    )
+    assert found == Payment(
+        ref,
+        Ref(where, "Customer", "250"),
+        "USD",
+        date(2026, 3, 8),
+        Decimal(70),
+        Status.SETTLED,
+        unapplied=Decimal(0),
+        applications=(put,),
+        changed_at=at,
+        version="2026-03-09T01:00:00Z",
+    )
+
+
+def test_a_payment_that_names_a_credit_memo_is_an_application_of_that() -> None:
+    rows = [invoice(12, payments=0, credits=30, balance=70), invoice(13)]
+    records = [payment(8, 30, credit={"id": 77}), payment(9, 1)]
+    _, page = page_of(Everything(), ok(rows), ok(records), kind=Application)
+    (found,) = page.records
+    assert (found.ref.id, found.how, found.amount) == ("12/8", Part.CREDIT, 30)
+    assert (found.source.kind, found.source.id) == ("CreditNote", "77")
+    assert (found.target.kind, found.target.id) == ("Invoice", "12")
+
+
+def test_payments_go_on_behind_the_last_invoice() -> None:
+    full = ok([invoice(1), invoice(2)])
+    _, page = page_of(Everything(), full, kind=Payment, page_size=2)
+    assert page.next == "2"
+    flow = connector(page_size=2).page(Payment, Everything(), page.next)
+    (request,), _ = driven(flow, ok([]))
+    assert dict(request.params)["conditions"] == f"{BILLS} and id>2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"amount": None}, Code.BAD_FIELD),
+        ({"amount": "1,234.00"}, Code.BAD_AMOUNT),
+        ({"paymentDate": None}, Code.BAD_FIELD),
+        ({"invoice": {"id": 13}}, Code.BAD_FIELD),
+        ({"id": "x"}, Code.BAD_FIELD),
+        ({"credit": []}, Code.BAD_FIELD),
+    ],
+)
+def test_one_bad_payment_is_an_issue_and_its_neighbour_is_read(
+    wrong: dict[str, Any], code: Code
+) -> None:
+    """B106."""
+    records = [{**payment(7, 60), **wrong}, payment(8, 40), None]
+    bill = invoice(payments=100, balance=0)
+    _, page = page_of(Everything(), ok([bill]), ok(records), kind=Payment)
+    assert [each.ref.id for each in page.records] == ["12/8"]
+    assert [each.code for each in page.issues] == [code, Code.BAD_FIELD]
+    assert page.issues[0].source.id == f"12/{wrong.get('id', 7)}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"type": "Novel"}, Code.UNKNOWN_STATUS), ({"id": None}, Code.BAD_FIELD)],
+)
+def test_payments_of_an_invoice_that_cannot_be_read_are_an_issue(
+    wrong: dict[str, Any], code: Code
+) -> None:
+    rows = [invoice(payments=100, balance=0, **{**wrong})] if "id" not in wrong else []
+    rows = rows or [{**invoice(payments=100, balance=0), **wrong}]
+    _, page = page_of(Everything(), ok(rows), kind=Payment)
+    assert page.records == ()
+    assert [each.code for each in page.issues] == [code]
+
+
+def test_payments_of_an_invoice_without_a_currency_are_issues() -> None:
+    row = invoice(payments=100, balance=0, currency=None)
+    _, page = page_of(Everything(), ok([row]), ok([payment(7, 100)]), kind=Payment)
+    assert [each.code for each in page.issues] == [Code.BAD_CURRENCY]
+
+
+def test_payments_of_an_invoice_that_vanishes_are_an_issue() -> None:
+    rows = [invoice(1, payments=5, balance=95), invoice(2, payments=5, balance=95)]
+    gone = ok(NOT_FOUND, 404)
+    _, page = page_of(Everything(), ok(rows), gone, ok([payment(9, 5)]), kind=Payment)
+    assert [each.ref.id for each in page.records] == ["2/9"]
+    assert [each.code for each in page.issues] == [Code.NO_SUCH_RESOURCE]
+
+
+def test_a_lost_permission_ends_the_page_of_payments_too() -> None:
+    row = invoice(payments=5, balance=95)
+    with pytest.raises(Fault) as caught:
+        page_of(Everything(), ok([row]), Response(403), kind=Payment)
+    assert caught.value.code is Code.PERMISSION_MISSING
+
+
+def test_payments_are_fetched_with_their_invoices() -> None:
+    ids = ["12/7", "12/8", "13/9", "7", "12/7/1", "a/b"]
+    rows = [
+        invoice(12, payments=60, balance=40),
+        invoice(13, payments=100, balance=0),
+        invoice(7, payments=1, balance=99),
+    ]
+    asked, page = driven(
+        connector().fetch(Payment, ids=ids),
+        ok(rows),
+        ok([payment(7, 30), payment(8, 30, None)]),
+        ok([payment(5, 100)]),
+        ok([payment(6, 1)]),
+    )
+    assert conditions(asked[:1]) == ["id in (12,13,7)"]
+    assert [each.ref.id for each in page.records] == ["12/7"]
+    assert [each.source.id for each in page.issues if each.source] == ["12/8"]
+
+
+def test_payments_have_no_numbers() -> None:
+    with pytest.raises(Fault) as caught:
+        driven(connector().fetch(Payment, numbers=["1"]))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+def test_a_list_that_lost_its_link_is_read_to_the_end() -> None:
+    """A full page without a link goes on behind its last id."""
+    many = [payment(each, 1) for each in range(1, 1001)]
+    row = invoice(total=1001, payments=1001, balance=0)
+    asked, page = page_of(Everything(), ok([row]), ok(many), ok([payment(1001, 1)]))
+    assert len(page.records[0].receipts) == 1001
+    assert dict(asked[2].params)["conditions"] == "id>1000"
+
+
+# What credit memos were applied to -------------------------------------------------------
+
+
+def memo(number: int = 77, **changed: Any) -> dict[str, Any]:
+    return invoice(number, type="CreditMemo", total=40, subtotal=40, **changed)
+
+
+def notes(*answers: Response, **more: Any) -> tuple[list[Request], Page[Any]]:
+    return page_of(Everything(), *answers, kind=CreditNote, **more)
+
+
+def test_credit_memos_are_read_with_their_uses_where_that_is_asked_for() -> None:
+    memos = [memo(77, balance=15), memo(78, balance=40), "odd"]
+    bills = [invoice(12, credits=25, balance=75)]
+    uses = [
+        payment(8, 25, credit={"id": 77}),
+        payment(9, 5),
+        payment(10, 1, credit={"id": 79}),
+    ]
+    asked, page = notes(ok(memos), ok(bills), ok(uses), applications=True)
+    assert conditions(asked[1:2]) == [f"{BILLS} and credits!=0 and company/id in (250)"]
+    assert asked[2].url == "finance/invoices/12/payments"
+    used, whole = page.records
+    (put,) = used.applications
+    assert (put.ref.id, put.source.id, put.target.id) == ("12/8", "77", "12")
+    assert (put.amount, used.remaining) == (25, 15)
+    assert whole.applications == ()
+    assert len(page.issues) == 1
+
+
+def test_credit_memos_of_which_nothing_is_used_cost_no_call_more() -> None:
+    asked, page = notes(ok([memo(balance=40)]), applications=True)
+    assert len(asked) == 1
+    asked, page = notes(ok([memo(balance=15)]))
+    assert len(asked) == 1
+    assert page.records[0].applications == ()
+
+
+def test_a_use_that_cannot_be_read_isolates_its_credit_memo() -> None:
+    memos, bills = [memo(77, balance=15)], [invoice(12, credits=25, balance=75)]
+    uses = [payment(8, None, credit={"id": 77})]
+    _, page = notes(ok(memos), ok(bills), ok(uses), applications=True)
+    assert page.records == ()
+    assert [each.source and each.source.id for each in page.issues] == ["77"]
+
+
+# What was handed over --------------------------------------------------------------------
+
+
+def unposted(number: int = 12, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": 500_000 + number,
+        "billingLogId": number,
+        "invoiceNumber": f"INV-{number}",
+        "invoiceType": "Standard",
+        "invoiceDate": "2026-03-01T00:00:00Z",
+        **changed,
+    }
+
+
+BATCH = {"id": 41, "name": "TO-41"}
+MADE = {"id": 41, "_info": {"dateEntered": "2026-03-15T09:00:00Z"}}
+
+
+def test_what_was_not_handed_over_is_listed_through_a_day() -> None:
+    """B112: the day itself is in."""
+    rows = [
+        unposted(12),
+        unposted(14, invoiceType="CreditMemo"),
+        unposted(15, billingLogId=None),
+    ]
+    head = {"Link": '<https://x/2>; rel="next"'}
+    (request,), page = page_of(
+        Unposted(date(2026, 3, 31)), ok(rows, headers=head), kind=Posting
+    )
+    assert request.url == "finance/accounting/unpostedinvoices"
+    assert dict(request.params)["conditions"] == "invoiceDate<=[2026-03-31T23:59:59Z]"
+    assert page.records[0] == Posting(
+        Ref(connector().connection, "Posting", "12"),
+        "INV-12",
+        custom={"type": "Standard"},
+    )
+    assert page.records[1].custom["type"] == "CreditMemo"
+    assert [each.numbers for each in page.issues] == [("INV-15",)]
+    # The list's own ids are of the ledger's entries, and it goes on behind those.
+    assert page.next == "500015"
+
+
+def test_where_the_unposted_list_has_the_invoices_id_is_an_argument() -> None:
+    row = unposted(12, recordId=99)
+    _, page = page_of(
+        Unposted(date(2026, 3, 31)), ok([row]), kind=Posting, unposted_id="recordId"
+    )
+    assert [each.ref.id for each in page.records] == ["99"]
+
+
+def handed(*answers: Response, ids: Sequence[str] = ("12",)) -> Any:
+    return driven(connector().fetch(Posting, ids=ids), *answers)
+
+
+def test_a_document_in_a_batch_was_handed_over_when_that_was_made() -> None:
+    rows = [invoice(12, glBatch=BATCH), invoice(13), invoice(14, glBatch={"id": 0})]
+    asked, page = handed(ok(rows), ok([MADE]), ids=["12", "13", "14"])
+    assert [each.url for each in asked] == [
+        "finance/invoices",
+        "finance/accounting/batches",
+    ]
+    assert conditions(asked) == ["id in (12,13,14)", "id in (41)"]
+    assert [(each.ref.id, each.batch) for each in page.records] == [
+        ("12", "TO-41"),
+        ("13", ""),
+        ("14", ""),
+    ]
+    assert [each.on for each in page.records] == [
+        datetime(2026, 3, 15, 9, tzinfo=UTC),
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "on"),
+    [
+        ({"id": 41, "_info": {"lastUpdated": "2026-03-16T09:00:00Z"}}, 16),
+        ({"id": 41}, 12),
+        ({"id": 42}, 12),
+        ("odd", 12),
+    ],
+)
+def test_a_batch_that_says_not_when_it_was_made_has_its_change_time(
+    batch: Any, on: int
+) -> None:
+    _, page = handed(ok([invoice(glBatch={"id": 41})]), ok([batch]))
+    assert page.records[0].on.day == on
+    assert page.records[0].batch == "41"
+
+
+def test_a_batch_of_no_known_time_is_an_issue() -> None:
+    _, page = handed(ok([invoice(glBatch=BATCH, _info=None)]), ok([]))
+    assert [each.code for each in page.issues] == [Code.BAD_DATE]
+    _, page = handed(ok([invoice(glBatch=["odd"])]))
+    assert [each.code for each in page.issues] == [Code.BAD_FIELD]
 
 
 # Fetching --------------------------------------------------------------------------------
@@ -1088,8 +1429,8 @@ def test_an_invoice_that_is_gone_is_not_made_anew() -> None:
         lambda made: evolve(
             made,
             action=Action.CREATE,
-            kind=Customer,
-            after=Customer(Ref("c", "Customer", "1"), "x"),
+            kind=Posting,
+            after=Posting(Ref("c", "Posting", "1")),
         ),
     ],
 )
