@@ -399,7 +399,7 @@ class ConnectWise(RestConnector):
         url = f"{INVOICES}/{quote(change.target.id, safe='')}"
         row = Fields((yield from self.ask(Request("GET", url))).json())
         batch = id_behind(row, "glBatch")
-        if batch or row.inside("status").flag("isClosed"):
+        if batch or row.inside("status").flag("isClosed", default=True):
             text = f"it stands in batch {batch}" if batch else "it is closed"
             raise Fault(Code.REFUSED, text, remedy=DELETING)
 
