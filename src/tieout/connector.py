@@ -539,6 +539,10 @@ class RestConnector:
                 by, marks = self._marks(kind, made)
                 wanted[by] = marks
             page = yield from self._sought(self.resource(kind), wanted)
+            for issue in page.issues:
+                if issue.source is None and issue.code is Code.NOT_ALLOWED:
+                    # What was not asked for was not found: that would prove nothing.
+                    raise Fault(Code.NOT_ALLOWED, issue.text)
             records.extend(page.records)
             issues.extend(page.issues)
         return Page(tuple(records), tuple(issues))

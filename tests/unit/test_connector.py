@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -849,6 +850,29 @@ def test_a_number_proves_nothing_where_the_other_side_gives_it() -> None:
     """Q1, R4: refused, so that the write is parked and not sent again."""
     with pytest.raises(Fault) as caught:
         next(Tiny().find([change("3", action=Action.CREATE)]))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+def test_a_mark_that_cannot_be_asked_for_is_not_taken_for_absent() -> None:
+    """Q1: refused, so that the write is parked; what was asked for is no excuse."""
+
+    class Shy(Tiny):
+        plain = re.compile("INV-[0-9]")
+
+        def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+            if "\\" in value:
+                raise Fault(Code.NOT_ALLOWED, "a backslash")
+            return value
+
+    system, odd = Shy(), evolve(change("3", action=Action.CREATE), target=None)
+    kinds = dict(system.capabilities.kinds)
+    kinds[Settlement] = evolve(kinds[Settlement], mark=Mark("number", is_number=True))
+    system.capabilities = evolve(system.capabilities, kinds=kinds)
+    with pytest.raises(Fault, match="backslash") as caught:
+        next(system.find([evolve(odd, number="A\\1")]))
+    assert caught.value.code is Code.NOT_ALLOWED
+    with pytest.raises(Fault, match="cannot be asked for") as caught:
+        drive(system.find([evolve(odd, number="A%1")]), Response(400, (), b"{}"))
     assert caught.value.code is Code.NOT_ALLOWED
 
 
