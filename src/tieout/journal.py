@@ -955,7 +955,12 @@ def _noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
         Issue(
-            code, change.source, (change.number,), blocking=False, basis=change.agreed
+            code,
+            change.source,
+            (change.number,),
+            text=outcome.text,
+            blocking=False,
+            basis=change.agreed,
         )
         for code in outcome.notes
         if code.severity is not Severity.GREEN

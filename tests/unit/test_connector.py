@@ -1022,6 +1022,28 @@ def test_rows_are_joined_with_another_list_before_they_are_read() -> None:
     assert [each.number for each in found.records] == ["A"]
 
 
+class Renaming(Tiny):
+    """Calls a record by a name that stays, and knows it by today's handle too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def load(row: Fields) -> Settlement:
+            ref = Ref(
+                "plain:1", "Invoice", f"D-{row.id('id')}", aliases=(row.id("id"),)
+            )
+            return evolve(load_bill(row), ref=ref)
+
+        bills = evolve(self.resources[Settlement], load=load)
+        self.resources = {Settlement: bills}
+
+
+def test_a_record_is_found_by_its_handle_of_today() -> None:
+    """It was asked for by an alias, and comes under its own name; another does not."""
+    _, page = drive(Renaming().fetch(Settlement, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["D-1"]
+
+
 def test_a_check_tells_what_the_connector_notes() -> None:
     _, health = drive(Posting().check(), items())
     assert health.notes == ("bills",)

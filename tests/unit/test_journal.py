@@ -507,9 +507,12 @@ def test_what_the_other_side_adds_is_noted() -> None:
     store = MemoryStore()
     journal, one = begun(store), change("1")
     sent(journal, one)
-    journal.settle([(one, outcome(one, State.APPLIED, notes=(Code.UNAPPLIED_CREDIT,)))])
+    notes = (Code.UNAPPLIED_CREDIT,)
+    told = outcome(one, State.APPLIED, notes=notes, text="20.00 was not applied")
+    journal.settle([(one, told)])
     row = rows(store)[about(one.source)]
     assert row.issue.code is Code.UNAPPLIED_CREDIT
+    assert row.issue.text == "20.00 was not applied"
     assert row.issue.numbers == ("INV-1",)
     assert not row.issue.blocking
 
