@@ -228,10 +228,12 @@ class Reader:
         self, records: Sequence[Settlement], links: Mapping[str, Link]
     ) -> tuple[list[Settlement], Known, list[Issue]]:
         """What billing has for these levels, what is known of them, and what was unreadable."""
-        marks = self._marks(records, links)
-        ids = [links[r.ref.id].billing.id for r in records if r.ref.id in links]
+        # A tie that was let go is nobody's any more: another document may have its place.
+        tied = {each: link for each, link in links.items() if not link.released}
+        marks = self._marks(records, tied)
+        ids = [tied[r.ref.id].billing.id for r in records if r.ref.id in tied]
         ids += [ref.id for ref in marks.values()]
-        strangers = [each for each in records if _to_match(each, links, marks)]
+        strangers = [each for each in records if _to_match(each, tied, marks)]
         numbers = [
             spelling
             for each in strangers

@@ -311,6 +311,18 @@ def test_tied_records_are_fetched_by_id_and_strangers_by_number() -> None:
     assert issues == []
 
 
+def test_whose_tie_was_let_go_is_a_stranger() -> None:
+    """B44: looked up by number, and it is known who has the billing record by now."""
+    billing = Desk("billing:1", bill("b1", number="INV-1"))
+    store = MemoryStore()
+    store.commit(link("1", "b1", released=True), link("7", "b1"))
+    one = evolve(level("1"), reference="PO-1")
+    _, known, _ = counterparts(made(desk(), billing, store=store), one)
+    assert billing.fetched == [((), ("INV-1", "PO-1"))]
+    assert known.claimed["b1"].ledger.id == "7"
+    assert known.links["1"].released
+
+
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.VOID])
 def test_what_is_of_no_concern_is_not_looked_up(status: Status) -> None:
     """Drafts, and strangers that are void, cost no call."""

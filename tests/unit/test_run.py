@@ -362,6 +362,18 @@ def test_a_tied_document_that_was_deleted_is_told_and_left() -> None:
     assert world.shown("1") == "100"
 
 
+def test_a_void_document_whose_tie_was_let_go_may_be_deleted() -> None:
+    """P9: it was nothing of ours any more, and what was open about it ends."""
+    world = World("1")
+    world.sync()
+    world.ledger.put(level("1", status=Status.VOID, paid="100"))
+    world.sync()
+    assert world.link("1").released
+    del world.ledger.records["1"]
+    world.ledger.gone = (Ref("ledger:1", "Invoice", "1"),)
+    assert list(world.sync().issues) == []
+
+
 def test_drafts_are_counted_as_skipped() -> None:
     """They have no effect yet."""
     world = World("1")
