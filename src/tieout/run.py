@@ -144,12 +144,13 @@ class PaymentRun(Carrying):
                 self.tally.count("skipped")
             elif record.ref.id in self.pending:
                 rest.append(record)
+            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
+                # Also where this very level was agreed once: it was compared since then.
+                held.append(row.issue)
             elif self.trusting and settlements.unchanged(
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
-            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
-                held.append(row.issue)
             else:
                 rest.append(record)
         return rest, held
