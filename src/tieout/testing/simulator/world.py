@@ -56,7 +56,7 @@ class World(Site):
         self.late = _forced(self.forced.late, self.late)
         self.book = self._book(self.lag, self.limit)
         self.shop = self._shop(self.lag, self.limit)
-        self.overlap = timedelta(minutes=5)
+        self.overlap = timedelta(seconds=self.book.style.overlap)
         cash = not self.shop.style.owned and draw.one_in(6)
         self.settings = Settings(paid_amount="cash" if cash else "settled")
         self.rules = {
@@ -118,6 +118,9 @@ class World(Site):
             sweep=draw.one_in(8),
         )
         style = evolve(style, **self.forced.book)
+        if style.whole_seconds and not style.lag:
+            # Nothing comes late: reading begins in the very second of the marker.
+            style = evolve(style, overlap=0.0)
         return Book(style, self.token_server("book"))
 
     def _shop(self, lag: float, limit: int) -> Shop:
