@@ -199,6 +199,34 @@ def test_a_planted_violation_is_found_and_told() -> None:
     assert "send POST" in told or "send PATCH" in told
 
 
+@contextmanager
+def every_wave_raises() -> Iterator[None]:
+    """A bug: an exception that nobody expects."""
+    real = Journal.send
+
+    def send(self: Journal, changes: Any, deadline: Any, settle: Any) -> Any:
+        raise KeyError("planted")
+
+    Journal.send = send  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Journal.send = real  # type: ignore[method-assign]
+
+
+def test_an_exception_that_nobody_expects_is_told_with_its_seed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A bug ends its world alone, and is told and replayed like a broken invariant."""
+    with every_wave_raises():
+        assert main(["--seeds", "30"]) == 1
+    told = capsys.readouterr().out
+    assert "30 seeds" in told
+    assert "broken: bug at step" in told
+    assert "KeyError in test_simulator.py" in told
+    assert "replay: python -m" in told
+
+
 def test_a_planted_violation_shrinks() -> None:
     """A failing world is calmed: fewer decisions, the same invariant."""
     result = planted()

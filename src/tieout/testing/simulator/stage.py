@@ -251,7 +251,7 @@ class Stage:
             thread.join()
         self._crew = []
         errors = [worker.error for worker, _ in parts if worker.error is not None]
-        for error in sorted(errors, key=lambda each: not isinstance(each, Violation)):
+        for error in sorted(errors, key=lambda each: isinstance(each, Halt)):
             raise error
 
     def _act(self, worker: Worker, part: Callable[[], Any]) -> None:
@@ -262,7 +262,7 @@ class Stage:
             worker.dead = True
         except BaseException as error:  # noqa: BLE001 - it is raised by the director
             worker.error = error
-            if isinstance(error, Violation):
+            if not isinstance(error, Halt):
                 self._until = self.steps  # the timeline ends where it was found
         worker.done = True
         following = self._next(None)
