@@ -52,6 +52,8 @@ PAST = (
     (54739, "misshapen"),
     (87456, "default"),
     (202020, "default"),
+    (215208, "default"),
+    (218828, "default"),
 )
 """Every seed that ever broke an invariant, with its profile: it is played for ever."""
 

@@ -92,7 +92,6 @@ class Shop:
         self.bills: dict[str, Bill] = {}
         self.gone: dict[str, Bill] = {}
         self.operations: dict[str, tuple[datetime, Response]] = {}
-        self.posts = 0
         self.carried_out: set[str] = set()
         """Names of the changes that were carried out, by whichever request."""
         self.broken = False
@@ -193,7 +192,6 @@ class Shop:
         self, request: Request, now: datetime, *, echo: bool = False
     ) -> Response:
         """Carry out a request that was let in, at once or late."""
-        self.posts += 1
         parts = request.url.removeprefix(self.host + self.path).split("/")
         body = request.json or {}
         if parts == ["batch"]:

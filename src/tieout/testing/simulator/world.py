@@ -37,6 +37,7 @@ from tieout.testing.simulator.site import RUNS_MAX, Site
 from tieout.testing.simulator.stage import Stage, Violation
 from tieout.testing.simulator.wire import Server, Target
 from tieout.windows import Since
+from tieout.wire import Request
 
 LONG_AGO = date(2025, 1, 1)
 BROKEN_LATE = 3600.0
@@ -72,6 +73,8 @@ class World(Site):
             credits_told=self.shop.style.credits_told,
         )
         self.profiles = draw.pick((("ann",), ("ann",), ("ann", "bob")))
+        self.writes = 0
+        """Requests with an effect that left; one that lands late is not another."""
         self.reconnect()
         if profile == "broken":
             self.late, self.shop.broken = BROKEN_LATE, True
@@ -151,6 +154,9 @@ class World(Site):
 
     def edit(self) -> None:
         self.office.pay()
+
+    def sent(self, request: Request) -> None:
+        self.writes += 1
 
     def committed(self, facts: Sequence[Fact | Gone]) -> None:
         super().committed(facts)
