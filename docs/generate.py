@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cards
+
 import tieout
 from connectors import CONNECTORS, Documented
 from tieout.capabilities import Capabilities, Kind, Verb
@@ -319,6 +321,12 @@ def kinds(system: Capabilities) -> Callable[[], str]:
     return lambda: table(titles, rows)
 
 
+def report_cards() -> str:
+    """The cards of all connectors in one table."""
+    titles, rows, summaries = cards.cards(cards.benches(CONNECTORS))
+    return "\n".join(summaries) + "\n\n" + table(titles, rows)
+
+
 # Arguments ------------------------------------------------------------------------------
 
 SHOWN_MAX = 40
@@ -469,6 +477,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "lags": lags,
     "kinds of local": kinds(APP),
     "kinds of table": kinds(TABLE),
+    "report cards": report_cards,
+    "measured costs": lambda: table(*cards.costs(cards.benches(CONNECTORS))),
     "transitions": transitions,
     "names": names,
     "methods": methods,
