@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.xero import XeroBench
-from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
     "ConnectWise": ConnectWiseBench,
     "Local": LocalBench,
-    "Paperbook": PaperbookBench,
     "Table": TableBench,
     "Xero": XeroBench,
 }
