@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.xero import XeroBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
+    "Autotask": AutotaskBench,
+    "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
     "Local": LocalBench,
     "Table": TableBench,
