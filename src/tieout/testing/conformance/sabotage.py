@@ -665,9 +665,7 @@ SABOTEURS: Mapping[str, Saboteur] = {
         BringsMore, ("unknown ids are absent", "by number"), listable
     ),
     "asks one by one": Saboteur(AsksOneByOne, ("fetching costs what is declared",)),
-    "goes elsewhere": Saboteur(
-        GoesElsewhere, ("addresses are the connection's own",)
-    ),
+    "goes elsewhere": Saboteur(GoesElsewhere, ("addresses are the connection's own",)),
     "leaks into the address": Saboteur(
         LeaksIntoTheAddress, ("requests hold no secret",)
     ),
