@@ -12,6 +12,7 @@ from typing import Any
 
 from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.invoiced import Invoiced
 from tieout.connectors.tryton import Tryton
 from tieout.connectors.xero import Xero
 
@@ -97,6 +98,29 @@ CONNECTORS: Mapping[str, Documented] = {
             "domain": "what the host of a zone ends with; the keys go nowhere else",
             "web_url": "where people sign in, such as `https://ww14.autotask.net`; without it there are no addresses of pages",
             "link_paths": "the addresses of pages for people; the invoice's is not sure",
+        },
+    ),
+    "invoiced": Documented(
+        Invoiced,
+        dict(company="acme", api_key="k"),
+        {
+            "company": "your name for the business; it stays the same for ever, since the API does not tell who it is",
+            "api_key": "of the business",
+            "sandbox": "whether the key is one of the vendor's sandbox",
+            "base_url": "another address of the API",
+            "currency": "the base currency of the business",
+            "zone": "the IANA time zone that the dates of the business are in (not sure)",
+            "metadata_key": "the metadata that holds our mark",
+            "method": "of payments whose method Invoiced does not know",
+            "item": "the catalog item of lines that have none",
+            "page_size": "records in one page; 100 is what others ask for",
+            "fetch_size": "invoices read together, so that what one customer paid is read once for all of them",
+            "concurrency": "requests at once (a guess)",
+            "limits": "limits to keep; the vendor publishes none (a guess)",
+            "idempotency_lifetime": "how long a repeated key makes nothing new (a guess); with nothing, no key is sent",
+            "overlap": "how far before the marker a read begins (a guess)",
+            "sweep_every": "how often open and lately closed invoices are read again, where it is the ledger",
+            "link": "the address of a record's page for people (not sure)",
         },
     ),
     "tryton": Documented(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.invoiced import InvoicedBench
 from benches.xero import XeroBench
 from tieout.testing.conformance import Bench
 
@@ -14,6 +15,7 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Autotask": AutotaskBench,
     "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
+    "Invoiced": InvoicedBench,
     "Local": LocalBench,
     "Table": TableBench,
     "Xero": XeroBench,
