@@ -26,6 +26,7 @@ from tieout.connector import BY_STATUS, judge
 from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.models import KINDS, Settlement
+from tieout.testing.conformance import CHECKS, Check
 from tieout.wire import Answer, Response
 
 DOCS = Path(__file__).parent
@@ -460,6 +461,21 @@ def methods() -> str:
     return table(("Method", "What it does"), rows)
 
 
+# The conformance kit --------------------------------------------------------------------
+
+
+def checks() -> str:
+    """Every check of a connector, by group."""
+    groups: dict[str, list[Check]] = {}
+    for each in CHECKS.values():
+        groups.setdefault(each.group, []).append(each)
+    return "\n\n".join(
+        f"### {group.capitalize()}\n\n"
+        + table(("Check", "What it shows"), [(e.name, e.shows) for e in found])
+        for group, found in groups.items()
+    )
+
+
 # Pages ----------------------------------------------------------------------------------
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
@@ -482,6 +498,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "transitions": transitions,
     "names": names,
     "methods": methods,
+    "checks": checks,
 }
 """What each generated block holds."""
 

@@ -9,16 +9,14 @@ from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.invoiced import InvoicedBench
 from benches.xero import XeroBench
-from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
     "Autotask": AutotaskBench,
     "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
-    "Local": LocalBench,
     "Invoiced": InvoicedBench,
-    "Paperbook": PaperbookBench,
+    "Local": LocalBench,
     "Table": TableBench,
     "Xero": XeroBench,
 }
