@@ -161,6 +161,9 @@ class Kind:
     number_unique: bool = False
     page_size: int = 100
     fetch_size: int = 50
+    fetch_alone: bool = False
+    """Whether each id or number is a call of its own, however many are asked for together;
+    what else has to be read for them is then shared by ``fetch_size`` of them."""
     batch_size: int = 1
     stable_order: bool = False
     lists: int = 1
@@ -256,8 +259,8 @@ class Capabilities:
     def fetch_calls(self, kind: RecordType, ids: int) -> int:
         """Calls that reading so many records by their ids costs."""
         can = self.kind(kind)
-        pages = ceil(ids / can.fetch_size) * can.page_calls
-        return pages + self._detail_calls(kind, ids)
+        searches = ids if can.fetch_alone else ceil(ids / can.fetch_size)
+        return searches * can.page_calls + self._detail_calls(kind, ids)
 
     def _detail_calls(self, kind: RecordType, rows: int) -> int:
         """Calls for what is not in the list, of so many rows of one page."""

@@ -881,8 +881,8 @@ class RestConnector:
         self, resource: Resource[Any], by: str, literals: Iterable[str]
     ) -> Iterator[list[str]]:
         """Literals as they are asked for: many together, odd ones alone."""
-        each_alone = by == "id" and resource.one
-        size = 1 if each_alone else self.capabilities.kind(resource.kind).fetch_size
+        can = self.capabilities.kind(resource.kind)
+        size = 1 if can.fetch_alone or (by == "id" and resource.one) else can.fetch_size
         given = list(literals)
         usual = [each for each in given if self.plain.fullmatch(each)]
         yield from packed(usual, size, self.literals_length_max)

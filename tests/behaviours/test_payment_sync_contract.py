@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,10 +19,11 @@ NOTHING = (Decimal(0), None)
 
 
 @pytest.fixture(params=list(PAIRS))
-def stage(request: pytest.FixtureRequest) -> Stage:
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """One pair of systems after another."""
-    made: Stage = PAIRS[request.param]()
-    return made
+    made = PAIRS[request.param]()
+    yield made
+    made.close()
 
 
 def sync(stage: Stage, since: Any = LONG_AGO, **arguments: Any) -> tieout.Report:
@@ -37,7 +39,7 @@ def test_total_and_date_arrive_on_the_billing_invoice(stage: Stage) -> None:
     stage.pay("I1", 20, TODAY - 2 * DAY)
     report = sync(stage)
     assert report.ok
-    assert stage.shows("I1") == (Decimal(50), TODAY - 2 * DAY)
+    assert stage.shows("I1") == stage.holds(50, TODAY - 2 * DAY)
     assert stage.ledger_writes() == 0
     assert report.counts["updated"] == 1
     assert str(report.totals["USD"]) == "50.00 USD"
@@ -48,12 +50,12 @@ def test_a_partial_payment_sets_the_amount_and_no_date(stage: Stage) -> None:
     stage.invoice("I1", 100)
     stage.pay("I1", 30)
     sync(stage)
-    assert stage.shows("I1") == (Decimal(30), None)
+    assert stage.shows("I1") == stage.holds(30, None)
     stage.clock.advance(timedelta(minutes=1))
     stage.pay("I1", 70)
     stage.clock.advance(timedelta(minutes=1))
     sync(stage, Since.LAST_RUN)
-    assert stage.shows("I1") == (Decimal(100), TODAY)
+    assert stage.shows("I1") == stage.holds(100, TODAY)
 
 
 def test_the_same_payment_synced_twice_in_a_day_is_there_once(stage: Stage) -> None:
@@ -65,7 +67,7 @@ def test_the_same_payment_synced_twice_in_a_day_is_there_once(stage: Stage) -> N
     for since in (TODAY, LONG_AGO, Since.LAST_RUN, Since.PAST_MONTH):
         report = sync(stage, since)
         assert report.counts["updated"] == 0
-        assert stage.shows("I1") == (Decimal(50), TODAY)
+        assert stage.shows("I1") == stage.holds(50, TODAY)
     assert stage.billing_writes() == writes
 
 
@@ -77,11 +79,11 @@ def test_a_payment_taken_back_lowers_the_amount_and_clears_the_date(
     stage.pay("I1", 40)
     stage.pay("I1", 60)
     sync(stage)
-    assert stage.shows("I1") == (Decimal(100), TODAY)
+    assert stage.shows("I1") == stage.holds(100, TODAY)
     stage.clock.advance(DAY)
     stage.take_back("I1")
     sync(stage, TODAY)
-    assert stage.shows("I1") == (Decimal(40), None)
+    assert stage.shows("I1") == stage.holds(40, None)
     stage.clock.advance(DAY)
     stage.take_back("I1")
     sync(stage, TODAY)
@@ -129,7 +131,7 @@ def test_invoices_that_billing_does_not_know_do_not_stop_the_run(stage: Stage) -
     assert (report.red, report.yellow) == (0, 2)
     unknown = [issue for issue in report.issues if issue.code is Code.NOT_IN_BILLING]
     assert {issue.numbers for issue in unknown} == {("HAND-1",), ("HAND-2",)}
-    assert stage.shows("I1") == (Decimal(50), TODAY)
+    assert stage.shows("I1") == stage.holds(50, TODAY)
 
 
 def test_an_unknown_invoice_is_looked_up_again_only_when_it_changes(
@@ -147,7 +149,7 @@ def test_an_unknown_invoice_is_looked_up_again_only_when_it_changes(
     stage.clock.advance(timedelta(minutes=1))
     before = stage.calls()
     sync(stage, Since.LAST_RUN)
-    assert stage.calls() - before > quiet
+    assert stage.calls() - before > quiet or stage.free
 
 
 def test_every_start_that_reaches_the_change_ends_the_same(stage: Stage) -> None:
@@ -163,13 +165,15 @@ def test_every_start_that_reaches_the_change_ends_the_same(stage: Stage) -> None
         Since.PAST_MONTH,
         TODAY - 4000 * DAY,
     ]
+    spoilt: tuple[Decimal, date | None] = NOTHING
     for since in starts:
         sync(stage, since)
-        assert stage.shows("I1") == (Decimal(50), TODAY)
-        stage.spoil("I1")
-        assert stage.shows("I1")[0] == Decimal(7)
+        assert stage.shows("I1") == stage.holds(50, TODAY)
+        spoilt = stage.spoil("I1")
+        assert spoilt != stage.holds(50, TODAY)
     sync(stage, Since.LAST_RUN)
-    assert stage.shows("I1")[0] == Decimal(7)
+    # What costs nothing to read is compared in every run.
+    assert stage.shows("I1") == (stage.holds(50, TODAY) if stage.free else spoilt)
 
 
 def test_rechecking_can_be_asked_for_and_done_without(stage: Stage) -> None:
@@ -177,11 +181,11 @@ def test_rechecking_can_be_asked_for_and_done_without(stage: Stage) -> None:
     stage.invoice("I1", 50)
     stage.pay("I1", 50)
     sync(stage)
-    stage.spoil("I1")
+    spoilt = stage.spoil("I1")
     sync(stage, recheck=False)
-    assert stage.shows("I1")[0] == Decimal(7)
+    assert stage.shows("I1") == spoilt
     sync(stage, Since.LAST_RUN, recheck=True)
-    assert stage.shows("I1") == (Decimal(50), TODAY)
+    assert stage.shows("I1") == stage.holds(50, TODAY)
 
 
 def test_what_is_selected_is_what_changed_not_what_is_dated(stage: Stage) -> None:
@@ -191,7 +195,7 @@ def test_what_is_selected_is_what_changed_not_what_is_dated(stage: Stage) -> Non
     stage.clock.advance(2 * DAY)
     stage.pay("OLD", 50, TODAY)
     report = sync(stage, TODAY + 2 * DAY)
-    assert stage.shows("OLD") == (Decimal(50), TODAY)
+    assert stage.shows("OLD") == stage.holds(50, TODAY)
     assert report.counts["updated"] + report.counts["unchanged"] == 1
 
 
@@ -229,8 +233,8 @@ def test_looking_first_writes_nothing_and_applying_does_it(stage: Stage) -> None
         assert len(plan.changes) == 2
         assert str(plan.totals["USD"]) == "80.00 USD"
         assert engine.apply(plan).counts["updated"] == 2
-        assert stage.shows("I1") == (Decimal(50), TODAY)
-        assert stage.shows("I2") == (Decimal(30), None)
+        assert stage.shows("I1") == stage.holds(50, TODAY)
+        assert stage.shows("I2") == stage.holds(30, None)
         writes = stage.billing_writes()
         again = engine.apply(plan)
     assert {issue.code for issue in again.issues} == {Code.STALE_PLAN}
@@ -252,4 +256,4 @@ def test_a_run_is_resumed_where_it_was_stopped(stage: Stage) -> None:
     report = sync(stage, report.resume)
     assert report.complete
     assert report.marker_moved
-    assert stage.shows("I1") == (Decimal(50), TODAY)
+    assert stage.shows("I1") == stage.holds(50, TODAY)

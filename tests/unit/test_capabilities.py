@@ -55,6 +55,8 @@ def test_the_cost_counts_what_else_is_read_for_a_page() -> None:
     assert told.read_calls(Invoice, 0) == 3
     assert told.read_calls(Invoice, 15) == 9
     assert told.fetch_calls(Invoice, 11) == 9
+    alone = Kind(fetch_size=5, fetch_alone=True)
+    assert Capabilities("X", {Invoice: alone}).fetch_calls(Invoice, 11) == 11
 
 
 def test_the_cost_of_details_is_counted_by_record_or_by_batch() -> None:

@@ -746,6 +746,18 @@ def items(*ids: str) -> Response:
     return Response(200, {"Date": SENT}, f'{{"items": [{rows}]}}')
 
 
+def test_what_is_fetched_alone_is_asked_for_one_by_one() -> None:
+    """Still in one flow, so that what else has to be read for it is read once."""
+    tiny = Tiny()
+    kind = Kind(fetch_size=2, fetch_alone=True)
+    tiny.capabilities = Capabilities("Tiny", {Settlement: kind})
+    flow = tiny.fetch(Settlement, ids=["1", "2"], numbers=["A", "B"])
+    replies = (items("1"), items("2"), items("A"), items("B"))
+    asked, _ = drive(flow, *replies)
+    sent = [dict(each.params) for each in asked]
+    assert [each.get("ids") or each["numbers"] for each in sent] == ["1", "2", "A", "B"]
+
+
 def test_a_page_is_asked_for_and_read() -> None:
     """The parameters of the resource, the server's clock, the next address."""
     link = {"Link": f'<{NEXT}>; rel="next"', "Date": SENT}

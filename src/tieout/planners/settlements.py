@@ -460,7 +460,7 @@ def _holdable(wanted: Wanted, ledger: Settlement, capabilities: Capabilities) ->
         if wanted.paid:
             text = f"{ledger.money(wanted.paid)} was paid so far."
             notes = (*notes, (Code.PARTIAL_NOT_HELD, text))
-        return evolve(wanted, paid=ZERO, notes=notes)
+        return evolve(wanted, paid=ZERO, last_on=None, notes=notes)
     if not holds.holds_date_alone and not wanted.paid:
         return evolve(wanted, paid_on=None, last_on=None)
     if not holds.holds_open_date and not wanted.paid_on:

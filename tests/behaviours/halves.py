@@ -1,0 +1,264 @@
+"""
+One system each: ledgers with a bookkeeper, billing systems with an office.
+
+Each is a double of a server behind real HTTP on the loopback interface, and the connector
+to it; the host's own table is a database file. Invoices go by number.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import tieout
+from tieout.connector import Connector
+from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.xero import Xero
+from tieout.testing.fakes.connectwise import FakeConnectWise
+from tieout.testing.fakes.serving import serve
+from tieout.testing.fakes.xero import FakeXero
+from worlds import Money, SetClock
+
+CLIENT = "00000000-0000-4000-8000-000000000001"
+Shown: TypeAlias = tuple[Decimal, date | None]
+
+
+class Served:
+    """A double of a server on the loopback interface, and the connector to it."""
+
+    def __init__(self, fake: Any, connect: Callable[[str], Connector]) -> None:
+        self._fake = fake
+        self._server = serve(fake)
+        self.connector = connect(self._server.url)
+
+    def writes(self) -> int:
+        """Requests that could change something."""
+        return int(self._fake.writes)
+
+    def requests(self) -> int:
+        """All requests."""
+        return int(self._fake.requests)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.close()
+
+
+class Books(Served):
+    """A ledger: what its bookkeeper does, by the ids that the ledger gives."""
+
+    def __init__(
+        self,
+        fake: Any,
+        connect: Callable[[str], Connector],
+        *,
+        enter: Callable[[str, str, date], Any],
+        pay: Callable[[Any, str, date], Any],
+        take_back: Callable[[Any], Any],
+        void: Callable[[Any], Any],
+    ) -> None:
+        super().__init__(fake, connect)
+        self._enter, self._pay, self._undo, self._void = enter, pay, take_back, void
+        self._papers: dict[str, Any] = {}
+        self._pieces: dict[str, list[Any]] = {}
+
+    def invoice(self, number: str, total: Money, on: date) -> None:
+        self._papers[number] = self._enter(number, str(total), on)
+
+    def pay(self, number: str, amount: Money, on: date) -> None:
+        piece = self._pay(self._papers[number], str(amount), on)
+        self._pieces.setdefault(number, []).append(piece)
+
+    def take_back(self, number: str) -> None:
+        self._undo(self._pieces[number].pop())
+
+    def void(self, number: str) -> None:
+        while self._pieces.get(number):
+            self.take_back(number)
+        self._void(self._papers[number])
+
+
+class Office(Protocol):
+    """
+    A billing system: what an office does in it, and what it sees.
+
+    ``partial`` says whether a part payment is shown.
+    """
+
+    partial: bool
+    connector: Connector
+
+    def invoice(self, number: str, total: Money, on: date) -> None: ...
+    def spoil(self, number: str) -> Shown:
+        """Somebody changes what is shown as paid by hand; what is shown then."""
+        ...
+
+    def shows(self, number: str) -> Shown: ...
+    def writes(self) -> int: ...
+    def requests(self) -> int: ...
+    def close(self) -> None: ...
+
+
+# Ledgers ----------------------------------------------------------------------------------
+
+
+def xero(clock: SetClock, secret: str) -> Books:
+    fake = FakeXero(
+        now=clock.now,
+        calls_per_minute=None,
+        calls_per_day=None,
+        client_secret=secret,
+        refresh_token=secret,
+    )
+    contact = fake.add_contact("A customer")
+
+    def connect(url: str) -> Connector:
+        return Xero(
+            tenant_id=fake.tenant,
+            client_id="client",
+            client_secret=secret,
+            refresh_token=secret,
+            base_url=f"{url}/api.xro/2.0",
+            identity_url=f"{url}/connect/token",
+        )
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(number, contact, total, on=on),
+        pay=fake.pay,
+        take_back=fake.delete_payment,
+        void=fake.void_invoice,
+    )
+
+
+LEDGERS: Mapping[str, Callable[[SetClock, str], Books]] = {"Xero": xero}
+
+
+# Billing ----------------------------------------------------------------------------------
+
+
+class ConnectWiseOffice(Served):
+    """ConnectWise Manage: the level is one payment of ours."""
+
+    partial = True
+
+    def __init__(self, clock: SetClock, secret: str, folder: Path) -> None:
+        self.fake = FakeConnectWise(now=clock.now, private_key=secret)
+        self._company = self.fake.add_company("A customer")
+        self._bills: dict[str, int] = {}
+
+        def connect(url: str) -> Connector:
+            return ConnectWise(
+                company="acme",
+                public_key="public",
+                private_key=secret,
+                client_id=CLIENT,
+                partial_payment_date=False,
+                base_url=f"{url}/v2025_1/apis/3.0",
+            )
+
+        super().__init__(self.fake, connect)
+
+    def invoice(self, number: str, total: Money, on: date) -> None:
+        bill = self.fake.add_invoice(number, self._company, total, on=on)
+        self._bills[number] = bill
+
+    def spoil(self, number: str) -> Shown:
+        ours = self.fake.payments(self._bills[number])
+        self.fake.edit_payment(ours[0]["id"], amount=Decimal(7))
+        return self.shows(number)
+
+    def shows(self, number: str) -> Shown:
+        return self.fake.paid(self._bills[number])
+
+
+SCHEMA = """
+CREATE TABLE invoices (
+    id INTEGER PRIMARY KEY, number TEXT NOT NULL UNIQUE, total TEXT NOT NULL,
+    invoice_date TEXT, paid_amount TEXT NOT NULL DEFAULT '0.00', date_paid TEXT
+)
+"""
+
+
+class TableOffice:
+    """The host's own app: a table in a database file."""
+
+    partial = True
+
+    def __init__(self, clock: SetClock, secret: str, folder: Path) -> None:
+        self._path = folder / "shop.sqlite"
+        with closing(sqlite3.connect(self._path)) as shop:
+            shop.execute(SCHEMA)
+        self._opened = 0
+        self._written = 0
+        self.connector: Connector = tieout.Table(
+            connect=self._connect,
+            table="invoices",
+            currency="USD",
+            columns=tieout.Columns(
+                id="id",
+                number="number",
+                total="total",
+                on="invoice_date",
+                paid_amount="paid_amount",
+                date_paid="date_paid",
+            ),
+            integer_ids=True,
+            connection="app:shop",
+        )
+
+    def _connect(self) -> sqlite3.Connection:
+        self._opened += 1
+        return sqlite3.connect(self._path)
+
+    def _run(self, sql: str, *values: Any) -> list[Any]:
+        with closing(sqlite3.connect(self._path)) as shop:
+            rows = shop.execute(sql, values).fetchall()
+            shop.commit()
+            return rows
+
+    def invoice(self, number: str, total: Money, on: date) -> None:
+        self._run(
+            "INSERT INTO invoices (number, total, invoice_date) VALUES (?, ?, ?)",
+            number,
+            f"{Decimal(total):.2f}",
+            on.isoformat(),
+        )
+        self._seen = self._state()
+
+    def spoil(self, number: str) -> Shown:
+        self._run("UPDATE invoices SET paid_amount='7.00' WHERE number=?", number)
+        return self.shows(number)
+
+    def shows(self, number: str) -> Shown:
+        sql = "SELECT paid_amount, date_paid FROM invoices WHERE number=?"
+        ((amount, day),) = self._run(sql, number)
+        return Decimal(amount), date.fromisoformat(day) if day else None
+
+    def _state(self) -> list[Any]:
+        return self._run("SELECT id, paid_amount, date_paid FROM invoices ORDER BY id")
+
+    def writes(self) -> int:
+        """How often the payment columns were seen to change."""
+        state = self._state()
+        self._written += state != self._seen
+        self._seen = state
+        return self._written
+
+    def requests(self) -> int:
+        return self._opened
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+OFFICES: Mapping[str, Callable[[SetClock, str, Path], Office]] = {
+    "ConnectWise": ConnectWiseOffice,
+    "a table": TableOffice,
+}

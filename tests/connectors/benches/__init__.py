@@ -1,0 +1,25 @@
+"""Benches of the vendors: each a fake server, its connector, and what people do there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
+from benches.connectwise import ConnectWiseBench
+from benches.host import LocalBench, TableBench
+from benches.invoiced import InvoicedBench
+from benches.xero import XeroBench
+from paperbook import PaperbookBench
+from tieout.testing.conformance import Bench
+
+BENCHES: Mapping[str, type[Bench]] = {
+    "Autotask": AutotaskBench,
+    "Autotask, several currencies": AutotaskCurrenciesBench,
+    "ConnectWise": ConnectWiseBench,
+    "Local": LocalBench,
+    "Invoiced": InvoicedBench,
+    "Paperbook": PaperbookBench,
+    "Table": TableBench,
+    "Xero": XeroBench,
+}
+"""Every bench, by its system."""
