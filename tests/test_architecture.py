@@ -89,6 +89,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "dateutil": {"windows"},
     "cattrs": {"codec"},
     "rich": {"cli"},
+    "defusedxml": {"connectors.intacct.xml"},
 }
 """Outside modules that few may import: who may open sockets, files, and look at a clock."""
 

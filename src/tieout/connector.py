@@ -438,7 +438,7 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    `written`, `explain`, `suspicious`, `probes`, `probes_behind`, `books`, `notes`; where a verb needs a
     conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
@@ -470,9 +470,13 @@ class RestConnector:
         answers: dict[str, Response] = {}
         missing: list[str] = []
         notes: list[str] = []
-        for name, request in self.probes().items():
+        waiting = dict(self.probes())
+        while waiting:
+            name = next(iter(waiting))
+            request = waiting.pop(name)
             try:
                 answers[name] = yield from self.ask(request)
+                waiting.update(self.probes_behind(name, answers[name]))
             except Fault as fault:
                 if fault.code is not Code.PERMISSION_MISSING:
                     return ailing(fault)
@@ -571,6 +575,10 @@ class RestConnector:
         path = next(iter(self.resources.values())).path
         return {path: Request("GET", path)}
 
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        """What else `check` asks in the light of an answer: what needs an id, say."""
+        return {}
+
     def books(self, answers: Mapping[str, Response]) -> Books:
         """What the answers to the probes say of the company; one not allowed is absent."""
         return Books(self.connection)
@@ -660,7 +668,7 @@ class RestConnector:
 
     def names(self, record: Any) -> Iterable[str]:
         """By what a record counts as found, when it was asked for by number."""
-        return (record.number,)
+        return (getattr(record, "number", ""),)
 
     # Judging
 
@@ -927,7 +935,9 @@ class RestConnector:
         ids, numbers = set(map(case, wanted["id"])), {*wanted.get("number", ())}
 
         def meant(ref: Ref | None, known: Iterable[str]) -> bool:
-            return ref is None or case(ref.id) in ids or not numbers.isdisjoint(known)
+            # An id may be today's handle of a record that is called otherwise for ever.
+            named = ref is None or any(case(x) in ids for x in (ref.id, *ref.aliases))
+            return named or not numbers.isdisjoint(known)
 
         return Page(
             tuple(e for e in page.records if meant(e.ref, self.names(e))),

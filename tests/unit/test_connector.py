@@ -39,7 +39,15 @@ from tieout.connector import (
     sound_day,
 )
 from tieout.errors import Code, Fate, Fault
-from tieout.models import NUMBER_MAX, Invoice, Payment, Ref, Settlement, Status
+from tieout.models import (
+    NUMBER_MAX,
+    Application,
+    Invoice,
+    Payment,
+    Ref,
+    Settlement,
+    Status,
+)
 from tieout.store import Held, IssueRow
 from tieout.stores.sqlite import SQLiteStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Twice, read_json
@@ -827,6 +835,25 @@ def test_the_same_unreadable_row_is_one_issue() -> None:
     assert len(page.issues) == 1
 
 
+def test_records_without_a_number_are_found_by_their_ids() -> None:
+    """A part that was put to an invoice has none."""
+
+    class Parts(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.resources = {
+                Application: Resource(Application, "parts", _part, "items")
+            }
+
+    _, page = drive(Parts().fetch(Application, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["1"]
+
+
+def _part(row: Fields) -> Application:
+    ref = Ref("plain:1", "Application", row.id("id"))
+    return Application(ref, ref, ref, Decimal(1), "USD", date(2026, 3, 1))
+
+
 def test_nothing_is_asked_for_nothing() -> None:
     """No ids and no numbers cost no call."""
     assert drive(Tiny().fetch(Settlement))[0] == []
@@ -995,9 +1022,56 @@ def test_rows_are_joined_with_another_list_before_they_are_read() -> None:
     assert [each.number for each in found.records] == ["A"]
 
 
+class Renaming(Tiny):
+    """Calls a record by a name that stays, and knows it by today's handle too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def load(row: Fields) -> Settlement:
+            ref = Ref(
+                "plain:1", "Invoice", f"D-{row.id('id')}", aliases=(row.id("id"),)
+            )
+            return evolve(load_bill(row), ref=ref)
+
+        bills = evolve(self.resources[Settlement], load=load)
+        self.resources = {Settlement: bills}
+
+
+def test_a_record_is_found_by_its_handle_of_today() -> None:
+    """It was asked for by an alias, and comes under its own name; another does not."""
+    _, page = drive(Renaming().fetch(Settlement, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["D-1"]
+
+
 def test_a_check_tells_what_the_connector_notes() -> None:
     _, health = drive(Posting().check(), items())
     assert health.notes == ("bills",)
+
+
+class Probing(Tiny):
+    """Has a permission that can be asked for only where there is a record."""
+
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        rows = response.json()["items"]
+        return {f"{name}/parts": Request("GET", f"{name}/1/parts")} if rows else {}
+
+
+def test_a_check_may_ask_on_in_the_light_of_an_answer() -> None:
+    """What cannot be read of it is told of the connection, and not raised."""
+
+    class Once(Probing):
+        def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+            return super().probes_behind(name, response) if name == "bills" else {}
+
+    asked, health = drive(Once().check(), items("1"), Response(403))
+    assert [each.url for each in asked] == ["bills", "bills/1/parts"]
+    assert [each.partition(":")[0] for each in health.missing] == ["bills/parts"]
+    asked, health = drive(Once().check(), items())
+    assert len(asked) == 1
+    assert health.ok
+    _, page = drive(Once().check(), Response(200, (), b"<html>sign in</html>"))
+    assert (page.reachable, page.code) == (False, Code.BAD_PAYLOAD)
 
 
 def test_by_default_the_whole_body_is_the_vendors_word() -> None:
