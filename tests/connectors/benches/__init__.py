@@ -8,6 +8,7 @@ from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.invoiced import InvoicedBench
+from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
@@ -19,6 +20,8 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Local": LocalBench,
     "Invoiced": InvoicedBench,
     "Paperbook": PaperbookBench,
+    "QuickBooks": QuickBooksBench,
+    "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
     "Xero": XeroBench,
 }
