@@ -165,8 +165,8 @@ def test_what_the_payments_do_not_explain_is_not_guessed() -> None:
 
 def test_a_payment_in_disagreement_with_itself_explains_nothing() -> None:
     """Its own lines do not make its total: then of the invoice no part is told."""
-    odd = payment(TotalAmt=90)
-    assert level(bill(Balance=200, **paying("20")), odd).settled_by == {}
+    for odd in (payment(TotalAmt=90), payment(TxnDate="soon")):
+        assert level(bill(Balance=200, **paying("20")), odd).settled_by == {}
 
 
 def test_an_invoice_of_nothing_is_settled_on_its_own_day() -> None:
@@ -416,8 +416,9 @@ def test_a_payment_of_nothing_is_no_payment_but_applies_credits() -> None:
     assert put.carry
 
 
-def test_a_voided_payment_is_void() -> None:
-    row = payment(TotalAmt=0, Line=[], PrivateNote="Voided")
+def test_a_payment_of_nothing_for_nothing_is_void() -> None:
+    """Whatever its note says, in whatever language."""
+    row = payment(TotalAmt=0, Line=[], PrivateNote="Storniert")
     assert one(Payment, "Payment", row).status is Status.VOID
 
 

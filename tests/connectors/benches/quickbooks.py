@@ -24,7 +24,8 @@ from tieout.models import (
     Settlement,
 )
 from tieout.testing.conformance import Bench, NotStaged, Sample, SetClock
-from tieout.testing.fakes.quickbooks import FakeQuickBooks, Ways
+from tieout.testing.fakes.quickbooks import FakeQuickBooks
+from tieout.testing.fakes.quickbooks_books import Ways
 from tieout.wire import Answer, Response
 
 REALM, OTHER_REALM = "4620816365179422850", "4620816365179422999"
@@ -221,7 +222,7 @@ def gateway(code: str, name: str, status: int, kind: str) -> Response:
     """A fault of the gateway's dialect."""
     message = f"message={name}; errorCode={code:0>6}; statusCode={status}"
     error = {"message": message, "detail": name, "code": code, "element": None}
-    body = {
+    body: dict[str, Any] = {
         "warnings": None,
         "fault": {"error": [error], "type": kind},
         "queryResponse": None,
