@@ -8,6 +8,7 @@ from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.invoiced import InvoicedBench
+from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
 from benches.xero import XeroBench
 from tieout.testing.conformance import Bench
 
@@ -17,6 +18,9 @@ BENCHES: Mapping[str, type[Bench]] = {
     "ConnectWise": ConnectWiseBench,
     "Invoiced": InvoicedBench,
     "Local": LocalBench,
+    "Paperbook": PaperbookBench,
+    "QuickBooks": QuickBooksBench,
+    "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
     "Xero": XeroBench,
 }

@@ -114,7 +114,7 @@ class QuickBooks(Reader, Writer):
     ``tax_code``, ``class_id``, ``location`` and ``deposit_account`` likewise are ids.
     ``tax_mode`` (``TaxExcluded``, ``TaxInclusive``) is sent outside the USA alone.
     ``currency`` is that of documents that name none, ``zone`` the company's time zone:
-    it is not known otherwise. ``delete_credit_memos``: a credit memo cannot be voided;
+    the API's own word for it is unverified. ``delete_credit_memos``: a credit memo cannot be voided;
     this lets it be deleted instead.
 
     Facts that are unverified, each with the best guess as default:
@@ -127,6 +127,8 @@ class QuickBooks(Reader, Writer):
       the lists each time;
     - ``overlap``: how late a record may be committed;
     - ``sweep_every``: whether an invoice's change time moves when a payment leaves it;
+    - ``unique_numbers``: whether the company refuses a number that is taken, which is a
+      setting of its own (it warns of duplicates);
     - ``void_note``: how the note of a voided record begins, in the company's language;
     - ``idempotency_lifetime``: how long a repeated key makes nothing new;
     - ``auto_apply``: what the preference for credits that apply themselves is called;
@@ -160,7 +162,8 @@ class QuickBooks(Reader, Writer):
         per_minute: int = 500,
         per_second: int = 10,
         concurrency: int = 4,
-        idempotency_lifetime: timedelta = timedelta(0),
+        idempotency_lifetime: timedelta = timedelta(minutes=5),
+        unique_numbers: bool = False,
         currency: str = "",
         zone: str = "",
         item: str = "",
@@ -184,6 +187,7 @@ class QuickBooks(Reader, Writer):
             (1 <= fetch_size < PAGE_MAX, f"fetch_size is 1 to {PAGE_MAX - 1}"),
             (1 <= batch_size <= 100, "batch_size is 1 to 100"),  # noqa: PLR2004 - far above what any page says
             (0 <= feed_rows <= CDC_MAX, f"feed_rows is 0 to {CDC_MAX}"),
+            (not zone or _known(zone), f"{zone!r} is no IANA time zone"),
         ):
             if not holds:
                 raise ConfigError(text)
@@ -192,7 +196,7 @@ class QuickBooks(Reader, Writer):
         app = (client_id, client_secret, refresh_token)
         self.auth = OAuth2(base, token_url, *app, grace=GRACE)
         self.minor_version, self._realm = minor_version, realm_id
-        self._zone, self._auto_apply = _zone(zone), auto_apply
+        self._zone, self._auto_apply = zone, auto_apply
         self.feed_rows = feed_rows
         self._link, self._link_paths = link.rstrip("/") or (SANDBOX_LINK if sandbox else LINK), link_paths
         self.mark_fields = {**MARKS, **(marks or {})}
@@ -202,7 +206,10 @@ class QuickBooks(Reader, Writer):
         paid = self.resources[Application]
         self.feeds = (self.resources[Settlement], evolve(paid, load=self._records.touched))
         kinds = {
-            kind: self._kind(kind, evolve(able, page_size=page_size, fetch_size=fetch_size, batch_size=batch_size))
+            kind: self._kind(kind, evolve(
+                able, page_size=page_size, fetch_size=fetch_size, batch_size=batch_size,
+                number_unique=unique_numbers and kind in (Invoice, Settlement, CreditNote),
+            ))
             for kind, able in _KINDS.items()
         }
         if not delete_credit_memos:
@@ -223,7 +230,7 @@ class QuickBooks(Reader, Writer):
 
     def _kind(self, kind: RecordType, able: caps.Kind) -> caps.Kind:
         """What can be done with a kind, by the arguments."""
-        able = evolve(able, told_at_once=self.feed_rows)
+        able = evolve(able, lists=able.lists + (self.feed_rows > 0))
         if kind is Settlement:
             return able
         name = self.mark_fields.get(kind.__name__, "")
@@ -279,7 +286,7 @@ class QuickBooks(Reader, Writer):
             self._realm,
             name=company.text("CompanyName"),
             currency=home.currency("value") if home.has("value") else "",
-            zone=self._zone,
+            zone=self._zone or _known(company.text("DefaultTimeZone")),
             locked_through=books.maybe("BookCloseDate", iso_day),
         )
 
@@ -326,9 +333,9 @@ def _named(body: Any, name: str) -> Iterator[Any]:
             waiting += found
 
 
-def _zone(name: str) -> str | None:
-    """An IANA zone that exists."""
+def _known(name: str) -> str | None:
+    """An IANA zone, if it is one."""
     try:
         return ZoneInfo(name).key if name else None
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ConfigError(f"{name!r} is no IANA time zone") from None
+        return None

@@ -177,8 +177,8 @@ def _puts(row: Fields, sale: Sale) -> Iterator[tuple[date | None, Put]]:
     if deposit:
         yield sale.on, Put(own, deposit, "Payment", "")
     for payment in row.children(PAYMENTS):
-        on = payment.maybe("TxnDate", iso_day)
         try:
+            on = payment.maybe("TxnDate", iso_day)
             puts = split(payment, sale.currency)
         except Fault:
             continue  # of that payment it is an issue; here the parts are not told

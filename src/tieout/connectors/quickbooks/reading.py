@@ -16,6 +16,7 @@ from tieout.capabilities import Changed, Dated, Open, Select
 from tieout.change import Change
 from tieout.connector import (
     Fields,
+    Health,
     Page,
     Resource,
     RestConnector,
@@ -54,6 +55,26 @@ class Reader(RestConnector):
     mark_fields: Mapping[str, str]
     feed_rows: int
     """From how many rows on the change feed is taken for cut off."""
+
+    def check(self) -> Flow[Health]:
+        """As the base does, and whether the fields of our marks can be searched."""
+        health = yield from super().check()
+        found: list[str] = []
+        for kind in (Payment, Customer) if health.ok else ():
+            if self.capabilities.kind(kind).mark is None:
+                continue
+            resource = self.resource(kind)
+            literal = self.literal(resource, "mark", "TO-NONE")
+            try:
+                yield from self.ask(self.fetch_request(resource, "mark", [literal]))
+            except Fault as fault:
+                if fault.code is not Code.UNKNOWN_ERROR:
+                    raise
+                name = kind.__name__
+                found.append(
+                    f"The mark of a {name} cannot be searched, see marks: {fault.text}"
+                )
+        return evolve(health, notes=(*health.notes, *found))
 
     # Reading: what changed
 

@@ -212,8 +212,9 @@ class Records:
         total = row.amount("TotalAmt", currency)
         unapplied = row.maybe_amount("UnappliedAmt", currency)
         puts = split(row, currency)
-        void = self._noted_void(row) and not total and not puts
-        if not total and not unapplied and not void:
+        nothing = not total and not unapplied
+        void = nothing and not row.children("Line")
+        if nothing and not void:
             return None
         status = Status.VOID if void else Status.OPEN if unapplied else Status.SETTLED
         cash = [
