@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.intacct import IntacctBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
     "ConnectWise": ConnectWiseBench,
+    "Intacct": IntacctBench,
     "Local": LocalBench,
     "Paperbook": PaperbookBench,
     "Table": TableBench,

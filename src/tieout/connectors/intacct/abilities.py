@@ -118,6 +118,8 @@ def _kinds(given: Arguments) -> dict[RecordType, caps.Kind]:
     kinds[Settlement] = evolve(money, lists=given.lists, page_calls=calls)
     kept = notes.verbs if given.delete_credit_notes else notes.verbs - {_VOID}
     kinds[CreditNote] = evolve(notes, verbs=kept, mark=caps.Mark(given.mark_field))
+    if given.deletions:
+        kinds[Invoice] = evolve(kinds[Invoice], lists=2)
     if given.bill_to:
         contacts = evolve(
             caps.Kind(selects=_LISTED, stable_order=True, page_calls=3),

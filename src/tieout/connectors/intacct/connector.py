@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve
 
+from tieout.capabilities import Changed, Select
 from tieout.change import Change, Outcome, State
 from tieout.connector import (
     Books,
+    Fields,
     Health,
     Resource,
     ailing,
@@ -174,7 +177,8 @@ class Intacct(IntacctReader):
             bill_to=bill_to_contacts,
         )
         self.resources = self._resources()
-        self.feeds = self._money_feeds(deletions)
+        self._history = self._deletions() if deletions else ()
+        self.feeds = self._money_feeds()
         self.capabilities = able(
             Arguments(
                 page_size,
@@ -206,21 +210,30 @@ class Intacct(IntacctReader):
             Application: Resource(Application, "details", records.applications, "", KEY, ""),
         }
 
-    def _money_feeds(self, deletions: bool) -> tuple[Resource[Any], ...]:
+    def _deletions(self) -> tuple[Resource[Any], ...]:
+        deleted = self._records.deleted
+        return (Resource(Invoice, "deletions", deleted, "", "OBJECTKEY", ""),)
+
+    def _money_feeds(self) -> tuple[Resource[Any], ...]:
         """
         What is read for changed payment info; the loaders of all but the first give refs.
 
         Whether a payment or a credit moves its invoice's change time is unverified.
         """
         touched = self._records.touched
-        history = Resource(Invoice, "deletions", self._records.deleted, "", "OBJECTKEY", "")
         return (
             self.resources[Settlement],
             Resource(Payment, "payments/touched", touched, "", KEY, ""),
             Resource(CreditNote, "credit notes/touched", touched, "", KEY, ""),
-            *([history] if deletions else []),
+            *self._history,
         )
     # fmt: on
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        """Of changed invoices those that were deleted too, where the history is read."""
+        found = super().lists(kind, select)
+        changed = kind is Invoice and isinstance(select, Changed)
+        return (*found, *self._history) if changed else found
 
     # How it is
 
@@ -248,7 +261,7 @@ class Intacct(IntacctReader):
     def _probes(self) -> dict[str, Element]:
         lists = ["customers", "invoices", "credit notes", "payments", "details"]
         lists += ["documents"] if self._joins.order_entry else []
-        lists += ["deletions"] if len(self.feeds) > 3 else []  # noqa: PLR2004
+        lists += ["deletions"] if self._history else []
         probes = {
             f"{SOURCES[name].module} ({SOURCES[name].object})": SOURCES[name]
             for name in lists
@@ -299,17 +312,20 @@ class Intacct(IntacctReader):
         prefix = hashlib.sha256("|".join(sent).encode()).hexdigest()[:20]
         looks = self._landing.looks([change for change, _ in sent.values()])
         named = {f"{prefix}-{at}": look for at, look in enumerate(looks)}
-        functions = [
-            *((control_id, body.function) for control_id, (_, body) in sent.items()),
-            *((control_id, query) for control_id, (_, query) in named.items()),
-        ]
+        queries = [(control_id, query) for control_id, (_, query) in named.items()]
+        writes = [(control_id, body.function) for control_id, (_, body) in sent.items()]
         try:
-            response = yield asking(functions, effect=True)
+            response = yield asking([*writes, *queries], effect=True)
             reply = self._reply(response)
         except Fault as fault:
             return [Outcome.failed(change, fault) for change, _ in sent.values()]
         lists = {control_id: name for control_id, (name, _) in named.items()}
         shown = self._landing.shown(reply, lists)
+        if any(each.verdict().code is Code.OUTCOME_UNKNOWN for each in reply.results):
+            # Of what was done before, the queries are refused too: they are asked anew.
+            with suppress(Fault):
+                again = yield from self.ask(asking(queries))
+                shown = self._landing.shown(self._reply(again), lists)
         found: list[Outcome] = []
         for control_id, (change, body) in sent.items():
             results = [x for x in reply.results if x.control_id == control_id]
@@ -318,7 +334,9 @@ class Intacct(IntacctReader):
                 found.append(_noted(outcome, body.left_out))
         return found
 
-    def _landed(self, change: Change, result: Result, shown: Any) -> Outcome:
+    def _landed(
+        self, change: Change, result: Result, shown: Mapping[str, list[Fields]]
+    ) -> Outcome:
         try:
             outcome = self._landing.outcome(change, result, shown)
         except Fault as fault:

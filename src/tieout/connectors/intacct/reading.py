@@ -37,7 +37,7 @@ from tieout.connectors.intacct.queries import (
     one_of,
     place,
 )
-from tieout.connectors.intacct.replies import Reply, Result, judged, replied
+from tieout.connectors.intacct.replies import Reply, Result, explained, judged, replied
 from tieout.connectors.intacct.values import split_contact
 from tieout.connectors.intacct.xml import Element
 from tieout.errors import Code, Fault
@@ -256,6 +256,10 @@ class IntacctReader(RestConnector):
         if verdict.answer is Answer.OK:
             return verdict
         return evolve(verdict, text=self._signer.hushed(verdict.text))
+
+    def explain(self, response: Response) -> tuple[str, str]:
+        number, text = explained(response)
+        return number, self._signer.hushed(text)
 
     def ask(self, request: Request) -> Flow[Response]:
         """
