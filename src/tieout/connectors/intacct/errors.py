@@ -55,7 +55,7 @@ RULES = (
     # Refused as done before: what came of the first sending is looked at.
     Rule(Code.OUTCOME_UNKNOWN, text=r"control ?id\b.*\b(already|duplicate|not unique|been used)|(already|duplicate).*\bcontrol ?id",
          answer=_UNCLEAR),
-    Rule(Code.NO_SUCH_RESOURCE, text=r"there is no \w+ with key|(record|object|transaction) .*(does not exist|not found)",
+    Rule(Code.NO_SUCH_RESOURCE, text=r"there is no \w+ with key|(record|transaction) .*(does not exist|not found)",
          remedy="It was deleted in Intacct, or made anew by order entry."),
     Rule(Code.DUPLICATE_NUMBER, text=r"transaction with the number .* already exists",
          remedy=f"Choose a unique number. {_NUMBER}"),

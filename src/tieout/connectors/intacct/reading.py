@@ -48,6 +48,7 @@ from tieout.models import (
     Invoice,
     Payment,
     R,
+    RecordType,
     Settlement,
     Status,
 )
@@ -91,10 +92,16 @@ class IntacctReader(RestConnector):
         records: list[Any] = [*page.records]
         if isinstance(select, Open):  # a draft owes too
             records = [each for each in records if each.status is Status.OPEN]
-        if kind is Customer and self._bill_to:
-            parents = {each.parent for each in records if each.parent}
-            records = [each for each in records if each.ref not in parents]
-        return evolve(page, records=tuple(records))
+        return evolve(page, records=self._contacts(kind, records))
+
+    def _contacts(
+        self, kind: RecordType, records: Iterable[Any], asked: Iterable[str] = ()
+    ) -> tuple[Any, ...]:
+        """In bill-to mode no customer beside its own contacts, unless asked for by id."""
+        if kind is not Customer or not self._bill_to:
+            return tuple(records)
+        parents = {each.parent.id for each in records if each.parent} - {*asked}
+        return tuple(each for each in records if each.ref.id not in parents)
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
@@ -105,7 +112,8 @@ class IntacctReader(RestConnector):
         known = [each for each in ids if form.fullmatch(each)]
         if kind in DOCUMENTS:
             known = yield from self._numbered(known)
-        return (yield from super().fetch(kind, ids=known, numbers=numbers))
+        page = yield from super().fetch(kind, ids=known, numbers=numbers)
+        return evolve(page, records=self._contacts(kind, page.records, known))
 
     def _numbered(self, ids: Iterable[str]) -> Flow[list[str]]:
         """Today's record numbers: order entry makes a document anew with each edit."""
