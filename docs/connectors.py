@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.invoiced import Invoiced
 from tieout.connectors.tryton import Tryton
 from tieout.connectors.xero import Xero
 
@@ -72,6 +74,53 @@ CONNECTORS: Mapping[str, Documented] = {
             "partial_payment_date": "whether a partial payment takes a date; it is the last receipt's (not sure)",
             "active_statuses": "which company statuses count as active; sites name their own",
             "deep_link_template": "the address of a record's page for people (not sure)",
+        },
+    ),
+    "autotask": Documented(
+        Autotask,
+        dict(company="c", user="u", secret="s", integration_code="i", currency="USD"),
+        {
+            "company": "a name of yours for the database: part of every key, so never to be changed",
+            "user": "the name of the API-only user",
+            "secret": "of the API user",
+            "integration_code": "of your integration, or the tracking identifier of a custom one",
+            "currency": "of all invoices; needed unless each has its customer's",
+            "multi_currency": "whether each invoice is in the currency of its customer",
+            "credit_notes": "whether an invoice below zero is a credit note (not sure)",
+            "page_size": "records in one page; 500 is the vendor's most",
+            "fetch_size": "ids or numbers in one request; at most 250",
+            "calls_per_hour": "of the quota that all integrations of the database share",
+            "concurrency": "requests at once; Autotask allows three of one integration to one kind of record (not sure)",
+            "company_stamp": "the field of a company that tells when it changed (not sure)",
+            "company_fields": "what a new company needs besides its name and number (not sure)",
+            "mark_udf": "the name of a user-defined field of companies, to find a new one again by (not sure)",
+            "base_url": "where the zone of the database is asked for",
+            "domain": "what the host of a zone ends with; the keys go nowhere else",
+            "web_url": "where people sign in, such as `https://ww14.autotask.net`; without it there are no addresses of pages",
+            "link_paths": "the addresses of pages for people; the invoice's is not sure",
+        },
+    ),
+    "invoiced": Documented(
+        Invoiced,
+        dict(company="acme", api_key="k"),
+        {
+            "company": "your name for the business; it stays the same for ever, since the API does not tell who it is",
+            "api_key": "of the business",
+            "sandbox": "whether the key is one of the vendor's sandbox",
+            "base_url": "another address of the API",
+            "currency": "the base currency of the business",
+            "zone": "the IANA time zone that the dates of the business are in (not sure)",
+            "metadata_key": "the metadata that holds our mark",
+            "method": "of payments whose method Invoiced does not know",
+            "item": "the catalog item of lines that have none",
+            "page_size": "records in one page; 100 is what others ask for",
+            "fetch_size": "invoices read together, so that what one customer paid is read once for all of them",
+            "concurrency": "requests at once (a guess)",
+            "limits": "limits to keep; the vendor publishes none (a guess)",
+            "idempotency_lifetime": "how long a repeated key makes nothing new (a guess); with nothing, no key is sent",
+            "overlap": "how far before the marker a read begins (a guess)",
+            "sweep_every": "how often open and lately closed invoices are read again, where it is the ledger",
+            "link": "the address of a record's page for people (not sure)",
         },
     ),
     "tryton": Documented(

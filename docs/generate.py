@@ -231,7 +231,7 @@ FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
     "holds it as a payment of ours": lambda c: said(c.payments.owned_payment),
     "invoice numbers are unique": lambda c: said(level(c).number_unique),
     "records in one page": lambda c: said(level(c).page_size),
-    "ids or numbers in one request": lambda c: said(level(c).fetch_size),
+    "ids or numbers in one request": lambda c: said(together(level(c))),
     "changes in one write": lambda c: said(level(c).batch_size),
     "goes on in the middle of a listing": lambda c: said(level(c).stable_order),
     "requests at once": lambda c: said(c.concurrency),
@@ -246,6 +246,11 @@ FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
 def level(system: Capabilities) -> Kind:
     """What it can do with the money of an invoice."""
     return system.kind(Settlement)
+
+
+def together(kind: Kind) -> int:
+    """How many ids or numbers stand in one request."""
+    return 1 if kind.fetch_alone else kind.fetch_size
 
 
 def every(time: timedelta | None) -> str:
@@ -304,7 +309,7 @@ def kinds(system: Capabilities) -> Callable[[], str]:
             words(verb.value for verb in kind.verbs),
             words(select.__name__ for select in kind.selects),
             said(kind.page_size),
-            said(kind.fetch_size),
+            said(together(kind)),
             said(kind.batch_size) if kind.can(Verb.UPDATE) else "-",
         )
         for name, record in KINDS.items()

@@ -438,7 +438,7 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    `written`, `explain`, `suspicious`, `probes`, `probes_behind`, `books`, `notes`; where a verb needs a
     conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
@@ -470,9 +470,13 @@ class RestConnector:
         answers: dict[str, Response] = {}
         missing: list[str] = []
         notes: list[str] = []
-        for name, request in self.probes().items():
+        waiting = dict(self.probes())
+        while waiting:
+            name = next(iter(waiting))
+            request = waiting.pop(name)
             try:
                 answers[name] = yield from self.ask(request)
+                waiting.update(self.probes_behind(name, answers[name]))
             except Fault as fault:
                 if fault.code is not Code.PERMISSION_MISSING:
                     return ailing(fault)
@@ -538,6 +542,10 @@ class RestConnector:
                 by, marks = self._marks(kind, made)
                 wanted[by] = marks
             page = yield from self._sought(self.resource(kind), wanted)
+            for issue in page.issues:
+                if issue.source is None and issue.code is Code.NOT_ALLOWED:
+                    # What was not asked for was not found: that would prove nothing.
+                    raise Fault(Code.NOT_ALLOWED, issue.text)
             records.extend(page.records)
             issues.extend(page.issues)
         return Page(tuple(records), tuple(issues))
@@ -565,6 +573,10 @@ class RestConnector:
         """What `check` asks, each for one permission, by the name of the permission."""
         path = next(iter(self.resources.values())).path
         return {path: Request("GET", path)}
+
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        """What else `check` asks in the light of an answer: what needs an id, say."""
+        return {}
 
     def books(self, answers: Mapping[str, Response]) -> Books:
         """What the answers to the probes say of the company; one not allowed is absent."""
@@ -664,7 +676,7 @@ class RestConnector:
 
     def names(self, record: Any) -> Iterable[str]:
         """By what a record counts as found, when it was asked for by number."""
-        return (record.number,)
+        return (getattr(record, "number", ""),)
 
     # Judging
 
@@ -885,8 +897,8 @@ class RestConnector:
         self, resource: Resource[Any], by: str, literals: Iterable[str]
     ) -> Iterator[list[str]]:
         """Literals as they are asked for: many together, odd ones alone."""
-        each_alone = by == "id" and resource.one
-        size = 1 if each_alone else self.capabilities.kind(resource.kind).fetch_size
+        can = self.capabilities.kind(resource.kind)
+        size = 1 if can.fetch_alone or (by == "id" and resource.one) else can.fetch_size
         given = list(literals)
         usual = [each for each in given if self.plain.fullmatch(each)]
         yield from packed(usual, size, self.literals_length_max)

@@ -256,9 +256,9 @@ def any_write(trial: Trial, verb: Verb) -> Change:
     """One good change of the check's kind: what is needed for it is staged."""
     if verb is Verb.CREATE:
         return create(trial)
-    before = existing(trial)
     if verb is Verb.VOID:
-        return void(trial, before)
+        return void(trial, standing(trial))
+    before = existing(trial)
     if isinstance(before, Settlement):
         return level(trial, before, before.total, trial.day(30))
     if isinstance(before, Posting):
@@ -270,6 +270,11 @@ def existing(trial: Trial) -> Any:
     """A record of the check's kind as it stands there, to be changed."""
     if trial.kind is Posting:
         return trial.one(evolve(trial.make(Invoice), kind=Posting))
+    return trial.one(trial.make())
+
+
+def standing(trial: Trial) -> Any:
+    """A record of the check's kind that can be taken back: handed over, if it is that."""
     return trial.one(trial.make())
 
 

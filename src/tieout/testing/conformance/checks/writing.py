@@ -56,6 +56,7 @@ from tieout.testing.conformance.wanted import (
     existing,
     first_verb,
     same_but,
+    standing,
     update,
     void,
 )
@@ -345,7 +346,7 @@ def what_vanished(trial: Trial) -> None:
 
 
 def void_is_void(trial: Trial) -> None:
-    before = existing(trial)
+    before = standing(trial)
     trial.clock.advance(HOUR)
     applied(trial, void(trial, before))
     _is_void(trial, before)
@@ -368,7 +369,7 @@ def _is_void(trial: Trial, before: Record) -> None:
 
 
 def void_twice(trial: Trial) -> None:
-    before = existing(trial)
+    before = standing(trial)
     applied(trial, void(trial, before))
     (outcome,) = trial.write(void(trial, before))
     told = f"voided again, the outcome is {outcome.state.name} ({_code(outcome)})"
