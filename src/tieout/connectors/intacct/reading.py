@@ -119,14 +119,26 @@ class IntacctReader(RestConnector):
         """Today's record numbers: order entry makes a document anew with each edit."""
         given = [each for each in dict.fromkeys(ids) if self.is_id(each)]
         found = [each for each in given if _NUMBER.fullmatch(each)]
-        names = [each for each in given if each not in found and _written(each)]
-        if names and self._joins.order_entry:
-            source = SOURCES["documents"]
-            conditions = self._queries.keyed(source, ["DOCID"], names)
-            rows = yield from self._gathered({"documents": (source, conditions)})
-            keys = (row.get("PRRECORDKEY") for row in rows["documents"])
-            found += [each for each in keys if isinstance(each, str)]
-        return found
+        names = (each for each in given if each not in found)
+        called = yield from self._documents(names)
+        return [*found, *called.values()]
+
+    def _documents(self, names: Iterable[str]) -> Flow[dict[str, str]]:
+        """The record numbers of what order entry made, by its name there."""
+        asked = [each for each in dict.fromkeys(names) if _written(each)]
+        if not asked or not self._joins.order_entry:
+            return {}
+        source = SOURCES["documents"]
+        conditions = self._queries.keyed(source, ["DOCID"], asked)
+        found = yield from self._gathered({"documents": (source, conditions)})
+        rows = [
+            (row.get("DOCID"), row.get("PRRECORDKEY")) for row in found["documents"]
+        ]
+        return {
+            name: key
+            for name, key in rows
+            if isinstance(name, str) and isinstance(key, str)
+        }
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None

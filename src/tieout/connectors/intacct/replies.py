@@ -54,6 +54,9 @@ class Result:
         """What it means for whoever asked."""
         if self.good:
             return FINE
+        if self.status == "aborted" and not self.troubles:
+            text = "it was rolled back with another function"
+            return Verdict(Answer.REFUSED, Code.WAITS, text)
         found = verdict(self.troubles) or Verdict(
             Answer.UNCLEAR,
             Code.UNKNOWN_ERROR,
