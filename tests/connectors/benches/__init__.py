@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.intacct import IntacctBench
 from benches.invoiced import InvoicedBench
 from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
 from benches.xero import XeroBench
@@ -16,6 +17,7 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Autotask": AutotaskBench,
     "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
+    "Intacct": IntacctBench,
     "Invoiced": InvoicedBench,
     "Local": LocalBench,
     "Paperbook": PaperbookBench,
