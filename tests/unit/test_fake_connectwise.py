@@ -755,6 +755,23 @@ def test_an_applied_credit_rolls_up_apart_and_is_no_second_payment(
     assert fake.invoice(other)["credits"] == 11
 
 
+def test_what_is_left_of_a_credit_memo_falls_with_its_applications(
+    fake: FakeConnectWise, client: Client, invoice: int
+) -> None:
+    memo = fake.add_invoice("CM-1", 250, "20.50", type="CreditMemo")
+    applied = fake.add_credit(invoice, memo, "8.50")
+    assert fake.invoice(memo)["balance"] == 12
+    fake.delete_payment(applied)
+    assert fake.invoice(memo)["balance"] == Decimal("20.50")
+
+
+def test_a_customer_is_edited_by_hand(fake: FakeConnectWise, client: Client) -> None:
+    company = fake.add_company("Acme Two")
+    fake.edit_company(company, accountNumber="A-2")
+    shown = client.ask("GET", f"/company/companies/{company}").json()
+    assert shown["accountNumber"] == "A-2"
+
+
 def test_where_payments_do_not_stamp_the_invoice() -> None:
     fake = FakeConnectWise(bump_on_payment=False)
     row = fake.add_invoice("A", fake.add_company("Contoso"), 100)

@@ -287,6 +287,7 @@ class ConnectWise(RestConnector):
             verbs=frozenset({Verb.READ, Verb.UPDATE}),
             writable=frozenset({"settled_by", "paid_on"}),
             updates=Updates.SPARSE,
+            write_calls=2,  # its payments are read before one is written
         )
         payments = Payments(
             feeds=(Feed.STAMP,),

@@ -70,6 +70,9 @@ FETCH_MAX, ADDRESS_MAX = 40, 1700
 """Ids or numbers in one request, and their encoded characters: addresses fail at about
 52 ids (XeroAPI/Xero-OpenAPI#534)."""
 
+CONDITIONS_MAX = 20
+"""Ids in one request where each is a condition: so many fit into an address."""
+
 KEY_LENGTH_MAX, KEY_LIFETIME = 128, timedelta(minutes=6)
 """Of an idempotency key; the lifetime is second hand."""
 
@@ -99,12 +102,15 @@ _DOCUMENT = caps.Kind(
     void_when="nothing is applied to it", number_length=255, batch_size=BATCH_MAX, creates=caps.Creates.FINAL,
     fetch_size=FETCH_MAX, stable_order=True,
 )
-_MONEY = evolve(_DOCUMENT, verbs=frozenset({_READ, _CREATE, _VOID}), writable=frozenset(), updates=caps.Updates.NONE)
+_MONEY = evolve(
+    _DOCUMENT, verbs=frozenset({_READ, _CREATE, _VOID}), writable=frozenset(), updates=caps.Updates.NONE,
+    fetch_size=CONDITIONS_MAX,
+)
 _KINDS: Mapping[RecordType, caps.Kind] = {
     # A document whose number Xero gives could not be found again: so ours is the mark.
     Invoice: evolve(_DOCUMENT, mark=caps.Mark("InvoiceNumber", is_number=True), number_unique=True),
     Settlement: caps.Kind(selects=_DOCUMENT.selects, number_unique=True, lists=5, fetch_size=FETCH_MAX, stable_order=True),
-    CreditNote: evolve(_DOCUMENT, mark=caps.Mark("Reference")),
+    CreditNote: evolve(_DOCUMENT, mark=caps.Mark("Reference"), fetch_size=CONDITIONS_MAX),
     Payment: evolve(_MONEY, selects=_LISTED | {Dated}, mark=caps.Mark("Reference"), void_when="it is not reconciled"),
     Application: evolve(_MONEY, selects=frozenset(), batch_size=1, void_when="always"),
     Customer: evolve(

@@ -654,6 +654,13 @@ class FakeConnectWise:
             self._moved()
             return int(record["id"])
 
+    def edit_company(self, company_id: int, **fields: Any) -> None:
+        """Change fields of a customer by the vendor's names."""
+        with self._lock:
+            self._books.begin("hand")
+            self._books.update_company(company_id, _as_typed(COMPANY, fields))
+            self._moved()
+
     def add_invoice(
         self,
         number: str,

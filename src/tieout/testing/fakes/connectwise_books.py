@@ -71,7 +71,7 @@ class Books:
         self.single_payment = single_payment
         self.bump_on_payment = bump_on_payment
         self.invoices = Table(INVOICE.kinds(), ("invoiceNumber", "company/id"))
-        self.payments = Table(PAYMENT.kinds(), ("invoice/id",))
+        self.payments = Table(PAYMENT.kinds(), ("invoice/id", "credit/id"))
         self.companies = Table(COMPANY.kinds(), ("identifier",))
         self.unposted = Table(UNPOSTED.kinds(), ("billingLogId", "invoiceNumber"))
         self.batches = Table(BATCH.kinds(), ("batchIdentifier",))
@@ -341,6 +341,8 @@ class Books:
         paid = sum((each["amount"] for each in payments), Decimal(0)) - credited
         record["payments"], record["credits"] = paid, credited
         record["balance"] = Decimal(record["total"]) - paid - credited
+        for each in self.payments.having("credit/id", row):  # of a memo: what it was put to
+            record["balance"] -= self.payments.rows[each]["amount"]
         to_decimals(INVOICE, record, record["currency"]["numberOfDecimals"])
         record["_info"] = {
             **self._info(record, touch=touch),
@@ -407,10 +409,11 @@ class Books:
         return self._store_payment(self._checked_payment(of, merged(before, changes)))
 
     def remove_payment(self, invoice: int, row: int) -> None:
-        self.payment(invoice, row)
+        before = self.payment(invoice, row)
         self._refuse_locked(row)
         self.payments.drop(row)
         self._roll_up(invoice)
+        self._roll_up_memo(before)
 
     def lock_payment(self, row: int) -> None:
         record = self.payments.rows[row]
@@ -433,11 +436,17 @@ class Books:
         record["_info"] = self._info(record)
         self.payments.put(record)
         self._roll_up(record["invoice"]["id"])
+        self._roll_up_memo(record)
         return self.payments.rows[record["id"]]
 
     def _roll_up(self, invoice: int) -> None:
         record = dict(self.invoices.rows[invoice])
         self._store_invoice(record, touch=self.bump_on_payment)
+
+    def _roll_up_memo(self, payment: Record) -> None:
+        memo = payment.get("credit", {}).get("id")
+        if memo in self.invoices.rows:
+            self._roll_up(memo)
 
     # The general ledger ----------------------------------------------------------
 

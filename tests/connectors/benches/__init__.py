@@ -1,0 +1,1 @@
+"""Benches of the vendors: each a fake server, its connector, and what people do there."""
