@@ -100,6 +100,10 @@ class InProcess:
     @abstractmethod
     def _load(self, bill: Fields) -> Settlement: ...
 
+    def _is_cursor(self, text: str) -> bool:
+        """Whether a text can be a cursor of this connection; here there is one page."""
+        return False
+
     def _books(self) -> Books:
         return Books(self.connection, currency=self.base_currency, zone=self.zone)
 
@@ -113,6 +117,9 @@ class InProcess:
         if type(select) not in self.capabilities.kind(kind).selects:
             asked = f"{kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.connection} cannot list {asked}")
+        if cursor is not None and not self._is_cursor(cursor):
+            text = f"this resume point is none of {self.connection}'s"
+            raise ConfigError(f"{text}: start from a date")
         rows, following = yield from _ask(partial(self._select, select, cursor), "page")
         page = self._read(rows)
         meant = tuple(each for each in page.records if selected(each, select))

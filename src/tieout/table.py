@@ -222,6 +222,13 @@ class Table(InProcess):
     def _load(self, bill: Fields) -> Settlement:
         return bill_settlement(bill, self.connection, minor_units=self.minor_units)
 
+    def _is_cursor(self, text: str) -> bool:
+        try:
+            last = json.loads(text)
+        except ValueError:
+            return False
+        return isinstance(last, int | str) and not isinstance(last, bool)
+
     def _select(self, select: Any, cursor: str | None) -> tuple[list[Any], str | None]:
         where, values = _narrowed(select)
         if cursor is not None:

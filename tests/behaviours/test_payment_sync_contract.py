@@ -165,7 +165,7 @@ def test_every_start_that_reaches_the_change_ends_the_same(stage: Stage) -> None
         Since.PAST_MONTH,
         TODAY - 4000 * DAY,
     ]
-    spoilt = NOTHING
+    spoilt: tuple[Decimal, date | None] = NOTHING
     for since in starts:
         sync(stage, since)
         assert stage.shows("I1") == stage.holds(50, TODAY)

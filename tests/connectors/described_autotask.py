@@ -21,7 +21,21 @@ SIGNED = {
     "Content-Type": "application/json",
 }
 
-OPERATORS = ["eq", "noteq", "gt", "gte", "lt", "lte", "beginsWith", "endsWith", "contains", "exist", "notExist", "in", "notIn"]
+OPERATORS = [
+    "eq",
+    "noteq",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "beginsWith",
+    "endsWith",
+    "contains",
+    "exist",
+    "notExist",
+    "in",
+    "notIn",
+]
 LEAF = {
     "type": "object",
     "properties": {"op": {"enum": OPERATORS}, "field": TEXT, "value": {}},

@@ -79,19 +79,19 @@ ALLOCATION = shaped(
 
 
 def row(required: str, **properties: Any) -> dict[str, Any]:
-    """A record of an answer; it may hold more than is named here."""
-    checks = {
-        "StatusAttributeString": {"enum": ["OK", "WARNING", "ERROR"]},
-        "ValidationErrors": listed("x", {})["properties"]["x"]
-        | {"items": {"type": "object", "required": ["Message"]}},
-    }
-    whole = {"type": "object", "properties": {**properties, **checks}}
-    failed = {"properties": {"StatusAttributeString": {"const": "ERROR"}}}
-    told = {"required": required.split()}
+    """
+    A record of an answer; it may hold more than is named here.
+
+    One that failed repeats what was sent, and says why.
+    """
+    errors = {"type": "array", "items": {"type": "object", "required": ["Message"]}}
+    failed = {"StatusAttributeString": {"const": "ERROR"}}
     return {
-        **whole,
-        "if": {**failed, "required": ["StatusAttributeString"]},
-        "else": told,
+        "type": "object",
+        "properties": {"StatusAttributeString": {"enum": ["OK", "WARNING", "ERROR"]}},
+        "if": {"properties": failed, "required": ["StatusAttributeString"]},
+        "then": {"properties": {"ValidationErrors": errors}},
+        "else": {"properties": properties, "required": required.split()},
     }
 
 

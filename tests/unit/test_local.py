@@ -1147,6 +1147,15 @@ def test_pages_bring_each_row_once(bank: Bank, size: int, kind: str) -> None:
     assert all(f"LIMIT {size}" in sql for sql, _ in bank.statements)
 
 
+@pytest.mark.parametrize("cursor", ["", "[1]", "true", "1.5", "null", "2026-03-01~7"])
+def test_a_cursor_of_another_system_is_refused(bank: Bank, cursor: str) -> None:
+    """It is refused at once; the app itself has one page, and takes none at all."""
+    bank.make()
+    for connector in (bank.table(), Local(Books2(), connection="app:l")):
+        with pytest.raises(ConfigError, match="is none of app:"):
+            next(connector.page(Settlement, Everything(), cursor))
+
+
 def test_a_page_of_rows_without_ids_ends(bank: Bank) -> None:
     bank.run("CREATE TABLE invoices (id, number, total, paid_amount, date_paid)")
     bank.run("INSERT INTO invoices VALUES (NULL, 'a', '5', NULL, NULL)")

@@ -43,7 +43,9 @@ def validation(message: str) -> Response:
         "ErrorNumber": 10,
         "Type": "ValidationException",
         "Message": "A validation exception occurred",
-        "Elements": [{"InvoiceNumber": "INV-1", "ValidationErrors": [{"Message": message}]}],
+        "Elements": [
+            {"InvoiceNumber": "INV-1", "ValidationErrors": [{"Message": message}]}
+        ],
     }
     return Response(400, JSON, write_json(body))
 
@@ -186,8 +188,12 @@ class XeroBench(Bench):
         yield Sample(odd, validation(odd), Code.UNKNOWN_ERROR)
         yield Sample(f"{odd}, of one of several", element(odd), Code.REFUSED)
         wait, again = Answer.WAIT, Answer.SIGN_IN
-        yield Sample("a minute's limit", limited("minute", "12"), Code.TOO_MANY_REQUESTS, wait)
-        yield Sample("a day's limit", limited("day", "60000"), Code.DAY_LIMIT_REACHED, wait)
+        yield Sample(
+            "a minute's limit", limited("minute", "12"), Code.TOO_MANY_REQUESTS, wait
+        )
+        yield Sample(
+            "a day's limit", limited("day", "60000"), Code.DAY_LIMIT_REACHED, wait
+        )
         expired = problem(401, "TokenExpired: token expired at 03/20/2026 12:00:00")
         yield Sample("an expired token", expired, Code.RECONNECT_NEEDED, again)
         scope = problem(401, "AuthorizationUnsuccessful")

@@ -20,11 +20,13 @@ from tieout.testing.conformance.bench import (
     NotStaged,
     Sample,
     SetClock,
+    Unplugged,
     mangled_json,
 )
 from tieout.testing.conformance.card import Card, Result, Row
 from tieout.testing.conformance.check import Check, Failed
 from tieout.testing.conformance.checks import CHECKS
+from tieout.testing.conformance.measure import Cost, Measured, measure
 from tieout.testing.conformance.suite import conformance, examine
 
 __all__ = [
@@ -32,13 +34,17 @@ __all__ = [
     "Bench",
     "Card",
     "Check",
+    "Cost",
     "Failed",
+    "Measured",
     "NotStaged",
     "Result",
     "Row",
     "Sample",
     "SetClock",
+    "Unplugged",
     "conformance",
     "examine",
     "mangled_json",
+    "measure",
 ]

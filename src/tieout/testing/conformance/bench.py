@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from tieout.connector import Connector
 from tieout.errors import Code, Fault
 from tieout.models import Record, RecordType
-from tieout.wire import Answer, Response, Transport, read_json, write_json
+from tieout.wire import Answer, Request, Response, Transport, read_json, write_json
 
 NOON = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
 """Where a bench's clock begins: the middle of a day, so that no zone is on another."""
@@ -48,6 +48,17 @@ class SetClock:
     def advance(self, by: timedelta) -> None:
         """Let so much time pass at once."""
         self._now += by
+
+
+class Unplugged:
+    """The transport of a bench whose connector needs none: its flows yield calls."""
+
+    def send(self, request: Request, timeout: float) -> Response:
+        """Nothing may leave by it."""
+        raise AssertionError(f"a request was to leave for {request.url}")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @frozen
@@ -109,8 +120,8 @@ class Bench:
     "changed since" may see more than they expect."""
 
     transport: Transport
-    """What carries signed requests to the server: a fake itself, or an `HTTPTransport`
-    to wherever ``base_url`` of the connector leads."""
+    """What carries signed requests to the server: a fake itself, an `HTTPTransport` to
+    wherever ``base_url`` of the connector leads, or `Unplugged` where there is no HTTP."""
 
     secrets: tuple[str, ...] = ()
     """The credentials that `connector` was given, each of at least 6 characters that

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
 
-from tieout.capabilities import Capabilities, Kind, Verb
+from tieout.capabilities import Capabilities, Changed, Everything, Kind, Verb
 from tieout.models import (
     Application,
     CreditNote,
@@ -73,9 +73,10 @@ class Check:
 
     ``shows`` says in one sentence what is true where it passes. ``cases`` gives the kinds
     of record that it is made for, out of what the connector says it can do. ``needs`` are
-    staging verbs of the bench; with ``staged`` those of the kind come on top. ``fields``
-    are those of `Bench.fields` that it spoils. ``wire``: it is about HTTP, and not for a
-    connector whose flows yield calls.
+    staging verbs (or attributes) of the bench; with ``staged`` those of the kind come on
+    top. ``fields`` are those of `Bench.fields` that it spoils. ``wire``: it is about HTTP,
+    and not for a connector whose flows yield calls. ``sized``: it is for connectors that
+    take a ``page_size``.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Check:
     staged: bool = False
     fields: tuple[str, ...] = ()
     wire: bool = False
+    sized: bool = False
 
     def applies(self, capabilities: Capabilities) -> bool:
         """Whether it is made at all for a system that can do this."""
@@ -120,6 +122,13 @@ def listable(capabilities: Capabilities) -> Iterable[RecordType]:
     """The kinds that can be gone through in pages."""
     kinds = capabilities.kinds
     return [k for k in readable(capabilities) if kinds[k].selects]
+
+
+def whole(capabilities: Capabilities) -> Iterable[RecordType]:
+    """The kinds of which all there is can be gone through, or all that changed."""
+    kinds = capabilities.kinds
+    every = {Changed, Everything}
+    return [k for k in listable(capabilities) if every & kinds[k].selects]
 
 
 def selecting(*selects: type) -> Cases:

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.capabilities import Capabilities
-from tieout.errors import Fault
+from tieout.errors import ConfigError, Fault
 from tieout.models import Record
 from tieout.testing.conformance.bench import Bench, NotStaged
 from tieout.testing.conformance.card import Card, Result, Row
@@ -29,21 +29,24 @@ __all__ = ["conformance", "examine", "tried"]
 
 
 @frozen
-class _Look:
+class Look:
     """What is found out once, before any check: the system, and how it is spoken to."""
 
     capabilities: Capabilities
     in_process: bool
     """Its flows yield calls; there is no HTTP to check."""
+    sized: bool
+    """It takes a page size."""
     bench: Bench
 
     @classmethod
-    def at(cls, make: Make) -> _Look:
+    def at(cls, make: Make) -> Look:
         bench = make()
         try:
             connector = bench.connector()
-            asked = by_hand(connector.check())
-            return cls(connector.capabilities, isinstance(asked, Call), bench)
+            calls = isinstance(by_hand(connector.check()), Call)
+            sized = _takes_page_size(bench)
+            return cls(connector.capabilities, calls, sized, bench)
         finally:
             bench.close()
 
@@ -51,11 +54,25 @@ class _Look:
         """Why a check does not apply to this bench; "" where it does."""
         if check.wire and self.in_process:
             return "it is no HTTP that this connector speaks"
+        if check.sized and not self.sized:
+            return "the connector takes no page_size"
         return check.lacks(self.bench, case)
 
     def cases(self, check: Check) -> Iterable[Case]:
-        """What the check is made for."""
+        """What the check is for, by what the connector can do."""
         return check.cases(self.capabilities)
+
+    def made(self, check: Check) -> list[Case]:
+        """What the check is made for, with this bench."""
+        return [case for case in self.cases(check) if not self.excused(check, case)]
+
+
+def _takes_page_size(bench: Bench) -> bool:
+    try:
+        bench.connector(page_size=1)
+    except (TypeError, ConfigError):
+        return False
+    return True
 
 
 def examine(
@@ -66,7 +83,7 @@ def examine(
 
     With ``first_failure`` it ends at the first one that fails.
     """
-    look = _Look.at(make)
+    look = Look.at(make)
     names = CHECKS if checks is None else checks
     rows: list[Row] = []
     for row in _rows(make, look, [CHECKS[name] for name in names]):
@@ -76,7 +93,7 @@ def examine(
     return Card(look.capabilities.system, tuple(rows))
 
 
-def _rows(make: Make, look: _Look, checks: Iterable[Check]) -> Iterator[Row]:
+def _rows(make: Make, look: Look, checks: Iterable[Check]) -> Iterator[Row]:
     for check in checks:
         cases = tuple(look.cases(check))
         if not cases:
@@ -122,12 +139,12 @@ def conformance(make: Make) -> type[Any]:
 
         TestAcme = conformance(AcmeBench)
     """
-    look = _Look.at(make)
+    look = Look.at(make)
     body: dict[str, Any] = {
         "__doc__": f"{look.capabilities.system} keeps the contract."
     }
     for check in CHECKS.values():
-        cases = [case for case in look.cases(check) if not look.excused(check, case)]
+        cases = look.made(check)
         if cases:
             body[method_name(check)] = _method(make, check, cases)
     return type(f"Test{look.capabilities.system.replace(' ', '')}", (), body)

@@ -249,15 +249,14 @@ class Trial:
 
     # Selections ---------------------------------------------------------------------------
 
+    @property
+    def listed(self) -> bool:
+        """Whether all of this kind can be gone through, or all that changed."""
+        return bool({Changed, Everything} & self.can.selects)
+
     def any_select(self) -> Select:
         """A selection of all there is, as far as one can be asked for."""
-        if Everything in self.can.selects:
-            return Everything()
-        expect_staged(
-            Changed in self.can.selects,
-            f"{self.kind.__name__} can be selected neither by change nor as a whole",
-        )
-        return self.since_ever()
+        return Everything() if Everything in self.can.selects else self.since_ever()
 
     def since_ever(self) -> Changed:
         """What changed since before anything was staged."""

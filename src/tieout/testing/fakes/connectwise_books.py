@@ -341,7 +341,9 @@ class Books:
         paid = sum((each["amount"] for each in payments), Decimal(0)) - credited
         record["payments"], record["credits"] = paid, credited
         record["balance"] = Decimal(record["total"]) - paid - credited
-        for each in self.payments.having("credit/id", row):  # of a memo: what it was put to
+        for each in self.payments.having(
+            "credit/id", row
+        ):  # of a memo: what it was put to
             record["balance"] -= self.payments.rows[each]["amount"]
         to_decimals(INVOICE, record, record["currency"]["numberOfDecimals"])
         record["_info"] = {
@@ -352,8 +354,8 @@ class Books:
         }
         before = self.invoices.rows.get(row)
         self.invoices.put(record)
-        for each in payments:
-            self.payments.put({**each, **_shown_on_payment(record)})
+        for payment in payments:
+            self.payments.put({**payment, **_shown_on_payment(record)})
         self._list_unposted(before, record)
         return record
 

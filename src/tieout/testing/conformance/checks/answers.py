@@ -23,17 +23,16 @@ from tieout.testing.conformance.check import (
     Check,
     Failed,
     expect,
-    listable,
     listed,
     of,
     readable,
     the_whole,
+    whole,
 )
 from tieout.testing.conformance.trial import (
     Made,
     Trial,
     answer_of,
-    expect_staged,
     identity,
     lost,
 )
@@ -121,7 +120,9 @@ def revoked(trial: Trial) -> None:
     expect(fault.code in GONE_FOR_GOOD, told)
     expect(fault.remedy or fault.code.remedy, "nothing says what a person can do")
     calls = trial.tap.calls - before
-    expect(calls <= SIGN_INS_MAX, f"credentials are revoked, and it asked {calls} times")
+    expect(
+        calls <= SIGN_INS_MAX, f"credentials are revoked, and it asked {calls} times"
+    )
 
 
 def revoked_before_a_write(trial: Trial) -> None:
@@ -166,7 +167,7 @@ def unreadable_answers(trial: Trial) -> None:
 
 def _reads(trial: Trial) -> Iterable[tuple[str, Any]]:
     connector, kind = trial.connector, trial.kind
-    if trial.can.selects:
+    if trial.listed:
         yield "a page", connector.page(kind, trial.any_select())
     known = trial.bench.unknown_id(kind, trial.make().id)
     yield "a fetch by id", connector.fetch(kind, ids=[known])
@@ -238,7 +239,7 @@ def _spoilt(trial: Trial, field: str, value: Any) -> None:
 def _both_ways(
     trial: Trial, made: list[Made]
 ) -> Iterable[tuple[str, list[Any], list[Any]]]:
-    if trial.can.selects:
+    if trial.listed:
         reading = trial.read()
         yield "a list", reading.records, reading.issues
     page = trial.fetch(*(each.id for each in made))
@@ -291,7 +292,16 @@ def _spoils(field: str, *values: Any) -> Callable[[Trial], None]:
 # Judging --------------------------------------------------------------------------------
 
 _STATUSES = (200, 201, 204, 301, 400, 401, 403, 404, 409, 418, 429, 500, 503, 599)
-_BODIES = (b"", b"null", b"{}", b"[]", b"<xml/>", b'{"error": null}', b"\xff\xfe", b"[5]")
+_BODIES = (
+    b"",
+    b"null",
+    b"{}",
+    b"[]",
+    b"<xml/>",
+    b'{"error": null}',
+    b"\xff\xfe",
+    b"[5]",
+)
 
 
 def judging_never_crashes(trial: Trial) -> None:
@@ -351,8 +361,8 @@ def every_rule_is_met(trial: Trial) -> None:
     explain = getattr(trial.connector, "explain", None)
     if not rules or explain is None:
         raise NotStaged("it has no table of rules")
-    bare = [Response(rule.status) for rule in rules if _is_bare(rule)]
-    answers = [*(each.response for each in _samples(trial)), *filter(None, bare)]
+    bare = [Response(rule.status or 0) for rule in rules if _is_bare(rule)]
+    answers = [*(each.response for each in _samples(trial)), *bare]
     met = {_first(rules, answer, explain) for answer in answers}
     unmet = [_named(rule) for at, rule in enumerate(rules) if at not in met]
     expect(not unmet, f"no sample meets the rules for {listed(unmet, 20)}")
@@ -394,7 +404,7 @@ def _main(cases: Cases) -> Cases:
 
 
 _LISTED, _WRITTEN = (
-    _main(listable),
+    _main(whole),
     _main(lambda c: [k for k, can in c.kinds.items() if can.verbs - {Verb.READ}]),
 )
 

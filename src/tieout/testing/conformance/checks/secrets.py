@@ -72,7 +72,9 @@ def requests_are_unsigned(trial: Trial) -> None:
     for asked in trial.asked:
         if isinstance(asked, Request):
             where = f"a request for {asked.method} {asked.url.split('?')[0]}"
-            _quiet(_written(asked), spellings, f"{where}; Auth.sign adds it, nobody else")
+            _quiet(
+                _written(asked), spellings, f"{where}; Auth.sign adds it, nobody else"
+            )
 
 
 def _written(request: Request) -> str:
@@ -90,7 +92,7 @@ def _work(trial: Trial) -> None:
     """A check, a reading, a fetch, and a write where there is one."""
     made = trial.make()
     trial.warm()
-    if trial.can.selects:
+    if trial.listed:
         trial.read()
     trial.fetch(made.id, numbers=[made.number] if made.number else ())
     if trial.can.verbs - {Verb.READ}:
