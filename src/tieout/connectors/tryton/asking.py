@@ -21,7 +21,7 @@ from tieout.connectors.tryton.queries import FIELDS, MODELS, marked, scope, sear
 from tieout.connectors.tryton.records import ID
 from tieout.connectors.tryton.wire import answered, call, warning, wizard
 from tieout.errors import Code, Fault
-from tieout.models import Part, Record, RecordType
+from tieout.models import Part, Record, RecordType, Settlement
 from tieout.wire import Answer, Flow, Request, Response
 
 WARNINGS_MAX = 5
@@ -54,7 +54,8 @@ class Asking:
         domain = [*scope(kind, self.defaults.company), ["id", "in", ids]]
         rows = yield from self.rows(MODELS[kind], domain, FIELDS[kind])
         if not rows:
-            text = f"there is no {kind.__name__} {identity}"
+            name = "Invoice" if kind is Settlement else kind.__name__
+            text = f"there is no {name} {identity}"
             raise Fault(Code.NO_SUCH_RESOURCE, text)
         return Fields(rows[0])
 
@@ -156,7 +157,7 @@ class Asking:
             for each in inside(line, "reconciliation").children("lines."):
                 if each.id("id") not in own and not _stays(each):
                     text = f"{what} is reconciled together with other documents"
-                    raise Fault(Code.IN_USE, text, remedy=_BY_HAND)
+                    raise Fault(Code.REFUSED, text, remedy=_BY_HAND)
         if ids:
             name = "account.move.reconciliation.delete"
             yield from self.insisted(call(name, sorted(ids), effect=True))
@@ -175,11 +176,11 @@ def _marks(record: Record) -> list[str]:
 
 def _stays(line: Fields) -> bool:
     """
-    Whether a line is not lost where its reconciliation is undone.
+    Whether nothing is lost of a line where its reconciliation is undone.
 
-    The invoice's own is simply owed again, and a payment of Tryton's wizard stays linked.
+    The invoice's own is simply owed again, and what is linked to an invoice stays so.
     """
-    move = inside(line, "move")
-    part = JOURNALS.get(inside(move, "journal").text("type"))
+    part = JOURNALS.get(inside(line, "move", "journal").text("type"))
     owed = line.raw.get("debit") or 0
-    return part is Part.CASH or bool(part is Part.CREDIT and owed > 0)
+    linked = bool(line.raw.get("invoice_payments"))
+    return linked or (part is Part.CREDIT and owed > 0)

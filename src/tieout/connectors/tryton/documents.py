@@ -198,7 +198,7 @@ class Documents(Asking):
         left = record.balance if isinstance(record, Settlement) else record.remaining
         if left != record.total:
             text = f"{record.total - left} of it is paid or applied"
-            raise Fault(Code.IN_USE, text, remedy=_UNDO_FIRST)
+            raise Fault(Code.REFUSED, text, remedy=_UNDO_FIRST)
         start = {"with_refund": True, "with_refund_allowed": True, "invoice_date": None}
         forms, on = {"start": start}, about(BILLS, identity)
         yield from self.through(CREDIT, "credit", forms, on)

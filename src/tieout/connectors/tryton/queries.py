@@ -54,9 +54,10 @@ _MONEY = (
     f" {_under(_PAYING, 'payment_lines')} {_under(_OWED, *OWN)}"
 )
 _BILLED = "type description quantity unit_price amount account.code product.code"
-_CREDITED = f"{_MONEY} {_under('invoice_payments', *OWN)} {_under(_BILLED, 'lines')}"
+_LINKED = "invoice_payments reconciliation.lines.invoice_payments"
+_CREDITED = f"{_MONEY} {_under(_LINKED, *OWN)} {_under(_BILLED, 'lines')}"
 _RECEIVED = (
-    f"{_LINE} party account.type.receivable second_currency.code invoice_payments"
+    f"{_LINE} party account.type.receivable second_currency.code {_LINKED}"
     f" invoice_payments.amount_to_pay {_under(_PAYING, 'reconciliation.lines')}"
 )
 FIELDS: Mapping[RecordType, str] = {
