@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.tryton import TrytonBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
@@ -15,6 +16,7 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Local": LocalBench,
     "Paperbook": PaperbookBench,
     "Table": TableBench,
+    "Tryton": TrytonBench,
     "Xero": XeroBench,
 }
 """Every bench, by its system."""

@@ -95,16 +95,16 @@ class Asking:
         self, request: Request, confirmed: Collection[str] = ()
     ) -> Flow[Response]:
         """
-        A call whose warnings are skipped, as far as they count as confirmed.
-
-        A skipped warning is no effect on the books: it holds for one call, of this user.
+        A call whose warnings are skipped, as far as they count as confirmed: each for one
+        call of this user.
         """
         response = yield request
         for _ in range(WARNINGS_MAX):
             key = warning(response)
             if key.partition(".")[2] not in (*self.skip, *confirmed):
                 break
-            yield from self.connector.ask(call("res.user.warning.skip", key, False))
+            skip = call("res.user.warning.skip", key, False, effect=True)
+            yield from self.connector.ask(skip)
             response = yield request
         verdict = self.connector.judge(response)
         if verdict.answer is not Answer.OK:

@@ -30,7 +30,7 @@ _BUSY = "database is locked|could not serialize|deadlock"
 
 # fmt: off
 RULES = (
-    Rule(Code.BAD_PAYLOAD, text=r"^HTTP 2\d\d$", answer=Answer.UNCLEAR),
+    Rule(Code.BAD_PAYLOAD, text=r"^HTTP 2\d\d\b", answer=Answer.UNCLEAR),
     Rule(Code.PERMISSION_MISSING, 403, remedy=_MODULE),
     Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_DATABASE),
     Rule(Code.NO_SUCH_RESOURCE, 405, remedy=_DATABASE),

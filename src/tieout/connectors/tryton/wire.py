@@ -20,7 +20,7 @@ from urllib.parse import quote
 from attrs import evolve, field, frozen
 
 from tieout.auth import Grant
-from tieout.connector import Fields, judge
+from tieout.connector import BY_STATUS, Fields, judge
 from tieout.connectors.tryton.errors import SIGN_IN_RULES
 from tieout.errors import Code, Fate, Fault
 from tieout.wire import Answer, Flow, Request, Response, read_json, write_json
@@ -134,7 +134,10 @@ def explain(response: Response) -> tuple[str, str]:
     an unforeseen exception and a trace. ``lookup`` is a model or field that is not there.
     """
     if response.status != HTTPStatus.OK:
-        return "", f"HTTP {response.status}"
+        # With other statuses Tryton sends pages for people, or nothing.
+        known = response.status in BY_STATUS or response.status // 100 in (2, 5)
+        words = "" if known else response.text().strip()
+        return "", f"HTTP {response.status} {words}".strip()
     try:
         error = body_of(response).get("error")
     except Fault:
@@ -293,7 +296,10 @@ def _plea(
 
 def _asked(plea: Request, kind: type[T]) -> Flow[T]:
     response = yield plea
-    verdict = judge(response, SIGN_IN_RULES, *explain(response))
+    kind_of_error, text = explain(response)
+    # What repeats the request would repeat the password.
+    text = text if response.status == HTTPStatus.OK else f"HTTP {response.status}"
+    verdict = judge(response, SIGN_IN_RULES, kind_of_error, text)
     if verdict.code is Code.LOCKED_OUT:
         verdict = evolve(verdict, wait=LOCK_SECONDS)
     if verdict.answer is not Answer.OK:
