@@ -10,6 +10,7 @@ from benches.host import LocalBench, TableBench
 from benches.intacct import IntacctBench
 from benches.invoiced import InvoicedBench
 from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
+from benches.tryton import TrytonBench
 from benches.xero import XeroBench
 from tieout.testing.conformance import Bench
 
@@ -24,6 +25,7 @@ BENCHES: Mapping[str, type[Bench]] = {
     "QuickBooks": QuickBooksBench,
     "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
+    "Tryton": TrytonBench,
     "Xero": XeroBench,
 }
 """Every bench, by its system."""
