@@ -21,7 +21,6 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Intacct": IntacctBench,
     "Invoiced": InvoicedBench,
     "Local": LocalBench,
-    "Paperbook": PaperbookBench,
     "QuickBooks": QuickBooksBench,
     "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
