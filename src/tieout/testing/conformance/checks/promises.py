@@ -121,7 +121,8 @@ def _flaws(capabilities: Capabilities) -> Iterable[str]:
             yield f"{name} can be selected and not read"
         if can.mark is not None and not creates:
             yield f"{name} has a mark, and is never created"
-        if can.mark is not None and can.mark.length < MARK_LENGTH:
+        ours = can.mark is not None and not can.mark.is_number
+        if can.mark is not None and ours and can.mark.length < MARK_LENGTH:
             yield f"the mark of {name} may have {can.mark.length} characters; ours has 16"
     yield from _flaws_of_money(capabilities)
 
