@@ -253,7 +253,9 @@ def test_capabilities_say_what_it_can() -> None:
     able = connector().capabilities
     assert able == connector().capabilities
     assert able.fetch_calls(Settlement, 100) == 200
-    assert able.read_calls(Settlement, 990) == 12 + 990
+    # Eleven pages of invoices and of payments, whose last rows come again.
+    assert able.read_calls(Settlement, 1000) == 2 * 11 + 1 + 1010
+    assert able.read_calls(Invoice, 1000) == 11
     assert able.write_calls(Settlement, 10) == 30
     assert able.payments.owned_payment
     assert able.payments.detail is Cost.CALL_EACH
