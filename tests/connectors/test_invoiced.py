@@ -1412,6 +1412,13 @@ def test_customers_are_made_and_changed_and_not_voided() -> None:
     assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
 
 
+def test_a_change_of_what_cannot_be_written_is_refused() -> None:
+    """It would be called carried out, and nothing would have changed."""
+    there = one(ok([customer()]), kind=Customer)
+    asked, outcome = written(change(evolve(there, active=False), there))
+    assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
+
+
 @pytest.mark.parametrize("foreign", ["x", "", "12:5"])
 def test_an_id_of_another_system_is_never_sent(foreign: str) -> None:
     bill = evolve(BILL, customer=Ref(AT, "Customer", foreign))

@@ -453,6 +453,9 @@ class Invoiced(RestConnector):
             return (yield from self._write_application(change))
         resource = self.resource(change.kind)
         request = self.write_request(resource, change)
+        if change.action is Action.UPDATE and not request.json:
+            text = "nothing of what differs can be changed at Invoiced"
+            raise Fault(Code.NOT_ALLOWED, text)
         if (
             change.kind is Payment
             and change.target
