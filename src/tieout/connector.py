@@ -492,13 +492,12 @@ class RestConnector:
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
         """One page of a list; of changed settlements, of one feed after another."""
-        lists: Sequence[Resource[Any]] = (self.resource(kind),)
+        self.resource(kind)
         can = self.capabilities.kind(kind)
         if type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
-        if kind is Settlement and isinstance(select, Changed) and self.feeds:
-            lists = self.feeds
+        lists = self.lists(kind, select)
         at, inner = self._place(cursor, len(lists))
         resource = lists[at]
         asked = self.list_request(resource, select, inner)
@@ -588,6 +587,15 @@ class RestConnector:
         return ()
 
     # Reading
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        """
+        The lists that are gone through for a selection, one after another.
+
+        The loaders of all but the first give the `Ref` of each record that was touched.
+        """
+        money = kind is Settlement and isinstance(select, Changed)
+        return self.feeds if money and self.feeds else (self.resource(kind),)
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None

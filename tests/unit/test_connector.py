@@ -44,6 +44,7 @@ from tieout.models import (
     Application,
     Invoice,
     Payment,
+    RecordType,
     Ref,
     Settlement,
     Status,
@@ -1042,6 +1043,26 @@ def test_a_record_is_found_by_its_handle_of_today() -> None:
     """It was asked for by an alias, and comes under its own name; another does not."""
     _, page = drive(Renaming().fetch(Settlement, ids=["1"]), items("1", "2"))
     assert [each.ref.id for each in page.records] == ["D-1"]
+
+
+class Listed(Tiny):
+    """Reads what was deleted from a list of its own, whatever is selected."""
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        def gone(row: Fields) -> Ref:
+            return Ref("plain:1", "Invoice", row.id("id"))
+
+        history = evolve(self.resources[Settlement], path="history", load=gone)
+        return (*super().lists(kind, select), history)
+
+
+def test_a_selection_may_go_through_several_lists() -> None:
+    """Behind the first one, refs are of records that were touched."""
+    (asked,), page = drive(Listed().page(Settlement, SINCE), items("1"))
+    assert (asked.url, page.next) == ("bills", "1:")
+    (asked,), page = drive(Listed().page(Settlement, SINCE, "1:"), items("2"))
+    assert (asked.url, page.next) == ("history", None)
+    assert page.touched == (Ref("plain:1", "Invoice", "2"),)
 
 
 def test_a_check_tells_what_the_connector_notes() -> None:

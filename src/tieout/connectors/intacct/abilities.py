@@ -71,6 +71,7 @@ class Arguments:
     deletions: bool
     delete_credit_notes: bool
     bill_to: bool
+    order_entry: bool
     overlap: timedelta
     late_commit: timedelta
     sweep_every: timedelta | None
@@ -118,6 +119,13 @@ def _kinds(given: Arguments) -> dict[RecordType, caps.Kind]:
     kinds[Settlement] = evolve(money, lists=given.lists, page_calls=calls)
     kept = notes.verbs if given.delete_credit_notes else notes.verbs - {_VOID}
     kinds[CreditNote] = evolve(notes, verbs=kept, mark=caps.Mark(given.mark_field))
+    if given.order_entry:  # what it made is asked for by its name there first
+        for kind in (Invoice, Settlement, CreditNote):
+            kinds[kind] = evolve(kinds[kind], page_calls=kinds[kind].page_calls + 1)
+        for paying in (Payment, Application):
+            kinds[paying] = evolve(kinds[paying], write_calls=2)
+    if given.deletions:
+        kinds[Invoice] = evolve(kinds[Invoice], lists=2)
     if given.bill_to:
         contacts = evolve(
             caps.Kind(selects=_LISTED, stable_order=True, page_calls=3),

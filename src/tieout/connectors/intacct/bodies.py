@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change
 from tieout.connectors.intacct.lines import Lines, rounded
-from tieout.connectors.intacct.values import split_contact
+from tieout.connectors.intacct.values import UNDEPOSITED, split_contact
 from tieout.connectors.intacct.xml import (
     Content,
     Element,
@@ -41,9 +41,6 @@ METHODS = (
     *("Online Charge Card", "Online ACH Debit"),
 )
 """The vendor's names of payment methods."""
-
-UNDEPOSITED = "undeposited:"
-"""What an account begins with that is one of undeposited funds, not a bank's."""
 
 
 @frozen

@@ -8,25 +8,20 @@ documentation and from public source; "unverified" is nobody's word yet.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from attrs import evolve
-
-from tieout.change import Change, Outcome, State
+from tieout.capabilities import Changed, Select
 from tieout.connector import (
     Books,
     Health,
     Resource,
     ailing,
-    batches,
-    guarded_batch,
 )
 from tieout.connectors.intacct.abilities import Arguments, able
-from tieout.connectors.intacct.bodies import Bodies, Body
+from tieout.connectors.intacct.bodies import Bodies
 from tieout.connectors.intacct.errors import RULES
 from tieout.connectors.intacct.gateway import IntacctSession, asking
 from tieout.connectors.intacct.joins import Joins
@@ -40,10 +35,11 @@ from tieout.connectors.intacct.queries import (
     Queries,
     Source,
 )
-from tieout.connectors.intacct.reading import READ_MAX, IntacctReader
+from tieout.connectors.intacct.reading import READ_MAX
 from tieout.connectors.intacct.records import Records
-from tieout.connectors.intacct.replies import Reply, Result
+from tieout.connectors.intacct.replies import Reply
 from tieout.connectors.intacct.rows import PAYMENT_STATES, STATES
+from tieout.connectors.intacct.writing import IntacctWriter
 from tieout.connectors.intacct.xml import Element, parser
 from tieout.errors import Code, ConfigError, Fault
 from tieout.models import (
@@ -72,7 +68,7 @@ MODULES = {"General Ledger": "GLACCOUNT", "Cash Management": "CHECKINGACCOUNT"}
 """What else the user has to read, and an object of each module (unverified)."""
 
 
-class Intacct(IntacctReader):
+class Intacct(IntacctWriter):
     """
     One Sage Intacct company, or with ``locationid`` one entity of it.
 
@@ -174,7 +170,8 @@ class Intacct(IntacctReader):
             bill_to=bill_to_contacts,
         )
         self.resources = self._resources()
-        self.feeds = self._money_feeds(deletions)
+        self._history = self._deletions() if deletions else ()
+        self.feeds = self._money_feeds()
         self.capabilities = able(
             Arguments(
                 page_size,
@@ -185,6 +182,7 @@ class Intacct(IntacctReader):
                 deletions,
                 delete_credit_notes,
                 bill_to_contacts,
+                order_entry,
                 overlap,
                 late_commit,
                 sweep_every,
@@ -206,21 +204,30 @@ class Intacct(IntacctReader):
             Application: Resource(Application, "details", records.applications, "", KEY, ""),
         }
 
-    def _money_feeds(self, deletions: bool) -> tuple[Resource[Any], ...]:
+    def _deletions(self) -> tuple[Resource[Any], ...]:
+        deleted = self._records.deleted
+        return (Resource(Invoice, "deletions", deleted, "", "OBJECTKEY", ""),)
+
+    def _money_feeds(self) -> tuple[Resource[Any], ...]:
         """
         What is read for changed payment info; the loaders of all but the first give refs.
 
         Whether a payment or a credit moves its invoice's change time is unverified.
         """
         touched = self._records.touched
-        history = Resource(Invoice, "deletions", self._records.deleted, "", "OBJECTKEY", "")
         return (
             self.resources[Settlement],
             Resource(Payment, "payments/touched", touched, "", KEY, ""),
             Resource(CreditNote, "credit notes/touched", touched, "", KEY, ""),
-            *([history] if deletions else []),
+            *self._history,
         )
     # fmt: on
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        """Of changed invoices those that were deleted too, where the history is read."""
+        found = super().lists(kind, select)
+        changed = kind is Invoice and isinstance(select, Changed)
+        return (*found, *self._history) if changed else found
 
     # How it is
 
@@ -248,7 +255,7 @@ class Intacct(IntacctReader):
     def _probes(self) -> dict[str, Element]:
         lists = ["customers", "invoices", "credit notes", "payments", "details"]
         lists += ["documents"] if self._joins.order_entry else []
-        lists += ["deletions"] if len(self.feeds) > 3 else []  # noqa: PLR2004
+        lists += ["deletions"] if self._history else []
         probes = {
             f"{SOURCES[name].module} ({SOURCES[name].object})": SOURCES[name]
             for name in lists
@@ -263,76 +270,6 @@ class Intacct(IntacctReader):
         told = [row.get("BASECURR") for row in rows if isinstance(row, Mapping)]
         base = next((each for each in told if isinstance(each, str)), "")
         return Books(self._books, currency=self._base_currency or base)
-
-    # Writing
-
-    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
-        """Several functions in one request, independent of each other."""
-        found: list[Outcome] = []
-        for some in batches(changes, self.capabilities.kind(Invoice).batch_size):
-            found += yield from guarded_batch(self._together(some), some, self.judge)
-        return tuple(found)
-
-    def _together(self, changes: Sequence[Change]) -> Flow[list[Outcome]]:
-        sent: dict[str, tuple[Change, Body]] = {}
-        outcomes: list[Outcome] = []
-        for change in changes:
-            try:
-                body = self._body(change)
-            except Fault as fault:
-                outcomes.append(Outcome.failed(change, fault))
-            else:
-                # Of two of one id nobody could say which was carried out.
-                sent.setdefault(change.key or change.name, (change, body))
-        if sent:
-            outcomes += yield from self._sent(sent)
-        return outcomes
-
-    def _body(self, change: Change) -> Body:
-        self.check_allowed(change)
-        body = self._bodies.body(change)
-        body.function.text()  # refuses what XML cannot hold
-        return body
-
-    def _sent(self, sent: Mapping[str, tuple[Change, Body]]) -> Flow[list[Outcome]]:
-        """One request, with the queries behind it that show what it made."""
-        prefix = hashlib.sha256("|".join(sent).encode()).hexdigest()[:20]
-        looks = self._landing.looks([change for change, _ in sent.values()])
-        named = {f"{prefix}-{at}": look for at, look in enumerate(looks)}
-        functions = [
-            *((control_id, body.function) for control_id, (_, body) in sent.items()),
-            *((control_id, query) for control_id, (_, query) in named.items()),
-        ]
-        try:
-            response = yield asking(functions, effect=True)
-            reply = self._reply(response)
-        except Fault as fault:
-            return [Outcome.failed(change, fault) for change, _ in sent.values()]
-        lists = {control_id: name for control_id, (name, _) in named.items()}
-        shown = self._landing.shown(reply, lists)
-        found: list[Outcome] = []
-        for control_id, (change, body) in sent.items():
-            results = [x for x in reply.results if x.control_id == control_id]
-            if len(results) == 1:  # else it is not told, and unknown
-                outcome = self._landed(change, results[0], shown)
-                found.append(_noted(outcome, body.left_out))
-        return found
-
-    def _landed(self, change: Change, result: Result, shown: Any) -> Outcome:
-        try:
-            outcome = self._landing.outcome(change, result, shown)
-        except Fault as fault:
-            outcome = Outcome.failed(change, fault, effect_sent=True)
-        return evolve(outcome, text=self._signer.hushed(outcome.text))
-
-
-def _noted(outcome: Outcome, left_out: Sequence[str]) -> Outcome:
-    """The outcome with a word on what the other side does not know."""
-    if not left_out or outcome.state is not State.APPLIED:
-        return outcome
-    text = f"left out: {'; '.join(left_out)}"
-    told = "; ".join(filter(None, (outcome.text, text)))
-    return evolve(outcome, notes=(*outcome.notes, Code.LEFT_OUT), text=told)
 
 
 def _with(

@@ -8,7 +8,7 @@ first. What is not here is kept word for word; nothing here reads an answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -55,6 +55,8 @@ RULES = (
     # Refused as done before: what came of the first sending is looked at.
     Rule(Code.OUTCOME_UNKNOWN, text=r"control ?id\b.*\b(already|duplicate|not unique|been used)|(already|duplicate).*\bcontrol ?id",
          answer=_UNCLEAR),
+    Rule(Code.NO_SUCH_RESOURCE, text=r"there is no \w+ with key|(record|transaction) .*(does not exist|not found)",
+         remedy="It was deleted in Intacct, or made anew by order entry."),
     Rule(Code.DUPLICATE_NUMBER, text=r"transaction with the number .* already exists",
          remedy=f"Choose a unique number. {_NUMBER}"),
     Rule(Code.DUPLICATE_NUMBER, None, "BL34000061", remedy=_NUMBER),
@@ -90,30 +92,35 @@ _FIELD_NAMED = re.compile(
 """How the field at fault is named, where it is."""
 
 
-def verdict(troubles: Sequence[Trouble], status: int = 200) -> Verdict | None:
-    """
-    What these errors of one answer mean; None where no rule and no error says anything.
-
-    The most specific error that a rule knows decides; the words of all are kept.
-    """
-    text = _words(troubles)
+def deciding(
+    troubles: Sequence[Trouble], status: int = 200
+) -> tuple[Trouble, Rule] | None:
+    """The most specific of these errors that a rule knows, and the rule."""
     for vague in (False, True):
         for trouble in troubles:
-            said = f"{trouble.number} {trouble.text}"[:TEXT_KEPT_MAX]
+            said = words(trouble)
             for rule in RULES:
                 known = (rule.vendor_code in VAGUE) is vague
                 if known and rule.holds(status, trouble.number, said):
-                    named = _FIELD_NAMED.search(said)
-                    at = next(filter(None, named.groups()), "") if named else ""
-                    return Verdict(rule.answer, rule.code, text, rule.remedy, at)
-    if not troubles:
-        return None
-    return Verdict(Answer.REFUSED, Code.UNKNOWN_ERROR, text)
+                    return trouble, rule
+    return None
 
 
-def _words(troubles: Iterable[Trouble]) -> str:
-    """All that was said, each once, as it may be kept."""
-    told = dict.fromkeys(
-        " ".join(filter(None, (each.number, each.text))) for each in troubles
-    )
-    return discreet("; ".join(told)[:TEXT_KEPT_MAX])
+def verdict(troubles: Sequence[Trouble], status: int = 200) -> Verdict | None:
+    """What these errors of one answer mean; None of none. The words of all are kept."""
+    told = dict.fromkeys(map(words, troubles))
+    text = discreet("; ".join(told)[:TEXT_KEPT_MAX])
+    found = deciding(troubles, status)
+    if found is None:
+        code = Code.UNKNOWN_ERROR
+        return Verdict(Answer.REFUSED, code, text) if troubles else None
+    trouble, rule = found
+    named = _FIELD_NAMED.search(words(trouble))
+    at = next(filter(None, named.groups()), "") if named else ""
+    return Verdict(rule.answer, rule.code, text, rule.remedy, at)
+
+
+def words(trouble: Trouble) -> str:
+    """An error in one line, its number first."""
+    told = " ".join(filter(None, (trouble.number, trouble.text)))
+    return told[:TEXT_KEPT_MAX]

@@ -263,13 +263,21 @@ def _reversed(rows: Iterable[Row], others: Iterable[Row]) -> None:
         row["REVERSED"] = _text(row, "RECORDNO") in ended
 
 
+USUAL = ("BILLTO", "CONTACTINFO", "DISPLAYCONTACT")
+"""Where a customer names the contact that its invoices go to: the first that is set."""
+
+
 def _contacts(customer: Row) -> list[str]:
     """The names of a customer's bill-to contacts: the usual one, and those of its list."""
-    usual = customer.get("BILLTO")
-    names = [_text(usual, "CONTACTNAME")] if isinstance(usual, Mapping) else []
+    usual = (
+        _text(held, "CONTACTNAME")
+        for name in USUAL
+        if isinstance(held := customer.get(name), Mapping)
+    )
+    names = [next(filter(None, usual), "")]
     entries = customer.get("CONTACT_LIST_INFO")
     for entry in entries if isinstance(entries, list) else [entries]:
-        held = entry.get("CONTACT") if isinstance(entry, Mapping) else None
-        if isinstance(held, Mapping):
-            names.append(_text(held, "NAME") or _text(held, "CONTACTNAME"))
+        contact = entry.get("CONTACT") if isinstance(entry, Mapping) else None
+        if isinstance(contact, Mapping):
+            names.append(_text(contact, "NAME") or _text(contact, "CONTACTNAME"))
     return [name for name in dict.fromkeys(names) if name]

@@ -103,6 +103,9 @@ class Landing:
         """
         if not result.good:
             fault = result.verdict().fault()
+            done = self._done(change, shown)
+            if fault.code is Code.OUTCOME_UNKNOWN and done is not None:
+                return done
             if fault.code is Code.NO_SUCH_RESOURCE and change.target is not None:
                 fault = Fault(Code.VANISHED, fault.text, fate=fault.fate)
             return Outcome.failed(change, fault)
@@ -117,6 +120,23 @@ class Landing:
         if row is None:
             return Outcome.applied(change, ref=self._ref(change, key))
         return self._echoed(change, row, details)
+
+    def _done(
+        self, change: Change, shown: Mapping[str, list[Fields]]
+    ) -> Outcome | None:
+        """
+        What was made under the same control id before, if it shows by its mark.
+
+        That the other side calls it done proves nothing; the document does.
+        """
+        if change.action is not Action.CREATE or change.kind is Application:
+            return None
+        name, field, value = next(iter(self._shows(change)))
+        rows = [row for row in shown.get(name, []) if row.text(field) == value != ""]
+        if len(rows) != 1:
+            return None
+        outcome = self._echoed(change, rows[0], shown.get("details", []))
+        return outcome if outcome.echo is not None else None
 
     def _ref(self, change: Change, key: str) -> Ref:
         return Ref(self.records.connection, change.kind.__name__, key)

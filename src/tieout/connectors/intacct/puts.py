@@ -43,8 +43,8 @@ class Put:
 
     ``source`` is the record of a ``kind`` that it came from, ``target`` the invoice.
 
-    ``live`` is false for the cash of a payment that was taken back, and ``counter`` true
-    for the record that took it back.
+    ``live`` is false for the cash of a payment that was taken back, and for all that a
+    draft would put; ``counter`` is true for the record that took a payment back.
     """
 
     id: str
@@ -78,7 +78,8 @@ def puts_of(
     on = on or payment.maybe("WHENCREATED", day)
     total = payment.maybe_amount("TRX_TOTALENTERED", currency) or ZERO
     state = word(payment.text("STATE"))
-    dead = payment_states.get(state) is Status.VOID or payment.flag("REVERSED")
+    status = payment_states.get(state)
+    dead = status is Status.VOID or payment.flag("REVERSED")
     target = row.text("INVOICEID") or key_of(row, "RECORDKEY")
     found: list[Put] = []
     for name, key, how, kind in PARTS:
@@ -87,7 +88,7 @@ def puts_of(
             continue
         own = number_of(row)
         # Only cash is taken back with its payment (BEHAVIOURS, B99).
-        live = not (dead and key == "PAYMENTKEY")
+        live = status is not Status.DRAFT and not (dead and key == "PAYMENTKEY")
         counter = state == REVERSAL or total < 0 or amount < 0
         named = row.text("CREDITNOTEID") if key == "ADJUSTMENTKEY" else ""
         source = named or key_of(row, key) or row.id("PAYMENTKEY")

@@ -106,7 +106,7 @@ SOURCES: Mapping[str, Source] = {
     "invoice lines": Source("ARINVOICEITEM", _LINES),
     "credit note lines": Source("ARADJUSTMENTITEM", _LINES),
     "documents": Source("SODOCUMENT", "RECORDNO DOCID PRRECORDKEY", module="Order Entry"),
-    "contacts": Source("CONTACT", "RECORDNO CONTACTNAME PRINTAS EMAIL1 STATUS"),
+    "contacts": Source("CONTACT", "RECORDNO CONTACTNAME PRINTAS EMAIL1"),
     # History only grows, and at its end: here rows are counted.
     "deletions": Source(
         "AUDITHISTORY", "OBJECTTYPE OBJECTKEY ACCESSMODE ACCESSTIME", stamp="ACCESSTIME",

@@ -37,7 +37,7 @@ from tieout.connectors.intacct.queries import (
     one_of,
     place,
 )
-from tieout.connectors.intacct.replies import Reply, Result, judged, replied
+from tieout.connectors.intacct.replies import Reply, Result, explained, judged, replied
 from tieout.connectors.intacct.values import split_contact
 from tieout.connectors.intacct.xml import Element
 from tieout.errors import Code, Fault
@@ -48,6 +48,7 @@ from tieout.models import (
     Invoice,
     Payment,
     R,
+    RecordType,
     Settlement,
     Status,
 )
@@ -91,10 +92,16 @@ class IntacctReader(RestConnector):
         records: list[Any] = [*page.records]
         if isinstance(select, Open):  # a draft owes too
             records = [each for each in records if each.status is Status.OPEN]
-        if kind is Customer and self._bill_to:
-            parents = {each.parent for each in records if each.parent}
-            records = [each for each in records if each.ref not in parents]
-        return evolve(page, records=tuple(records))
+        return evolve(page, records=self._contacts(kind, records))
+
+    def _contacts(
+        self, kind: RecordType, records: Iterable[Any], asked: Iterable[str] = ()
+    ) -> tuple[Any, ...]:
+        """In bill-to mode no customer beside its own contacts, unless asked for by id."""
+        if kind is not Customer or not self._bill_to:
+            return tuple(records)
+        parents = {each.parent.id for each in records if each.parent} - {*asked}
+        return tuple(each for each in records if each.ref.id not in parents)
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
@@ -105,20 +112,33 @@ class IntacctReader(RestConnector):
         known = [each for each in ids if form.fullmatch(each)]
         if kind in DOCUMENTS:
             known = yield from self._numbered(known)
-        return (yield from super().fetch(kind, ids=known, numbers=numbers))
+        page = yield from super().fetch(kind, ids=known, numbers=numbers)
+        return evolve(page, records=self._contacts(kind, page.records, known))
 
     def _numbered(self, ids: Iterable[str]) -> Flow[list[str]]:
         """Today's record numbers: order entry makes a document anew with each edit."""
         given = [each for each in dict.fromkeys(ids) if self.is_id(each)]
         found = [each for each in given if _NUMBER.fullmatch(each)]
-        names = [each for each in given if each not in found and _written(each)]
-        if names and self._joins.order_entry:
-            source = SOURCES["documents"]
-            conditions = self._queries.keyed(source, ["DOCID"], names)
-            rows = yield from self._gathered({"documents": (source, conditions)})
-            keys = (row.get("PRRECORDKEY") for row in rows["documents"])
-            found += [each for each in keys if isinstance(each, str)]
-        return found
+        names = (each for each in given if each not in found)
+        called = yield from self._documents(names)
+        return [*found, *called.values()]
+
+    def _documents(self, names: Iterable[str]) -> Flow[dict[str, str]]:
+        """The record numbers of what order entry made, by its name there."""
+        asked = [each for each in dict.fromkeys(names) if _written(each)]
+        if not asked or not self._joins.order_entry:
+            return {}
+        source = SOURCES["documents"]
+        conditions = self._queries.keyed(source, ["DOCID"], asked)
+        found = yield from self._gathered({"documents": (source, conditions)})
+        rows = [
+            (row.get("DOCID"), row.get("PRRECORDKEY")) for row in found["documents"]
+        ]
+        return {
+            name: key
+            for name, key in rows
+            if isinstance(name, str) and isinstance(key, str)
+        }
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
@@ -256,6 +276,10 @@ class IntacctReader(RestConnector):
         if verdict.answer is Answer.OK:
             return verdict
         return evolve(verdict, text=self._signer.hushed(verdict.text))
+
+    def explain(self, response: Response) -> tuple[str, str]:
+        number, text = explained(response)
+        return number, self._signer.hushed(text)
 
     def ask(self, request: Request) -> Flow[Response]:
         """

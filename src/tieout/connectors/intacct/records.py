@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from tieout.connector import Fields
 from tieout.connectors.intacct.puts import Put, puts, puts_of, sum_of, told
 from tieout.connectors.intacct.rows import Rows
-from tieout.connectors.intacct.values import day, key_of, number_of
+from tieout.connectors.intacct.values import UNDEPOSITED, day, key_of, number_of
 from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
@@ -230,6 +230,7 @@ class Records(Rows):
             text = f"{amount} was received, and {amount - rest} put to invoices"
             raise Fault(Code.TOTALS_DISAGREE, text, field="TRX_TOTALENTERED")
         on = row.maybe("RECEIPTDATE", day) or row.maybe("WHENPAID", day)
+        held = row.text("UNDEPOSITEDACCOUNTNO")
         return Payment(
             ref,
             self.owner(row.text("CUSTOMERID")),
@@ -241,7 +242,7 @@ class Records(Rows):
             unapplied=rest,
             applications=tuple(applied),
             method=row.text("PAYMENTMETHOD"),
-            account=row.text("FINANCIALENTITY") or row.text("UNDEPOSITEDACCOUNTNO"),
+            account=row.text("FINANCIALENTITY") or (held and f"{UNDEPOSITED}{held}"),
             changed_at=self.changed_at(row),
             custom=self.custom(row, "ARPYMT", "RECORD_URL"),
         )

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from tieout.connector import FINE, judge
-from tieout.connectors.intacct.errors import RULES, Trouble, verdict
+from tieout.connectors.intacct.errors import RULES, Trouble, deciding, verdict, words
 from tieout.connectors.intacct.xml import children, parsed, plain, said, under
 from tieout.errors import Code, Fate, Fault
 from tieout.wire import Answer, Response, Verdict
@@ -54,6 +54,9 @@ class Result:
         """What it means for whoever asked."""
         if self.good:
             return FINE
+        if self.status == "aborted" and not self.troubles:
+            text = "it was rolled back with another function"
+            return Verdict(Answer.REFUSED, Code.WAITS, text)
         found = verdict(self.troubles) or Verdict(
             Answer.UNCLEAR,
             Code.UNKNOWN_ERROR,
@@ -187,6 +190,17 @@ def judged(response: Response) -> Verdict:
         text = "the answer has no result"
         return Verdict(Answer.UNCLEAR, Code.BAD_PAYLOAD, text)
     return together(reply.results)
+
+
+def explained(response: Response) -> tuple[str, str]:
+    """The number and the words of the error that decides what an answer means."""
+    try:
+        troubles = _all(replied(response.body))
+    except Fault:
+        return "", _page(response)
+    found = deciding(troubles, response.status)
+    decides = found[0] if found else next(iter(troubles), Trouble("", ""))
+    return decides.number, words(decides)
 
 
 def _no_answer(response: Response, fault: Fault) -> Verdict:

@@ -91,7 +91,7 @@ class Rows:
     def amount(self, row: Fields, name: str, currency: str) -> Decimal:
         """The amount in the document's currency; the base one only where that is it."""
         base = row.text("BASECURR") or self.base_currency or currency
-        own = row.has(f"TRX_{name}") or base != currency
+        own = f"TRX_{name}" in row.raw or base != currency
         return row.amount(f"TRX_{name}" if own else name, currency)
 
     def status(self, row: Fields, table: Mapping[str, Status]) -> Status | None:

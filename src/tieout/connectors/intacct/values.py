@@ -40,6 +40,10 @@ def moment(text: Any, zone: tzinfo) -> datetime:
     return found if told else found.replace(tzinfo=zone)
 
 
+UNDEPOSITED = "undeposited:"
+"""What an account begins with that is one of undeposited funds, not a bank's."""
+
+
 def word(text: str) -> str:
     return "".join(text.split()).casefold()
 
