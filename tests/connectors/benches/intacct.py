@@ -111,7 +111,6 @@ class IntacctBench(Bench):
             user_password=CANARY,
             sender_password=CANARY,
         )
-        self._allocations: dict[str, str] = {}
 
     def connector(self, **overrides: Any) -> Intacct:
         keys = dict(user="billing", password=CANARY, sender="sender")
@@ -172,14 +171,10 @@ class IntacctBench(Bench):
 
     def apply_credit(self, credit: str, invoice: str, amount: Decimal, on: date) -> str:
         applied = self.intacct.allocate(credit, invoice, amount, on)
-        details = self.intacct.applications()
-        own = [x for x in details if str(x["PAYMENTKEY"]) == applied]
-        identity = str(own[-1]["RECORDNO"])
-        self._allocations[identity] = applied
-        return identity
+        return f"{applied}/{invoice}/{credit}"
 
     def unapply_credit(self, application: str) -> None:
-        self.intacct.remove_allocation(self._allocations[application])
+        self.intacct.remove_allocation(application.partition("/")[0])
 
     def edit(self, kind: RecordType, identity: str) -> None:
         if kind is Customer:

@@ -130,6 +130,17 @@ class Joins:
         _named(details, found)
         return details
 
+    def together(self, details: list[Row]) -> Flow[list[Row]]:
+        """Details by the payment record that they are of, one row each."""
+        yield from self.applied(details)
+        by_payment: dict[str, list[Row]] = defaultdict(list)
+        for each in details:
+            by_payment[_text(each, "PAYMENTKEY")].append(each)
+        return [
+            {"RECORDNO": key, "PAYMENT": some[0].get("PAYMENT"), "DETAILS": some}
+            for key, some in by_payment.items()
+        ]
+
     def contacts(self, rows: list[Row], read: Flow[list[Row]]) -> Flow[list[Row]]:
         """Customers with their bill-to contacts; ``read`` brings the whole customers."""
         whole = {_text(each, "CUSTOMERID"): each for each in (yield from read)}

@@ -113,7 +113,7 @@ class Landing:
         if change.action is Action.VOID:
             return self._ended(change, details)
         if change.kind is Application:
-            return self._applied(change, details)
+            return self._applied(change, result, details)
         key = change.target.id if change.target else _made(change, result)
         rows = shown.get(LISTS[change.kind][0], [])
         row = next((each for each in rows if _is(change, each, key)), None)
@@ -168,8 +168,10 @@ class Landing:
                 return evolve(done, notes=(Code.UNAPPLIED_CREDIT,), text=text)
         return done
 
-    def _applied(self, change: Change, details: Sequence[Fields]) -> Outcome:
-        """An application by its own number: the newest of that amount between the two."""
+    def _applied(
+        self, change: Change, result: Result, details: Sequence[Fields]
+    ) -> Outcome:
+        """An application by its payment record: the newest of that amount between the two."""
         after = change.after
         assert isinstance(after, Application)
         wanted = (after.source.id, after.target.id, after.amount)
@@ -181,9 +183,10 @@ class Landing:
         if not found:
             text = "it was put to the invoice, and does not show there"
             raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
-        newest = max(found, key=lambda put: int(put.id.partition("/")[0]))
+        made = [put for put in found if put.id.partition("/")[0] == result.key]
+        newest = max(made or found, key=lambda put: int(put.id.partition("/")[0]))
         ref = Ref(self.records.connection, "Application", newest.id)
-        echo = evolve(after, ref=ref, amount=newest.amount)
+        echo = evolve(after, ref=ref)
         return Outcome.applied(change, ref=ref, echo=echo)
 
     def _ended(self, change: Change, details: Sequence[Fields]) -> Outcome:

@@ -7,11 +7,11 @@ it is, the sum says. Nothing here makes a record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tieout.connector import Fields
 from tieout.connectors.intacct.values import day, key_of, number_of, word
@@ -39,10 +39,9 @@ the discount can be read is unverified: it is asked for only as an extra field.)
 @frozen
 class Put:
     """
-    One part of a detail: what it put to an invoice, in the invoice's currency.
+    What one payment record put to an invoice, in the invoice's currency, by one means.
 
-    ``source`` is the record of a ``kind`` that it came from, ``target`` the invoice.
-
+    ``source`` is the record of a ``kind`` that the money is of, ``target`` the invoice.
     ``live`` is false for the cash of a payment that was taken back, and for all that a
     draft would put; ``counter`` is true for the record that took a payment back.
     """
@@ -59,43 +58,55 @@ class Put:
 
 
 def puts(row: Fields, currency: str, payment_states: Mapping[str, Status]) -> list[Put]:
-    """All that the details of a row put to invoices."""
-    details = row.children("DETAILS")
-    return [put for each in details for put in puts_of(each, currency, payment_states)]
+    """
+    All that the details of a row put to invoices.
+
+    A payment fills the lines of an invoice one by one: what is of one payment, one source
+    and one invoice is one.
+    """
+    found: dict[str, Put] = {}
+    for detail in row.children("DETAILS"):
+        for put in _puts(detail, currency, payment_states):
+            held = found.get(put.id)
+            amount = put.amount + (held.amount if held else ZERO)
+            found[put.id] = evolve(held or put, amount=amount)
+    return list(found.values())
 
 
-def puts_of(
+def _puts(
     row: Fields, currency: str, payment_states: Mapping[str, Status]
-) -> list[Put]:
-    """
-    What one detail puts to its invoice: cash, a credit, or both.
-
-    The first part has the detail's number, the others one that names their field too.
-    """
+) -> Iterator[Put]:
+    """What one detail puts to its invoice: cash, a credit, or both."""
     payment = row.child("PAYMENT") or Fields({})
-    # A payment's own details are dated by it; those of others come with theirs.
     on = payment.maybe("RECEIPTDATE", day) or payment.maybe("WHENPAID", day)
     on = on or payment.maybe("WHENCREATED", day)
     total = payment.maybe_amount("TRX_TOTALENTERED", currency) or ZERO
     state = word(payment.text("STATE"))
     status = payment_states.get(state)
     dead = status is Status.VOID or payment.flag("REVERSED")
-    target = row.text("INVOICEID") or key_of(row, "RECORDKEY")
-    found: list[Put] = []
+    invoice = key_of(row, "RECORDKEY")
+    if not invoice:
+        return  # put to a debit memo
+    by = number_of(row, "PAYMENTKEY")
     for name, key, how, kind in PARTS:
         amount = row.maybe_amount(name, currency)
-        if not amount or not target:
+        if not amount:
             continue
-        own = number_of(row)
-        # Only cash is taken back with its payment (BEHAVIOURS, B99).
-        live = status is not Status.DRAFT and not (dead and key == "PAYMENTKEY")
-        counter = state == REVERSAL or total < 0 or amount < 0
+        held = key_of(row, key) or by
         named = row.text("CREDITNOTEID") if key == "ADJUSTMENTKEY" else ""
-        source = named or key_of(row, key) or row.id("PAYMENTKEY")
-        identity = f"{own}/{name}" if found else own
-        put = Put(identity, kind, source, target, amount, how, on, live, counter)
-        found.append(put)
-    return found
+        what = {Part.CASH: held if held != by else "", Part.DISCOUNT: "discount"}
+        yield Put(
+            "/".join(filter(None, (by, invoice, what.get(how, held)))),
+            kind,
+            named or held,
+            row.text("INVOICEID") or invoice,
+            amount,
+            how,
+            on,
+            # Only cash is taken back with its payment (BEHAVIOURS, B99).
+            live=status is not Status.DRAFT and not (dead and key == "PAYMENTKEY"),
+            counter=state == REVERSAL or total < 0 or amount < 0,
+        )
 
 
 def told(puts: Sequence[Put], settled: Decimal) -> Sequence[Put] | None:

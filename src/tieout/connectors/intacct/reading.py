@@ -64,7 +64,7 @@ DOCUMENTS = (Invoice, Settlement, CreditNote)
 """What order entry may have made, and is called by its name there."""
 
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
-_PART = re.compile("[0-9]{1,18}(/[A-Z_]{1,40})?", re.ASCII)
+_PART = re.compile("[0-9]{1,18}/[0-9]{1,18}(/[0-9]{1,18}|/discount)?", re.ASCII)
 
 
 class IntacctReader(RestConnector):
@@ -162,7 +162,8 @@ class IntacctReader(RestConnector):
     def fetch_request(
         self, resource: Resource[Any], by: str, literals: Sequence[str]
     ) -> Request:
-        fields = [KEY if by == "id" else resource.number_field]
+        key = "PAYMENTKEY" if resource.kind is Application else KEY
+        fields = [key if by == "id" else resource.number_field]
         if resource.kind is Customer:
             fields = ["CUSTOMERID"] if by == "id" else ["CUSTOMERID", "NAME"]
         elif by == "mark":
@@ -217,7 +218,7 @@ class IntacctReader(RestConnector):
             case "payments":
                 held = yield from joins.paying(held)
             case "details":
-                held = yield from joins.applied(held)
+                held = yield from joins.together(held)
             case "payments/touched":
                 held = yield from joins.touching(held, PAID_BY)
             case "credit notes/touched":

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tieout.connector import Fields
-from tieout.connectors.intacct.puts import Put, puts, puts_of, sum_of, told
+from tieout.connectors.intacct.puts import Put, puts, sum_of, told
 from tieout.connectors.intacct.rows import Rows
 from tieout.connectors.intacct.values import UNDEPOSITED, day, key_of, number_of
 from tieout.errors import Code, Fault
@@ -258,10 +258,9 @@ class Records(Rows):
         return self.ref("Invoice", row.id("OBJECTKEY"))
 
     def applications(self, row: Fields) -> tuple[Application, ...]:
-        """What one detail put to its invoice."""
-        payment = row.child("PAYMENT") or Fields({})
-        currency = self.currency(payment)
-        found = puts_of(row, currency, self.payment_states)
+        """What one payment record put to invoices, by whatever means."""
+        currency = self.currency(row.child("PAYMENT") or Fields({}))
+        found = puts(row, currency, self.payment_states)
         return tuple(self.application(put, currency) for put in found)
 
     def application(self, put: Put, currency: str, *, live: bool = True) -> Application:
