@@ -27,7 +27,8 @@ from tieout.capabilities import (
 )
 from tieout.change import Action, Change, State
 from tieout.connector import Health, Page
-from tieout.connectors.tryton import Tryton, call, decode, encode
+from tieout.connectors.tryton import Tryton
+from tieout.connectors.tryton.wire import call, decode, encode
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
     Basis,
@@ -922,7 +923,7 @@ def test_a_body_that_still_is_gzip_is_unpacked() -> None:
 
 
 def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tieout.connectors.tryton.INFLATED_MAX", 1000)
+    monkeypatch.setattr("tieout.connectors.tryton.wire.INFLATED_MAX", 1000)
     body = gzip.compress(b" " * 100_000)
     with pytest.raises(Fault) as caught:
         drive(tryton().page(Settlement, Everything()), Response(200, {}, body))

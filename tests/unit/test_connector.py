@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -43,6 +44,7 @@ from tieout.models import (
     Application,
     Invoice,
     Payment,
+    RecordType,
     Ref,
     Settlement,
     Status,
@@ -879,6 +881,29 @@ def test_a_number_proves_nothing_where_the_other_side_gives_it() -> None:
     assert caught.value.code is Code.NOT_ALLOWED
 
 
+def test_a_mark_that_cannot_be_asked_for_is_not_taken_for_absent() -> None:
+    """Q1: refused, so that the write is parked; what was asked for is no excuse."""
+
+    class Shy(Tiny):
+        plain = re.compile("INV-[0-9]")
+
+        def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+            if "\\" in value:
+                raise Fault(Code.NOT_ALLOWED, "a backslash")
+            return value
+
+    system, odd = Shy(), evolve(change("3", action=Action.CREATE), target=None)
+    kinds = dict(system.capabilities.kinds)
+    kinds[Settlement] = evolve(kinds[Settlement], mark=Mark("number", is_number=True))
+    system.capabilities = evolve(system.capabilities, kinds=kinds)
+    with pytest.raises(Fault, match="backslash") as caught:
+        next(system.find([evolve(odd, number="A\\1")]))
+    assert caught.value.code is Code.NOT_ALLOWED
+    with pytest.raises(Fault, match="cannot be asked for") as caught:
+        drive(system.find([evolve(odd, number="A%1")]), Response(400, (), b"{}"))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
 def test_what_the_system_has_not_is_not_asked_for() -> None:
     """A kind without a resource: NOT_ALLOWED, and no request."""
     with pytest.raises(Fault) as caught:
@@ -996,6 +1021,48 @@ def test_rows_are_joined_with_another_list_before_they_are_read() -> None:
     assert [each.number for each in page.records] == ["A", "B"]
     _, found = drive(Posting().fetch(Settlement, ids=["1"]), items("1"), LABELS)
     assert [each.number for each in found.records] == ["A"]
+
+
+class Renaming(Tiny):
+    """Calls a record by a name that stays, and knows it by today's handle too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def load(row: Fields) -> Settlement:
+            ref = Ref(
+                "plain:1", "Invoice", f"D-{row.id('id')}", aliases=(row.id("id"),)
+            )
+            return evolve(load_bill(row), ref=ref)
+
+        bills = evolve(self.resources[Settlement], load=load)
+        self.resources = {Settlement: bills}
+
+
+def test_a_record_is_found_by_its_handle_of_today() -> None:
+    """It was asked for by an alias, and comes under its own name; another does not."""
+    _, page = drive(Renaming().fetch(Settlement, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["D-1"]
+
+
+class Listed(Tiny):
+    """Reads what was deleted from a list of its own, whatever is selected."""
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        def gone(row: Fields) -> Ref:
+            return Ref("plain:1", "Invoice", row.id("id"))
+
+        history = evolve(self.resources[Settlement], path="history", load=gone)
+        return (*super().lists(kind, select), history)
+
+
+def test_a_selection_may_go_through_several_lists() -> None:
+    """Behind the first one, refs are of records that were touched."""
+    (asked,), page = drive(Listed().page(Settlement, SINCE), items("1"))
+    assert (asked.url, page.next) == ("bills", "1:")
+    (asked,), page = drive(Listed().page(Settlement, SINCE, "1:"), items("2"))
+    assert (asked.url, page.next) == ("history", None)
+    assert page.touched == (Ref("plain:1", "Invoice", "2"),)
 
 
 def test_a_check_tells_what_the_connector_notes() -> None:

@@ -246,9 +246,8 @@ def _younger(one: Settlement, other: Settlement) -> bool:
 
 def _of_no_concern(ledger: Settlement, link: Link | None) -> bool:
     """Drafts have no effect yet; a void document has none here, or none any more."""
-    if ledger.status is Status.DRAFT:
-        return link is None
-    return ledger.status is Status.VOID and (link is None or link.released)
+    free = link is None or link.released
+    return free and ledger.status in (Status.DRAFT, Status.VOID)
 
 
 def _compare(

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.intacct import IntacctBench
 from benches.invoiced import InvoicedBench
+from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
+from benches.tryton import TrytonBench
 from benches.xero import XeroBench
 from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
@@ -16,10 +19,13 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Autotask": AutotaskBench,
     "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
-    "Local": LocalBench,
+    "Intacct": IntacctBench,
     "Invoiced": InvoicedBench,
-    "Paperbook": PaperbookBench,
+    "Local": LocalBench,
+    "QuickBooks": QuickBooksBench,
+    "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
+    "Tryton": TrytonBench,
     "Xero": XeroBench,
 }
 """Every bench, by its system."""
