@@ -490,6 +490,12 @@ def test_a_roll_up_that_counts_credits_as_payments_is_read_from_the_records() ->
     assert record.settled_by == {Part.CASH: 60, Part.CREDIT: 40}
 
 
+def test_roll_ups_that_disagree_are_an_issue_whatever_the_records_say() -> None:
+    """D19: 150 are called paid, there is no payment, and all is owed."""
+    issue = issue_of(ok([invoice(payments=150)]), ok([]))
+    assert issue.code is Code.TOTALS_DISAGREE
+
+
 def test_payment_records_that_do_not_make_the_total_are_an_issue() -> None:
     row = invoice(payments=50, balance=50)
     issue = issue_of(ok([row]), ok([payment(7, 30)]))
