@@ -503,6 +503,8 @@ def test_deleted_invoices_are_gone_and_deleted_payments_tell_nothing() -> None:
     assert page.touched == ()
     _, payments = drive(quickbooks().page(Payment, CHANGED), feed(Payment=[gone("40")]))
     assert payments.gone == (ref("Payment", "40"),)
+    _, puts = drive(quickbooks().page(Application, CHANGED), feed(Payment=[gone("40")]))
+    assert (puts.gone, puts.records, puts.issues) == ((), (), ())
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,8 @@ class QuickBooks(Reader, Writer):
         self.feeds = (self.resources[Settlement], evolve(paid, load=self._records.touched))
         kinds = {
             kind: self._kind(kind, evolve(
-                able, page_size=page_size, fetch_size=fetch_size, batch_size=batch_size,
+                able, page_size=page_size, fetch_size=fetch_size,
+                batch_size=1 if kind is Settlement else batch_size,
                 number_unique=unique_numbers and kind in (Invoice, Settlement, CreditNote),
             ))
             for kind, able in _KINDS.items()
@@ -220,7 +221,7 @@ class QuickBooks(Reader, Writer):
                 feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS),
                 # A payment that is edited or deleted does not tell which invoice it left.
                 blind=frozenset({caps.Blind.REVERSALS, caps.Blind.CREDITS}), sweep_every=sweep_every,
-                parts=frozenset({Part.CASH, Part.CREDIT}), paid_on=Basis.APPLICATIONS, detail=caps.Cost.CALL_BATCH,
+                parts=frozenset({Part.CASH, Part.CREDIT, Part.OTHER}), paid_on=Basis.APPLICATIONS, detail=caps.Cost.CALL_BATCH,
             ),
             deletions_visible=feed_rows > 0, version_token=True, credits_applicable=True,
             idempotency_key=True, idempotency_lifetime=idempotency_lifetime, concurrency=concurrency,
@@ -239,29 +240,23 @@ class QuickBooks(Reader, Writer):
         return evolve(able, mark=mark if name else None)
 
     def _resources(self) -> dict[RecordType, Resource[Any]]:
-        records = self._records
+        records, alive = self._records, self._records.alive
         # fmt: off
         rows = (
-            (Customer, "Customer", records.customer, "DisplayName"),
-            (Invoice, "Invoice", records.invoice, "DocNumber"),
-            (Settlement, "Invoice", records.settlement, "DocNumber"),
-            (CreditNote, "CreditMemo", records.credit_note, "DocNumber"),
-            (Payment, "Payment", records.payment, ""),
+            (Customer, "Customer", alive("Customer", records.customer), "DisplayName"),
+            (Invoice, "Invoice", alive("Invoice", records.invoice), "DocNumber"),
+            (Settlement, "Invoice", alive("Invoice", records.settlement), "DocNumber"),
+            (CreditNote, "CreditMemo", alive("CreditNote", records.credit_note), "DocNumber"),
+            (Payment, "Payment", alive("Payment", records.payment), ""),
             (Application, "Payment", records.applications, ""),
         )
-        # fmt: on
         return {
             kind: Resource[Any](
-                kind,
-                entity.lower(),
-                records.alive("Invoice" if kind is Settlement else kind.__name__, load),
-                rows=entity,
-                item=entity,
-                id_field="Id",
-                number_field=number,
+                kind, entity.lower(), load, rows=entity, item=entity, id_field="Id", number_field=number,
             )
             for kind, entity, load, number in rows
         }
+        # fmt: on
 
     # How it is
 

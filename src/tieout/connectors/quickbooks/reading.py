@@ -27,7 +27,7 @@ from tieout.connector import (
 )
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import WORDED
-from tieout.connectors.quickbooks.money import PAYMENTS, linked
+from tieout.connectors.quickbooks.money import PAYMENTS, Paid, linked
 from tieout.connectors.quickbooks.queries import Place
 from tieout.connectors.quickbooks.records import is_deleted
 from tieout.errors import Code, Fate, Fault, Scope
@@ -202,8 +202,9 @@ class Reader(RestConnector):
             request = self.fetch_request(payments, "id", literals)
             more = yield from self.all_rows(payments, request)
             found.update((str(each.get("Id")), each) for each in _live(more))
+        paid = {each: Paid(row) for each, row in found.items()}
         return [
-            {**row, PAYMENTS: [found[each] for each in some if each in found]}
+            {**row, PAYMENTS: [paid[each] for each in some if each in paid]}
             if some
             else row
             for row, some in zip(rows, links, strict=True)
