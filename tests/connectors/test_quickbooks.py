@@ -867,6 +867,17 @@ def test_a_check_tells_which_marks_cannot_be_searched() -> None:
     assert drive(bare, COMPANY, ok(PREFERENCES), *COUNTS)[1].notes == ()
 
 
+def test_a_check_that_breaks_off_says_so() -> None:
+    _, health = drive(
+        quickbooks().check(),
+        COMPANY,
+        ok(PREFERENCES),
+        *COUNTS,
+        Response(503, {}, b""),
+    )
+    assert (health.reachable, health.code) == (False, Code.SERVER_ERROR)
+
+
 def test_the_zone_is_given_or_told_or_unknown() -> None:
     """What is no zone is not one; what is given counts."""
     for told, given, zone in (

@@ -20,6 +20,7 @@ from tieout.connector import (
     Page,
     Resource,
     RestConnector,
+    ailing,
     batches,
     enveloped,
     iso_instant,
@@ -69,7 +70,7 @@ class Reader(RestConnector):
                 yield from self.ask(self.fetch_request(resource, "mark", [literal]))
             except Fault as fault:
                 if fault.code is not Code.UNKNOWN_ERROR:
-                    raise
+                    return ailing(fault)
                 name = kind.__name__
                 found.append(
                     f"The mark of a {name} cannot be searched, see marks: {fault.text}"
