@@ -136,8 +136,8 @@ def explain(response: Response) -> tuple[str, str]:
     if response.status != HTTPStatus.OK:
         # With other statuses Tryton sends pages for people, or nothing.
         known = response.status in BY_STATUS or response.status // 100 in (2, 5)
-        words = "" if known else response.text().strip()
-        return "", f"HTTP {response.status} {words}".strip()
+        told = "" if known else response.text().strip()
+        return "", f"HTTP {response.status} {told}".strip()
     try:
         error = body_of(response).get("error")
     except Fault:
