@@ -869,6 +869,7 @@ TRACE = 'Traceback (most recent call last):\n  File "trytond/rpc.py" …'
         ),
         (error("'account.invoice'", ""), Answer.REFUSED, Code.PERMISSION_MISSING, "'account.invoice'"),
         (error("database is locked", TRACE), Answer.UNCLEAR, Code.SERVER_ERROR, "database is locked"),
+        (error("'NoneType' object has no attribute 'id'", TRACE), Answer.REFUSED, Code.UNKNOWN_ERROR, "'NoneType' object has no attribute 'id'"),
         (error("list index out of range", TRACE), Answer.REFUSED, Code.UNKNOWN_ERROR, "list index out of range"),
         (error("", ""), Answer.REFUSED, Code.UNKNOWN_ERROR, "an error without words"),
         (error(), Answer.REFUSED, Code.UNKNOWN_ERROR, "[]"),

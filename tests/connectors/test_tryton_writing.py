@@ -52,6 +52,7 @@ def tryton(**arguments: Any) -> Tryton:
         "password": "a-long-connector-password",
         "receivable": 39,
         "revenue": 99,
+        "journal": 6,
         "payment_method": 4,
     }
     return Tryton(**{**given, **arguments})
@@ -401,6 +402,7 @@ def test_an_invoice_is_a_draft_and_then_posted() -> None:
         "party": 2,
         "invoice_address": 5,
         "account": 39,
+        "journal": 6,
         "currency": 1,
         "invoice_date": ON,
         "reference": f"PO 7 {MARK}",
@@ -467,7 +469,7 @@ def test_what_has_no_default_is_an_argument_and_a_line_wins() -> None:
     }
     books = making(posts=[None], row=bill(total="120.00"), **table)
     after = invoice(lines=(of,), total=dec("120.00"), reference="")
-    given = {"company": 3, "journal": 6, "payment_term": 11}
+    given = {"company": 3, "payment_term": 11}
     found = evolve(change(Action.CREATE, Invoice, after))
     (outcome,) = driven(tryton(**given).write([found]), books)
     assert outcome.state is State.APPLIED
@@ -476,7 +478,7 @@ def test_what_has_no_default_is_an_argument_and_a_line_wins() -> None:
     assert (made["account"], made["product"]) == (77, 8)
     assert made["taxes"] == [["add", [9]]]
     assert values["reference"] == f"INV-1 {MARK}"
-    assert [values[each] for each in given] == [3, 6, 11]
+    assert [values[each] for each in given] == [3, 11]
     asked = books.sent("account.account.search_read")[0]
     assert asked == [["code", "in", ["4.1.1"]], ["company", "=", 3]]
 
@@ -485,6 +487,7 @@ def test_what_has_no_default_is_an_argument_and_a_line_wins() -> None:
     ("after", "arguments", "code", "words"),
     [
         (invoice(), {"receivable": None}, Code.NOT_ALLOWED, "receivable="),
+        (invoice(), {"journal": None}, Code.NOT_ALLOWED, "journal="),
         (invoice(customer=None), {}, Code.BAD_FIELD, "no customer"),
         (invoice(total=dec("120.00")), {}, Code.TOTALS_DISAGREE, "120.00"),
     ],

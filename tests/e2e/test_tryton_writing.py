@@ -59,6 +59,7 @@ class Clerk:
             password=facts["users"]["connector"],
             receivable=facts["accounts"]["receivable"],
             revenue=facts["accounts"]["revenue"],
+            journal=facts["journals"]["revenue"],
             payment_method=facts["payment_method"],
         )
         self.session = Session(
