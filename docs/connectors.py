@@ -180,6 +180,13 @@ CONNECTORS: Mapping[str, Documented] = {
             "paid_date": 'the day of full payment: the first from which nothing was owed, or (`"last"`) that of the last line that settled',
             "overlap": "how far before the marker a read begins: posting stamps its start and commits later",
             "page_link": "the address of a record's page for people (not sure)",
+            "receivable": "the id of the account of what customers owe, for documents",
+            "revenue": "the id of the account for lines that name none by its code",
+            "journal": "the id of the journal for invoices: without one a draft cannot be posted",
+            "payment_term": "the id of the payment term; without one a document is due on its own day",
+            "payment_method": "the id of the way of payment, for payments",
+            "skip_warnings": "names of warnings that count as confirmed, such as `invoice_payment_term`",
+            "overpay": "whether more may be paid than is owed; the rest stays as the customer's credit",
         },
     ),
 }

@@ -19,12 +19,18 @@ import tieout
 from tieout.connector import Connector
 from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.intacct import Intacct
 from tieout.connectors.invoiced import Invoiced
+from tieout.connectors.quickbooks import QuickBooks
+from tieout.connectors.tryton import Tryton
 from tieout.connectors.xero import Xero
 from tieout.testing.fakes.autotask import FakeAutotask
 from tieout.testing.fakes.connectwise import FakeConnectWise
+from tieout.testing.fakes.intacct import FakeIntacct
 from tieout.testing.fakes.invoiced import FakeInvoiced
+from tieout.testing.fakes.quickbooks import FakeQuickBooks
 from tieout.testing.fakes.serving import serve
+from tieout.testing.fakes.tryton import FakeTryton
 from tieout.testing.fakes.xero import FakeXero
 from worlds import Money, SetClock
 
@@ -141,7 +147,84 @@ def xero(clock: SetClock, secret: str) -> Books:
     )
 
 
-LEDGERS: Mapping[str, Callable[[SetClock, str], Books]] = {"Xero": xero}
+def quickbooks(clock: SetClock, secret: str) -> Books:
+    fake = FakeQuickBooks(now=clock.now, client_secret=secret, refresh_token=secret)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return QuickBooks(
+            realm_id=fake.realm,
+            client_id="client",
+            client_secret=secret,
+            refresh_token=secret,
+            base_url=f"{url}/v3/company/{fake.realm}",
+            token_url=f"{url}/oauth2/v1/tokens/bearer",
+        )
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, total, on=on
+        ),
+        pay=fake.pay,
+        take_back=fake.delete_payment,
+        void=fake.void_invoice,
+    )
+
+
+def intacct(clock: SetClock, secret: str) -> Books:
+    fake = FakeIntacct(now=clock.now, user_password=secret, sender_password=secret)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return Intacct(
+            company="acme",
+            user="billing",
+            password=secret,
+            sender="sender",
+            sender_password=secret,
+            url=f"{url}/ia/xml/xmlgw.phtml",
+        )
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, Decimal(total), on=on
+        ),
+        pay=lambda paper, amount, on: fake.pay(paper, Decimal(amount), on),
+        take_back=fake.void_payment,
+        void=fake.void_invoice,
+    )
+
+
+def tryton(clock: SetClock, secret: str) -> Books:
+    years = (2024, 2025, 2026)  # one test dates an invoice long ago
+    fake = FakeTryton(now=clock.now, password=secret, years=years)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return Tryton(url=url, database="ledger", user="connector", password=secret)
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, total, on=on
+        ),
+        pay=fake.pay,
+        take_back=fake.void_payment,
+        void=lambda paper: fake.void_invoice(paper, clock.now().date()),
+    )
+
+
+LEDGERS: Mapping[str, Callable[[SetClock, str], Books]] = {
+    "Intacct": intacct,
+    "QuickBooks": quickbooks,
+    "Tryton": tryton,
+    "Xero": xero,
+}
 
 
 # Billing ----------------------------------------------------------------------------------

@@ -503,6 +503,8 @@ def test_deleted_invoices_are_gone_and_deleted_payments_tell_nothing() -> None:
     assert page.touched == ()
     _, payments = drive(quickbooks().page(Payment, CHANGED), feed(Payment=[gone("40")]))
     assert payments.gone == (ref("Payment", "40"),)
+    _, puts = drive(quickbooks().page(Application, CHANGED), feed(Payment=[gone("40")]))
+    assert (puts.gone, puts.records, puts.issues) == ((), (), ())
 
 
 @pytest.mark.parametrize(
@@ -863,6 +865,17 @@ def test_a_check_tells_which_marks_cannot_be_searched() -> None:
     assert note.startswith("The mark of a Customer cannot be searched, see marks:")
     bare = quickbooks(marks={"Payment": "", "Customer": ""}).check()
     assert drive(bare, COMPANY, ok(PREFERENCES), *COUNTS)[1].notes == ()
+
+
+def test_a_check_that_breaks_off_says_so() -> None:
+    _, health = drive(
+        quickbooks().check(),
+        COMPANY,
+        ok(PREFERENCES),
+        *COUNTS,
+        Response(503, {}, b""),
+    )
+    assert (health.reachable, health.code) == (False, Code.SERVER_ERROR)
 
 
 def test_the_zone_is_given_or_told_or_unknown() -> None:

@@ -244,6 +244,13 @@ def test_a_void_that_keeps_its_amounts_is_no_payment() -> None:
     assert (issue.code, issue.numbers) == (Code.UNKNOWN_STATUS, ("INV-1",))
 
 
+def test_a_deposit_on_the_invoice_is_told(office: Office) -> None:
+    made = office.fake.add_invoice("INV-1", office.ada, "100", on=ON, deposit="30")
+    level = office.level(made)
+    assert level.settled_by == {Part.CASH: D(30), Part.CREDIT: D(0)}
+    assert (level.balance, level.last_on) == (D(70), ON)
+
+
 def test_money_is_what_the_server_says_after_any_mixture() -> None:
     """PF40: cash, credits, journal entries, mixed payments, and what is taken back."""
     office, dice = Office(), Random(5)

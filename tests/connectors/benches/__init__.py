@@ -12,7 +12,6 @@ from benches.invoiced import InvoicedBench
 from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
 from benches.tryton import TrytonBench
 from benches.xero import XeroBench
-from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {

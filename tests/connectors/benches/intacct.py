@@ -146,11 +146,17 @@ class IntacctBench(Bench):
         customer: str,
         on: date,
         currency: str,
-        **more: str,
+        status: str = "Posted",
     ) -> str:
         rate = None if currency == self.currency else "0.01"
         return self.intacct.add_invoice(
-            number, customer, total, on=on, currency=currency, rate=rate, **more
+            number,
+            customer,
+            total,
+            on=on,
+            currency=currency,
+            rate=rate,
+            status=status,
         )
 
     def credit_note(

@@ -124,6 +124,7 @@ class TrytonBench(Bench):
         ids = dict(
             receivable=chart.receivable,
             revenue=chart.revenue,
+            journal=chart.revenue_journal,
             payment_method=chart.payment_method,
             skip_warnings=("invoice_payment_term",),
         )

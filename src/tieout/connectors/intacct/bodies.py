@@ -95,7 +95,7 @@ class Bodies:
 
     def _customer(self, change: Change, after: Customer) -> Element:
         new = change.target is None
-        number = after.number if change.target is None else self._own(change.target)
+        number = change.target.id if change.target else after.number
         if not number:
             text = "a customer needs a number, which is its id in Intacct"
             raise Fault(Code.NOT_ALLOWED, text, field="number")
@@ -110,13 +110,6 @@ class Bodies:
             ("CURRENCY", after.currency if new else ""),
         )
         return Element("create" if new else "update", [Element("CUSTOMER", told)])
-
-    def _own(self, ref: Ref) -> str:
-        """A customer's id; a contact of it is no record that can be written."""
-        customer, contact = self._customer_of(ref)
-        if contact:
-            raise Fault(Code.NOT_ALLOWED, "a bill-to contact is changed in Intacct")
-        return customer
 
     # Invoices and credit notes
 
@@ -324,8 +317,7 @@ class Bodies:
         assert change.target is not None
         before: Any = change.before
         if change.kind is Customer:
-            own = self._own(change.target)
-            told = elements(("CUSTOMERID", own), ("STATUS", "inactive"))
+            told = elements(("CUSTOMERID", change.target.id), ("STATUS", "inactive"))
             return Element("update", [Element("CUSTOMER", told)])
         key = record_number(change.target)
         noun = {Invoice: "invoice", CreditNote: "aradjustment", Payment: "arpayment"}

@@ -195,13 +195,15 @@ class Intacct(IntacctWriter):
     def _resources(self) -> dict[RecordType, Resource[Any]]:
         """By kind; a path is a list of `SOURCES`, and behind ``/`` what it is read for."""
         records, names = self._records, ("ID", "RECORDID")
+        # What cannot be read of a row that holds several is an issue of none of them.
+        customer = "" if self._bill_to else "CUSTOMERID"
         return {
-            Customer: Resource(Customer, "customers", records.customer, "", "CUSTOMERID", "CUSTOMERID"),
+            Customer: Resource(Customer, "customers", records.customer, "", customer, "CUSTOMERID"),
             Invoice: Resource(Invoice, "invoices", records.invoice, "", *names),
             Settlement: Resource(Settlement, "invoices/money", records.settlement, "", *names),
             CreditNote: Resource(CreditNote, "credit notes", records.credit_note, "", *names),
             Payment: Resource(Payment, "payments", records.payment, "", KEY, ""),
-            Application: Resource(Application, "details", records.applications, "", KEY, ""),
+            Application: Resource(Application, "details", records.applications, "", "", ""),
         }
 
     def _deletions(self) -> tuple[Resource[Any], ...]:

@@ -212,7 +212,8 @@ def _amount(row: Row, name: str) -> Decimal | None:
 
 def _moved(row: Row) -> bool:
     """Whether anything was put to an invoice, as far as its amounts tell."""
-    return _amount(row, "TOTALENTERED") != _amount(row, "TOTALDUE")
+    total, due = _amount(row, "TOTALENTERED"), _amount(row, "TOTALDUE")
+    return total is not None and due is not None and total != due
 
 
 def _ordered(row: Row) -> bool:

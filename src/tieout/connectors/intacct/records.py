@@ -162,7 +162,8 @@ class Records(Rows):
             for put in puts(row, currency, self.payment_states)
             if put.kind == "CreditNote"
         ]
-        applied = tuple(self.application(put, currency) for put in own)
+        dated = document["on"]
+        applied = tuple(self.application(put, currency, dated) for put in own)
         return CreditNote(**document, remaining=left, applications=applied)
 
     def _document(
@@ -223,19 +224,20 @@ class Records(Rows):
             for put in puts(row, currency, self.payment_states)
             if (put.kind, put.source, put.how) == ("Payment", ref.id, Part.CASH)
         ]
-        live = status is not Status.VOID
-        applied = [self.application(put, currency, live=live) for put in own]
         rest = amount - sum_of(own, Part.CASH)
         if rest < 0:
             text = f"{amount} was received, and {amount - rest} put to invoices"
             raise Fault(Code.TOTALS_DISAGREE, text, field="TRX_TOTALENTERED")
         on = row.maybe("RECEIPTDATE", day) or row.maybe("WHENPAID", day)
+        on = on or row.read("WHENCREATED", day)
+        live = status is not Status.VOID
+        applied = [self.application(put, currency, on, live=live) for put in own]
         held = row.text("UNDEPOSITEDACCOUNTNO")
         return Payment(
             ref,
             self.owner(row.text("CUSTOMERID")),
             currency,
-            on or row.read("WHENCREATED", day),
+            on,
             amount,
             status,
             reference=clean_number(row.text("DOCNUMBER")),
@@ -263,9 +265,12 @@ class Records(Rows):
         found = puts(row, currency, self.payment_states)
         return tuple(self.application(put, currency) for put in found)
 
-    def application(self, put: Put, currency: str, *, live: bool = True) -> Application:
-        """A part of a payment or a credit note, put to an invoice."""
-        if put.on is None:
+    def application(
+        self, put: Put, currency: str, on: date | None = None, *, live: bool = True
+    ) -> Application:
+        """A part of a payment or a credit note, put to an invoice; by default on a day."""
+        on = put.on or on
+        if on is None:
             raise Fault(Code.BAD_DATE, f"application {put.id} has no day")
         return Application(
             self.ref("Application", put.id),
@@ -273,7 +278,7 @@ class Records(Rows):
             self.ref("Invoice", put.target),
             put.amount,
             currency,
-            put.on,
+            on,
             how=put.how,
             live=live and put.live,
             source_amount=put.amount,

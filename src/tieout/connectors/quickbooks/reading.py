@@ -20,6 +20,7 @@ from tieout.connector import (
     Page,
     Resource,
     RestConnector,
+    ailing,
     batches,
     enveloped,
     iso_instant,
@@ -27,7 +28,7 @@ from tieout.connector import (
 )
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import WORDED
-from tieout.connectors.quickbooks.money import PAYMENTS, linked
+from tieout.connectors.quickbooks.money import PAYMENTS, Paid, linked
 from tieout.connectors.quickbooks.queries import Place
 from tieout.connectors.quickbooks.records import is_deleted
 from tieout.errors import Code, Fate, Fault, Scope
@@ -69,7 +70,7 @@ class Reader(RestConnector):
                 yield from self.ask(self.fetch_request(resource, "mark", [literal]))
             except Fault as fault:
                 if fault.code is not Code.UNKNOWN_ERROR:
-                    raise
+                    return ailing(fault)
                 name = kind.__name__
                 found.append(
                     f"The mark of a {name} cannot be searched, see marks: {fault.text}"
@@ -202,8 +203,9 @@ class Reader(RestConnector):
             request = self.fetch_request(payments, "id", literals)
             more = yield from self.all_rows(payments, request)
             found.update((str(each.get("Id")), each) for each in _live(more))
+        paid = {each: Paid(row) for each, row in found.items()}
         return [
-            {**row, PAYMENTS: [found[each] for each in some if each in found]}
+            {**row, PAYMENTS: [paid[each] for each in some if each in paid]}
             if some
             else row
             for row, some in zip(rows, links, strict=True)

@@ -232,7 +232,13 @@ class Records:
         # fmt: on
 
     def applications(self, row: Fields) -> tuple[Application, ...]:
-        """All that a payment put to invoices: its own money, and credit memos."""
+        """
+        All that a payment put to invoices: its own money, and credit memos.
+
+        One that was deleted does not tell what that was.
+        """
+        if is_deleted(row.raw):
+            return ()
         currency = self._currency(row)
         puts = [p for p in split(row, currency) if p.kind in ("Payment", "CreditMemo")]
         return tuple(self._application(row, currency, put) for put in puts)

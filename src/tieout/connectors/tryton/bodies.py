@@ -38,8 +38,7 @@ class Defaults:
     What a document needs and billing does not know, as ids in Tryton.
 
     ``receivable`` is the account of what customers owe, ``revenue`` that of lines that
-    name none; without ``journal`` and ``payment_term`` Tryton does as it is set up, and a
-    document is due on its own day.
+    name none. Without ``payment_term`` a document is due on its own day.
     """
 
     receivable: int | None = None
@@ -94,17 +93,14 @@ def document(
 ) -> dict[str, Any]:
     """A new draft of an invoice, or of a credit note, which is one below zero."""
     assert after.customer is not None
-    receivable = needed(defaults.receivable, "receivable", "account of customers")
-    told = {
-        "company": defaults.company,
-        "journal": defaults.journal,
-        "payment_term": defaults.payment_term,
-    }
+    told = {"company": defaults.company, "payment_term": defaults.payment_term}
     return {
         "type": "out",
         "party": int(after.customer.id),
         "invoice_address": address,
-        "account": receivable,
+        "account": needed(defaults.receivable, "receivable", "account of customers"),
+        # Without one a draft can be made, and cannot be posted.
+        "journal": needed(defaults.journal, "journal", "journal for invoices"),
         "currency": currency,
         "invoice_date": after.on,
         "reference": words(after.reference or after.number, [mark]),

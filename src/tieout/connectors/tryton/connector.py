@@ -101,8 +101,8 @@ class Tryton(RestConnector):
     ``page_link`` is the web client's address of a record (unverified).
 
     To write, ids in Tryton: ``receivable`` and ``revenue`` are accounts (``revenue`` for
-    lines that name none by its code), ``journal`` that of invoices, ``payment_term``
-    without which a document is due on its own day, ``payment_method`` that of payments.
+    lines that name none by its code), ``journal`` is that of invoices, ``payment_method``
+    the way of payments; without ``payment_term`` a document is due on its own day.
     ``skip_warnings`` names those that count as confirmed, such as
     ``invoice_payment_term``. ``overpay`` allows payments of more than is owed.
     """

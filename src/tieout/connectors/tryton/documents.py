@@ -95,6 +95,7 @@ class Documents(Asking):
         """A new document, after what it needs has been looked up."""
         bodies.billed(after)
         needed(self.defaults.receivable, "receivable", "account of customers")
+        needed(self.defaults.journal, "journal", "journal for invoices")
         address = yield from self._address(after.customer)
         where = [["code", "=", after.currency]]
         rows = yield from self.rows("currency.currency", where, "code")

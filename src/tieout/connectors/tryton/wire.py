@@ -40,6 +40,10 @@ _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([Ee][+-]?[0-9]{1,3})?", re
 """As Tryton writes one; Python's own would also take digits of other scripts and NaN."""
 
 
+_NAME = re.compile(r"'[\w.]+'")
+"""A model or field that is not there, as Tryton's error says it: nothing but its name."""
+
+
 def _decimal(held: Mapping[str, Any]) -> Decimal:
     if not _DECIMAL.fullmatch(held["decimal"]):
         raise ValueError("no decimal of Tryton")
@@ -136,8 +140,8 @@ def explain(response: Response) -> tuple[str, str]:
     if response.status != HTTPStatus.OK:
         # With other statuses Tryton sends pages for people, or nothing.
         known = response.status in BY_STATUS or response.status // 100 in (2, 5)
-        words = "" if known else response.text().strip()
-        return "", f"HTTP {response.status} {words}".strip()
+        told = "" if known else response.text().strip()
+        return "", f"HTTP {response.status} {told}".strip()
     try:
         error = body_of(response).get("error")
     except Fault:
@@ -152,7 +156,7 @@ def explain(response: Response) -> tuple[str, str]:
             return kind, " ".join(str(word) for word in said if word) or kind
         case [str(kind), str(words)] if kind.endswith("Exception"):
             return kind, words or kind
-        case [str(words), *_] if words.startswith("'") and words.endswith("'"):
+        case [str(words), *_] if _NAME.fullmatch(words):
             return "lookup", words
         case [str(words), *_] | words:
             return "", str(words) or "an error without words"
