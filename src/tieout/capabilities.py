@@ -172,6 +172,8 @@ class Kind:
     """How many of them hold a row for each change; the others are short."""
     page_repeats: int = 0
     """Rows at least that a page has in common with the one before it."""
+    page_after_full: bool = False
+    """Whether a full page is followed by another, if an empty one."""
     page_calls: int = 1
     """Calls for one page, or one search by ids: more where other lists are read for it."""
     write_calls: int = 1
@@ -244,7 +246,8 @@ class Capabilities:
         these are not in the list.
         """
         can = self.kind(kind)
-        pages = max(1, ceil(changed / max(1, can.page_size - can.page_repeats)))
+        ended = changed + can.page_after_full
+        pages = max(1, ceil(ended / max(1, can.page_size - can.page_repeats)))
         lists = pages * can.long_lists + can.lists - can.long_lists
         last = changed - (pages - 1) * (can.page_size - can.page_repeats)
         details = [can.page_size] * (pages - 1) + [last]
