@@ -30,6 +30,7 @@ from tieout.change import Action, Change, Outcome
 from tieout.connector import (
     Books,
     Fields,
+    Page,
     Resource,
     RestConnector,
     guarded_batch,
@@ -79,6 +80,9 @@ from tieout.wire import Flow, Request, Response
 
 PAGE_SIZE_MAX = 1000
 """The vendor's own; it gives 25 where nothing is said."""
+
+BATCH_MAX = 50
+"""Documents in one accounting batch of ours; as many are asked for in one address."""
 
 NUMBER_LENGTH = 15
 """Characters of an invoice's number, which is our mark."""
@@ -359,6 +363,13 @@ class ConnectWise(RestConnector):
             for row, own in zip(found, held, strict=True)
         ]
 
+    def standing(self, ids: Sequence[str]) -> Flow[Page[Posting]]:
+        """Documents as they stand, without asking when their batches were made."""
+        known = list(filter(ID.fullmatch, ids))
+        where = f"id in ({','.join(known)})"
+        rows = (yield from self.listed(INVOICES, where)) if known else []
+        return Page(*self.load(self.resources[Posting], rows))
+
     def listed(self, path: str, condition: str = "") -> Flow[list[Any]]:
         """All rows of a list."""
         request = _query(path, [condition])
@@ -478,7 +489,7 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
         creates=caps.Creates.FINAL if final else caps.Creates.POSTED_BY_A_PERSON,
         void_when="it is neither batched nor closed: it is deleted" if may_delete else "",
         mark=caps.Mark("invoiceNumber", is_number=True, length=NUMBER_LENGTH), number_length=NUMBER_LENGTH,
-        page_size=page, fetch_size=fetch, stable_order=True, write_calls=1 + may_delete,
+        page_size=page, fetch_size=fetch, page_after_full=True, stable_order=True, write_calls=1 + may_delete,
     )
     # Nothing lists payments: a page of them is one of invoices, and a call for each of these.
     some = min(page, fetch)
@@ -496,10 +507,10 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
         Invoice: document, CreditNote: evolve(document, writable=document.writable - {"due"}),
         Payment: payment, Application: evolve(payment, verbs=_VERBS - {Verb.UPDATE}, writable=frozenset(), updates=caps.Updates.NONE),
         Settlement: evolve(changed, writable=frozenset({"settled_by", "paid_on"}), write_calls=2),
-        # What stands there and when that was batched, whether the batch was made before, the export, the batch.
+        # What stands there, whether the batch was made before, the export, the batch.
         Posting: evolve(
             changed, verbs=_VERBS - {Verb.CREATE}, selects=frozenset({Unposted}), writable=frozenset({"on"}),
-            void_when="its batch holds nothing else", batch_size=fetch, page_calls=2, write_calls=5,
+            void_when="its batch holds nothing else", batch_size=min(fetch, BATCH_MAX), page_calls=2, write_calls=4,
         ),
     }
 # fmt: on
