@@ -847,6 +847,16 @@ def test_credit_memos_are_read_with_their_uses_where_that_is_asked_for() -> None
     assert len(page.issues) == 1
 
 
+def test_the_address_that_asks_for_uses_stays_short() -> None:
+    memos = [
+        memo(each, balance=1, company={"id": 10_000 + each}) for each in range(1, 401)
+    ]
+    asked, _ = notes(ok(memos), *[ok([])] * 3, applications=True)
+    told = conditions(asked[1:])
+    assert sum(each.count("10") for each in told) >= 400
+    assert all(len(each) < 1600 for each in told)
+
+
 def test_credit_memos_of_which_nothing_is_used_cost_no_call_more() -> None:
     asked, page = notes(ok([memo(balance=40)]), applications=True)
     assert len(asked) == 1
