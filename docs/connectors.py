@@ -83,6 +83,7 @@ CONNECTORS: Mapping[str, Documented] = {
             "applications": "whether credit memos are read with what they were applied to, a call for each credited invoice",
             "partial_payment_date": "whether a partial payment takes a date; it is the last receipt's (not sure)",
             "payments_stamp": "whether an invoice's change time moves with its payments (not sure)",
+            "closed_path": "where invoices and credit memos are changed that are closed (not sure)",
             "unposted_id": "the field of the unposted list that has the invoice's id (not sure)",
             "batch_prefix": "what the names of accounting batches begin with",
             "active_statuses": "which company statuses count as active; sites name their own",

@@ -1728,12 +1728,25 @@ def test_only_what_differs_of_an_invoice_is_sent() -> None:
     before = evolve(BILL, ref=here("Invoice", "99"))
     after = evolve(before, due=None, total=Decimal(90))
     (patch,), outcome = written(asked_for(after, before), ok(invoice(99)))
-    assert (patch.method, patch.url) == ("PATCH", "finance/invoices/99")
+    assert (patch.method, patch.url) == ("PATCH", "finance/closedInvoices/99")
     assert sent(patch) == [
         {"op": "replace", "path": "total", "value": 90},
         {"op": "remove", "path": "dueDate"},
     ]
     assert outcome.ref == before.ref
+
+
+def test_a_closed_document_has_an_address_of_its_own_for_changes() -> None:
+    """Whether the usual one takes it too is unverified."""
+    closed = evolve(NOTE, ref=here("CreditNote", "98"))
+    for before, more, path in (
+        (closed, {}, "finance/closedInvoices/98"),
+        (closed, {"closed_path": "finance/invoices"}, "finance/invoices/98"),
+        (evolve(closed, status=Status.DRAFT), {}, "finance/invoices/98"),
+    ):
+        change = asked_for(evolve(before, number="C-2"), before)
+        (patch,), _ = written(change, ok(memo(98)), **more)
+        assert patch.url == path
 
 
 def test_nothing_is_deleted_unless_that_is_allowed() -> None:

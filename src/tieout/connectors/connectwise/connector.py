@@ -79,6 +79,7 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
+    Status,
 )
 from tieout.owned import Receipt, Wanted, keep_level
 from tieout.wire import Flow, Request, Response
@@ -119,6 +120,7 @@ class ConnectWise(RestConnector):
     - ``voided_company``: the fields by which a company is taken back;
     - ``partial_payment_date``: whether a partial payment takes a date (the last receipt's);
     - ``payments_stamp``: whether an invoice's change time moves with its payments;
+    - ``closed_path``: where documents are changed that are closed;
     - ``unposted_id``: where a row of the unposted list has the invoice's id;
     - ``active_statuses``: company statuses that count as active (sites name their own);
     - ``deep_link_template``: the address of a record's page for people.
@@ -140,7 +142,7 @@ class ConnectWise(RestConnector):
         invoice_type: str = "Miscellaneous", final_status: int | None = None, negative_memos: bool = False,
         currencies: Mapping[str, int] | None = None, may_delete: bool = False, applications: bool = False,
         partial_payment_date: bool = True, payments_stamp: bool = False,
-        unposted_id: str = "billingLogId", batch_prefix: str = "TO-",
+        closed_path: str = "finance/closedInvoices", unposted_id: str = "billingLogId", batch_prefix: str = "TO-",
         active_statuses: Sequence[str] = ("Active",), deep_link_template: str = DEEP_LINK,
     ) -> None:
         if not 1 <= page_size <= PAGE_SIZE_MAX or fetch_size < 1:
@@ -160,7 +162,7 @@ class ConnectWise(RestConnector):
         )
         self._voided = dict(voided_company or {"deletedFlag": True})
         self._dated, self._applications, self._unposted_id = partial_payment_date, applications, unposted_id
-        self.batch_prefix, self._template = batch_prefix, deep_link_template
+        self.batch_prefix, self._closed_path, self._template = batch_prefix, closed_path, deep_link_template
         self.resources = self._resources()
         self.capabilities = abilities(
             page_size, fetch_size, may_delete=may_delete, stamped=payments_stamp, final=final_status is not None,
@@ -339,7 +341,12 @@ class ConnectWise(RestConnector):
 
     def write_request(self, resource: Resource[Any], change: Change) -> Request:
         """POST, PATCH of what differs, or DELETE; a company is taken back by a PATCH."""
-        url, kind = _place(resource, change), change.kind
+        kind, before = change.kind, change.before
+        if kind in (Invoice, CreditNote) and change.action is Action.UPDATE:
+            closed = getattr(before, "status", Status.DRAFT) is not Status.DRAFT
+            path = self._closed_path if closed else INVOICES
+            resource = evolve(resource, path=path)
+        url = _place(resource, change)
         if change.action is Action.VOID and kind is not Customer:
             return Request("DELETE", url, effect=True)
         assert resource.dump is not None
@@ -347,8 +354,8 @@ class ConnectWise(RestConnector):
         if change.target is None:
             return Request("POST", url, json=filled(told), effect=True)
         was: Mapping[str, Any] = dict.fromkeys(told, "")
-        if change.after and change.before:
-            was = resource.dump(evolve(change, after=change.before))
+        if change.after and before:
+            was = resource.dump(evolve(change, after=before))
         body = edits(was, told)
         if not body:
             text = "nothing of what differs can be changed in ConnectWise"
