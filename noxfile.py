@@ -51,7 +51,7 @@ def _group(name: str) -> tuple[str, ...]:
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """The tests on the installed package, with the coverage of the core as a gate."""
-    session.install(".[cli]", *_group("tests"))
+    session.install(".[cli,intacct]", *_group("tests"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
     if session.posargs:
@@ -77,7 +77,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Mypy --strict and pyright, tests included."""
-    session.install("-e", ".[cli]", *_group("types"))
+    session.install("-e", ".[cli,intacct]", *_group("types"))
     session.run("mypy")
     session.run("pyright")
 
@@ -85,7 +85,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, every warning an error."""
-    session.install(".[cli]", *_group("docs"))
+    session.install(".[cli,intacct]", *_group("docs"))
     session.run("python", "docs/generate.py", "--check")
     session.run("sphinx-build", "-W", "-q", "docs", "docs/_build/html")
 

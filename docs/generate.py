@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cards
+
 import tieout
 from connectors import CONNECTORS, Documented
 from tieout.capabilities import Capabilities, Kind, Verb
@@ -24,6 +26,7 @@ from tieout.connector import BY_STATUS, judge
 from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.models import KINDS, Settlement
+from tieout.testing.conformance import CHECKS, Check
 from tieout.wire import Answer, Response
 
 DOCS = Path(__file__).parent
@@ -231,7 +234,7 @@ FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
     "holds it as a payment of ours": lambda c: said(c.payments.owned_payment),
     "invoice numbers are unique": lambda c: said(level(c).number_unique),
     "records in one page": lambda c: said(level(c).page_size),
-    "ids or numbers in one request": lambda c: said(level(c).fetch_size),
+    "ids or numbers in one request": lambda c: said(together(level(c))),
     "changes in one write": lambda c: said(level(c).batch_size),
     "goes on in the middle of a listing": lambda c: said(level(c).stable_order),
     "requests at once": lambda c: said(c.concurrency),
@@ -246,6 +249,11 @@ FEATURES: Mapping[str, Callable[[Capabilities], str]] = {
 def level(system: Capabilities) -> Kind:
     """What it can do with the money of an invoice."""
     return system.kind(Settlement)
+
+
+def together(kind: Kind) -> int:
+    """How many ids or numbers stand in one request."""
+    return 1 if kind.fetch_alone else kind.fetch_size
 
 
 def every(time: timedelta | None) -> str:
@@ -304,7 +312,7 @@ def kinds(system: Capabilities) -> Callable[[], str]:
             words(verb.value for verb in kind.verbs),
             words(select.__name__ for select in kind.selects),
             said(kind.page_size),
-            said(kind.fetch_size),
+            said(together(kind)),
             said(kind.batch_size) if kind.can(Verb.UPDATE) else "-",
         )
         for name, record in KINDS.items()
@@ -312,6 +320,12 @@ def kinds(system: Capabilities) -> Callable[[], str]:
     ]
     titles = ("Record", "Can", "Selected by", "Page", "Ids in one request", "Write")
     return lambda: table(titles, rows)
+
+
+def report_cards() -> str:
+    """The cards of all connectors in one table."""
+    titles, rows, summaries = cards.cards(cards.benches(CONNECTORS))
+    return "\n".join(summaries) + "\n\n" + table(titles, rows)
 
 
 # Arguments ------------------------------------------------------------------------------
@@ -447,6 +461,21 @@ def methods() -> str:
     return table(("Method", "What it does"), rows)
 
 
+# The conformance kit --------------------------------------------------------------------
+
+
+def checks() -> str:
+    """Every check of a connector, by group."""
+    groups: dict[str, list[Check]] = {}
+    for each in CHECKS.values():
+        groups.setdefault(each.group, []).append(each)
+    return "\n\n".join(
+        f"### {group.capitalize()}\n\n"
+        + table(("Check", "What it shows"), [(e.name, e.shows) for e in found])
+        for group, found in groups.items()
+    )
+
+
 # Pages ----------------------------------------------------------------------------------
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
@@ -464,9 +493,12 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "lags": lags,
     "kinds of local": kinds(APP),
     "kinds of table": kinds(TABLE),
+    "report cards": report_cards,
+    "measured costs": lambda: table(*cards.costs(cards.benches(CONNECTORS))),
     "transitions": transitions,
     "names": names,
     "methods": methods,
+    "checks": checks,
 }
 """What each generated block holds."""
 

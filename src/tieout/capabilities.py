@@ -87,6 +87,7 @@ class Cost(Enum):
 
     IN_THE_LIST = "nothing more: it is in the list"
     CALL_EACH = "one call for each record"
+    CALL_BATCH = "one call for as many records as are fetched together"
 
 
 class Feed(Enum):
@@ -160,10 +161,17 @@ class Kind:
     number_unique: bool = False
     page_size: int = 100
     fetch_size: int = 50
+    fetch_alone: bool = False
+    """Whether each id or number is a call of its own, however many are asked for together;
+    what else has to be read for them is then shared by ``fetch_size`` of them."""
     batch_size: int = 1
     stable_order: bool = False
     lists: int = 1
     """How many lists are gone through to read what changed."""
+    long_lists: int = 1
+    """How many of them hold a row for each change; the others are short."""
+    page_repeats: int = 0
+    """Rows at least that a page has in common with the one before it."""
     page_calls: int = 1
     """Calls for one page, or one search by ids: more where other lists are read for it."""
     write_calls: int = 1
@@ -232,19 +240,30 @@ class Capabilities:
         """
         Calls that reading so many changed records of a kind costs, signing in aside.
 
-        A page of each list at least, and one call a record where the detail of a
-        settlement costs one.
+        A page of each list at least, and the calls for the details of a settlement where
+        these are not in the list.
         """
         can = self.kind(kind)
-        each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
-        pages = max(1, ceil(changed / can.page_size)) + can.lists - 1
-        return pages * can.page_calls + (changed if each else 0)
+        pages = max(1, ceil(changed / max(1, can.page_size - can.page_repeats)))
+        lists = pages * can.long_lists + can.lists - can.long_lists
+        last = changed - (pages - 1) * (can.page_size - can.page_repeats)
+        details = [can.page_size] * (pages - 1) + [last]
+        return lists * can.page_calls + sum(
+            self._detail_calls(kind, rows) for rows in details
+        )
 
     def fetch_calls(self, kind: RecordType, ids: int) -> int:
         """Calls that reading so many records by their ids costs."""
         can = self.kind(kind)
-        each = kind is Settlement and self.payments.detail is Cost.CALL_EACH
-        return ceil(ids / can.fetch_size) * can.page_calls + (ids if each else 0)
+        searches = ids if can.fetch_alone else ceil(ids / can.fetch_size)
+        return searches * can.page_calls + self._detail_calls(kind, ids)
+
+    def _detail_calls(self, kind: RecordType, rows: int) -> int:
+        """Calls for what is not in the list, of so many rows of one page."""
+        detail = self.payments.detail if kind is Settlement else Cost.IN_THE_LIST
+        if detail is Cost.CALL_BATCH:
+            return ceil(rows / self.kind(kind).fetch_size)
+        return rows if detail is Cost.CALL_EACH else 0
 
     def write_calls(self, kind: RecordType, changes: int) -> int:
         """Calls that so many writes of a kind cost."""

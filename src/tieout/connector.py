@@ -438,7 +438,7 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `books`, `notes`; where a verb needs a
+    `written`, `explain`, `suspicious`, `probes`, `probes_behind`, `books`, `notes`; where a verb needs a
     conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
     """
 
@@ -470,9 +470,13 @@ class RestConnector:
         answers: dict[str, Response] = {}
         missing: list[str] = []
         notes: list[str] = []
-        for name, request in self.probes().items():
+        waiting = dict(self.probes())
+        while waiting:
+            name = next(iter(waiting))
+            request = waiting.pop(name)
             try:
                 answers[name] = yield from self.ask(request)
+                waiting.update(self.probes_behind(name, answers[name]))
             except Fault as fault:
                 if fault.code is not Code.PERMISSION_MISSING:
                     return ailing(fault)
@@ -488,13 +492,12 @@ class RestConnector:
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
         """One page of a list; of changed settlements, of one feed after another."""
-        lists: Sequence[Resource[Any]] = (self.resource(kind),)
+        self.resource(kind)
         can = self.capabilities.kind(kind)
         if type(select) not in can.selects:
             text = f"cannot select {kind.__name__} records by {type(select).__name__}"
             raise Fault(Code.NOT_ALLOWED, f"{self.capabilities.system} {text}")
-        if kind is Settlement and isinstance(select, Changed) and self.feeds:
-            lists = self.feeds
+        lists = self.lists(kind, select)
         at, inner = self._place(cursor, len(lists))
         resource = lists[at]
         asked = self.list_request(resource, select, inner)
@@ -539,6 +542,10 @@ class RestConnector:
                 by, marks = self._marks(kind, made)
                 wanted[by] = marks
             page = yield from self._sought(self.resource(kind), wanted)
+            for issue in page.issues:
+                if issue.source is None and issue.code is Code.NOT_ALLOWED:
+                    # What was not asked for was not found: that would prove nothing.
+                    raise Fault(Code.NOT_ALLOWED, issue.text)
             records.extend(page.records)
             issues.extend(page.issues)
         return Page(tuple(records), tuple(issues))
@@ -567,6 +574,10 @@ class RestConnector:
         path = next(iter(self.resources.values())).path
         return {path: Request("GET", path)}
 
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        """What else `check` asks in the light of an answer: what needs an id, say."""
+        return {}
+
     def books(self, answers: Mapping[str, Response]) -> Books:
         """What the answers to the probes say of the company; one not allowed is absent."""
         return Books(self.connection)
@@ -576,6 +587,15 @@ class RestConnector:
         return ()
 
     # Reading
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        """
+        The lists that are gone through for a selection, one after another.
+
+        The loaders of all but the first give the `Ref` of each record that was touched.
+        """
+        money = kind is Settlement and isinstance(select, Changed)
+        return self.feeds if money and self.feeds else (self.resource(kind),)
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
@@ -656,7 +676,7 @@ class RestConnector:
 
     def names(self, record: Any) -> Iterable[str]:
         """By what a record counts as found, when it was asked for by number."""
-        return (record.number,)
+        return (getattr(record, "number", ""),)
 
     # Judging
 
@@ -877,8 +897,8 @@ class RestConnector:
         self, resource: Resource[Any], by: str, literals: Iterable[str]
     ) -> Iterator[list[str]]:
         """Literals as they are asked for: many together, odd ones alone."""
-        each_alone = by == "id" and resource.one
-        size = 1 if each_alone else self.capabilities.kind(resource.kind).fetch_size
+        can = self.capabilities.kind(resource.kind)
+        size = 1 if can.fetch_alone or (by == "id" and resource.one) else can.fetch_size
         given = list(literals)
         usual = [each for each in given if self.plain.fullmatch(each)]
         yield from packed(usual, size, self.literals_length_max)
@@ -923,7 +943,9 @@ class RestConnector:
         ids, numbers = set(map(case, wanted["id"])), {*wanted.get("number", ())}
 
         def meant(ref: Ref | None, known: Iterable[str]) -> bool:
-            return ref is None or case(ref.id) in ids or not numbers.isdisjoint(known)
+            # An id may be today's handle of a record that is called otherwise for ever.
+            named = ref is None or any(case(x) in ids for x in (ref.id, *ref.aliases))
+            return named or not numbers.isdisjoint(known)
 
         return Page(
             tuple(e for e in page.records if meant(e.ref, self.names(e))),

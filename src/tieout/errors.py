@@ -229,6 +229,20 @@ class Code(Enum):
         False,
         "Apply the named amount to the invoice in the billing system.",
     )
+    CREDITS_STAY = (
+        "The payment was taken back; credits that were applied with it stay applied.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Take back the named applications by hand, if they are to end too.",
+    )
+    LEFT_OUT = (
+        "A field that the other system does not know was left out of a document.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Correct the name of the named field, or remove it; the document itself was written.",
+    )
 
     # Plans and writes -------------------------------------------------------------
     NOT_ALLOWED = (

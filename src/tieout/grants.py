@@ -249,15 +249,19 @@ class Grants:
         for number in range(1, RENEWALS_MAX + 1):
             self._extend()
             got = send(request, grant)
-            passing = (
-                got.fate is not Fate.REFUSED
-                if isinstance(got, Fault)
-                else judge(got, ()).answer in (Answer.WAIT, Answer.UNCLEAR)
-            )
-            if not passing or number == RENEWALS_MAX:
+            if not self._passing(got) or number == RENEWALS_MAX:
                 return got
             self._clock.sleep(WAIT_FIRST * 2 ** (number - 1))
         raise AssertionError("the last attempt ends the loop")
+
+    def _passing(self, got: Response | Fault) -> bool:
+        """Whether what came of a sign-in may be better in a moment."""
+        if isinstance(got, Fault):
+            return got.fate is not Fate.REFUSED
+        if judge(got, ()).answer in (Answer.WAIT, Answer.UNCLEAR):
+            return True
+        # Some systems say with a status of 200 that they are busy.
+        return self._connector.judge(got).answer is Answer.WAIT
 
     # Refused ----------------------------------------------------------------------------
 

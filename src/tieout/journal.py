@@ -274,7 +274,7 @@ class Journal(Hold):
             for change, outcome in pairs
             if outcome.state is State.APPLIED
             and outcome.ref is not None
-            and not self._joins(links.get(_tied(change)), change.source, outcome.ref)
+            and not self._joins(links.get(_tied(change)), change, outcome.ref)
         }
         if not made:
             return set()
@@ -287,9 +287,11 @@ class Journal(Hold):
             or refs.count((change.role, ref)) > 1
         }
 
-    def _joins(self, link: Link | None, source: Ref, target: Ref) -> bool:
-        """Whether a link ties these two already."""
-        return link is not None and {link.billing, link.ledger} == {source, target}
+    def _joins(self, link: Link | None, change: Change, target: Ref) -> bool:
+        """Whether a link ties these two already, or let them go and is not to hold again."""
+        if link is None or (link.released and not change.releases):
+            return False
+        return {link.billing, link.ledger} == {change.source, target}
 
     def _tying(
         self, change: Change, outcome: Outcome, links: Mapping[str, Link]
@@ -955,7 +957,12 @@ def _noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
         Issue(
-            code, change.source, (change.number,), blocking=False, basis=change.agreed
+            code,
+            change.source,
+            (change.number,),
+            text=outcome.text,
+            blocking=False,
+            basis=change.agreed,
         )
         for code in outcome.notes
         if code.severity is not Severity.GREEN

@@ -8,7 +8,7 @@ decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -48,6 +48,9 @@ SAME_PAGES_MAX = 3
 SEEN_MAX = 200_000
 """How many ids are remembered as read in this run. Beyond it, a touched invoice may be
 read twice, which costs a call and nothing else."""
+
+UNREADABLE = datetime.max.replace(tzinfo=UTC)
+"""Stands for the time of a record that could not be read: nothing later comes in a run."""
 
 SWEEP_PAGE = 1000
 """Links taken from the store at a time."""
@@ -129,6 +132,7 @@ class Reader:
                 if times == SAME_PAGES_MAX:
                     raise Fault(Code.LOOPING_PAGES, "one page came again and again")
                 self._note(page)
+                self._unreadable(page.issues)
                 if page.next is not None:
                     if page.next in asked:
                         raise Fault(
@@ -162,13 +166,12 @@ class Reader:
         """
         missing = dict.fromkeys(each for each in ids if each not in self._seen)
         for page in self.fetch_ledger(ids=list(missing)):
-            self._remember(page.records)
-            for ref in (
-                *(r.ref for r in page.records),
-                *(i.source for i in page.issues),
-            ):
+            unread = self._unreadable(page.issues)
+            read = tuple(each for each in page.records if each.ref.id not in unread)
+            self._remember(read)
+            for ref in (*(r.ref for r in read), *(i.source for i in page.issues)):
                 missing.pop(ref.id if ref else "", None)
-            yield Batch(page.records, page.issues, page.gone)
+            yield Batch(read, page.issues, page.gone)
         if missing:
             connection = self._ledger.connector.connection
             yield Batch(gone=tuple(Ref(connection, INVOICE, each) for each in missing))
@@ -177,10 +180,19 @@ class Reader:
         """
         Whether this state of a record was not read in this run already.
 
-        Pages overlap, and a record that changes meanwhile comes again.
+        Pages overlap, and a record that changes meanwhile comes again. One that could not
+        be read is not carried by another row of it, which may be the older one.
         """
         stamp, seen = record.changed_at, self._seen.get(record.ref.id)
+        if seen == UNREADABLE:
+            return False
         return stamp is None or seen is None or stamp > seen
+
+    def _unreadable(self, issues: Iterable[Issue]) -> list[str]:
+        """Remember which records could not be read; their ids."""
+        ids = [each.source.id for each in issues if each.source and each.blocking]
+        self._seen.update((each, UNREADABLE) for each in ids)
+        return ids
 
     def _remember(self, records: Iterable[Settlement]) -> None:
         for record in records:
@@ -228,10 +240,12 @@ class Reader:
         self, records: Sequence[Settlement], links: Mapping[str, Link]
     ) -> tuple[list[Settlement], Known, list[Issue]]:
         """What billing has for these levels, what is known of them, and what was unreadable."""
-        marks = self._marks(records, links)
-        ids = [links[r.ref.id].billing.id for r in records if r.ref.id in links]
+        # A tie that was let go is nobody's any more: another document may have its place.
+        tied = {each: link for each, link in links.items() if not link.released}
+        marks = self._marks(records, tied)
+        ids = [tied[r.ref.id].billing.id for r in records if r.ref.id in tied]
         ids += [ref.id for ref in marks.values()]
-        strangers = [each for each in records if _to_match(each, links, marks)]
+        strangers = [each for each in records if _to_match(each, tied, marks)]
         numbers = [
             spelling
             for each in strangers

@@ -89,7 +89,8 @@ class PaymentRun(Carrying):
         links = self.reader.links(
             [*(each.ref.id for each in batch.records), *(ref.id for ref in batch.gone)]
         )
-        told = [*batch.issues, *_gone(batch.gone, links)]
+        tied = {each: link for each, link in links.items() if not link.released}
+        told = [*batch.issues, *_gone(batch.gone, tied)]
         rest, held = self._split(batch.records, links)
         billing, known, unreadable = self.reader.counterparts(rest, links)
         known = evolve(known, claimed={**self._claims(), **known.claimed})
@@ -102,7 +103,7 @@ class PaymentRun(Carrying):
             self.tell(each)
         if self.journal is not None:
             self.journal.keep((), held)
-            self.journal.clear(_in_order(batch, plan, held, links))
+            self.journal.clear(_in_order(batch, plan, held, tied))
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
@@ -143,12 +144,13 @@ class PaymentRun(Carrying):
                 self.tally.count("skipped")
             elif record.ref.id in self.pending:
                 rest.append(record)
+            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
+                # Also where this very level was agreed once: it was compared since then.
+                held.append(row.issue)
             elif self.trusting and settlements.unchanged(
                 links.get(record.ref.id), agreed
             ):
                 self.tally.count("unchanged")
-            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
-                held.append(row.issue)
             else:
                 rest.append(record)
         return rest, held
@@ -243,13 +245,13 @@ class PaymentRun(Carrying):
 
 
 def _in_order(
-    batch: Batch, plan: Plan, held: Sequence[Issue], links: Mapping[str, Link]
+    batch: Batch, plan: Plan, held: Sequence[Issue], tied: Mapping[str, Link]
 ) -> list[Ref]:
     """The records of a batch about which there is nothing to say and nothing to do."""
     asked = {change.source.id for change in plan.changes}
     asked |= {each.source.id for each in (*plan.issues, *held) if each.source}
     refs = [each.ref for each in batch.records]
-    refs += [ref for ref in batch.gone if ref.id not in links]
+    refs += [ref for ref in batch.gone if ref.id not in tied]
     return [ref for ref in refs if ref.id not in asked]
 
 
@@ -271,17 +273,17 @@ def _refreshed(change: Change, there: Settlement | None) -> Change:
     return evolve(change, before=there, after=after)
 
 
-def _gone(gone: Iterable[Ref], links: Mapping[str, Link]) -> list[Issue]:
+def _gone(gone: Iterable[Ref], tied: Mapping[str, Link]) -> list[Issue]:
     """Issues for tied ledger documents that were deleted. Others are of no concern."""
     return [
         Issue(
             Code.VANISHED,
             ref,
             text=f"ledger document {ref.id} was deleted; billing invoice "
-            f"{links[ref.id].billing.id} was left as it is.",
+            f"{tied[ref.id].billing.id} was left as it is.",
         )
         for ref in gone
-        if ref.id in links
+        if ref.id in tied
     ]
 
 

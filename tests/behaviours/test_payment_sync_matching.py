@@ -280,3 +280,45 @@ def test_a_voided_invoice_gives_way_to_the_one_that_replaces_it() -> None:
     for _ in range(2):
         assert world.sync().counts["updated"] == 0
     assert world.billing.shows(bill)[0] == Decimal(20)
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_voided_invoice_that_lives_again_takes_nothing_from_its_successor(
+    unique: bool,
+) -> None:
+    """B44: whose tie was let go and given to another is a stranger like any other."""
+    world = World(ledger={"number_unique": unique})
+    paper, bill = world.both("I1", 50)
+    other, second = world.both("I2", 50)
+    world.sync()
+    world.ledger.void(paper)
+    world.sync()
+    again = world.ledger.add("I1", 50)
+    world.ledger.apply(again, 20)
+    world.sync()
+    shown = world.billing.shows(bill)
+    assert shown[0] == Decimal(20)
+    world.ledger.edit(paper, status=Status.OPEN)
+    world.ledger.apply(other, 50)
+    report = world.sync()
+    assert (report.complete, report.counts["updated"]) == (True, 1)
+    assert world.billing.shows(second) == PAID
+    assert world.billing.shows(bill) == shown
+    wanted = Code.ALREADY_LINKED if unique else Code.AMBIGUOUS_NUMBER
+    assert {k: v.code for k, v in world.held().items()} == {paper: wanted}
+
+
+def test_a_voided_invoice_that_lives_again_is_carried_again() -> None:
+    """B44: nobody else has taken its place."""
+    world = World()
+    paper, bill = world.both("I1", 50)
+    world.ledger.apply(paper, 50)
+    world.sync()
+    world.ledger.void(paper)
+    world.sync()
+    assert world.billing.shows(bill) == NOTHING
+    world.ledger.edit(paper, status=Status.DRAFT)
+    assert (world.sync().counts["skipped"], world.held()) == (1, {})
+    world.ledger.edit(paper, status=Status.OPEN)
+    world.sync()
+    assert (world.billing.shows(bill), world.held()) == (PAID, {})

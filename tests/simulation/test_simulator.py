@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,10 @@ from tieout.testing.simulator import judge as judge_module
 from tieout.testing.simulator.__main__ import main, played
 from tieout.testing.simulator.faults import CATALOGUE, INJECTED
 from tieout.testing.simulator.report import Total, replay_command
+from tieout.testing.simulator.shop import Shop, ShopStyle
+from tieout.testing.simulator.signin import TokenServer
+from tieout.testing.simulator.stage import DAWN, Decisions, Stage, Violation, Worker
+from tieout.wire import Request
 
 FEW = range(40)
 SHARDS = tuple((first, first + 50) for first in range(0, 300, 50))
@@ -39,6 +45,24 @@ def test_no_invariant_is_broken(first: int, last: int) -> None:
     """I1-I14 hold in some hundred worlds with faults."""
     failed = shard(first, last).failed
     assert not failed, failure(failed[0])
+
+
+PAST = (
+    (6754, "default"),
+    (54739, "misshapen"),
+    (87456, "default"),
+    (202020, "default"),
+    (215208, "default"),
+    (218828, "default"),
+)
+"""Every seed that ever broke an invariant, with its profile: it is played for ever."""
+
+
+@pytest.mark.parametrize(("seed", "profile"), PAST)
+def test_what_broke_once_holds(seed: int, profile: str) -> None:
+    """Found in long ranges of seeds, each only once in many thousands."""
+    result = simulate(seed, profile)
+    assert result.ok, failure(result)
 
 
 def test_the_same_seed_plays_the_same_world() -> None:
@@ -104,6 +128,42 @@ def test_the_judge_shares_no_code_with_the_library() -> None:
             assert name.partition(".")[0] in sys.stdlib_module_names
 
 
+def test_an_item_of_a_batch_that_was_repeated_is_known_to_be() -> None:
+    """H22: after that, what is told of it may be untrue, as of a request of its own."""
+    tokens = TokenServer("shop", lifetime=1e7, grace=0.0, rotating=False)
+    shop = Shop(ShopStyle(batch=2), tokens, lambda text: None)
+    bills = [shop.add(number, Decimal(9), DAWN) for number in ("N1", "N2")]
+    item = {"key": "k", "id": bills[0].id, "version": "1", "paid": "9", "paid_on": None}
+    request = Request(
+        "POST", f"{shop.host}{shop.path}batch", json={"items": [item]}, effect=True
+    )
+    first = shop.perform(request, DAWN)
+    second = shop.perform(request, DAWN, echo=True)
+    assert [each.json()["results"][0]["status"] for each in (first, second)] == [
+        200,
+        412,
+    ]
+    assert [each.repeated for each in bills] == [True, False]
+
+
+def test_of_several_workers_the_one_that_broke_something_is_told() -> None:
+    """The others stop there: the timeline ends with what went wrong."""
+    stage = Stage(Decisions(0, ()))
+    late, early = Worker("w1", due=DAWN + timedelta(seconds=5)), Worker("w2")
+
+    def walk() -> None:
+        for each in range(9):
+            stage.step(late, "walk", str(each))
+
+    def stumble() -> None:
+        stage.step(early, "walk", "once")
+        raise Violation("I1", "it stumbled")
+
+    with pytest.raises(Violation, match="it stumbled"):
+        stage.play([(late, walk), (early, stumble)])
+    assert stage.steps == 1
+
+
 # A planted bug ------------------------------------------------------------------------
 
 
@@ -144,6 +204,34 @@ def test_a_planted_violation_is_found_and_told() -> None:
     assert f"--seed {result.seed}" in told
     assert "I14" in told
     assert "send POST" in told or "send PATCH" in told
+
+
+@contextmanager
+def every_wave_raises() -> Iterator[None]:
+    """A bug: an exception that nobody expects."""
+    real = Journal.send
+
+    def send(self: Journal, changes: Any, deadline: Any, settle: Any) -> Any:
+        raise KeyError("planted")
+
+    Journal.send = send  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Journal.send = real  # type: ignore[method-assign]
+
+
+def test_an_exception_that_nobody_expects_is_told_with_its_seed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A bug ends its world alone, and is told and replayed like a broken invariant."""
+    with every_wave_raises():
+        assert main(["--seeds", "30"]) == 1
+    told = capsys.readouterr().out
+    assert "30 seeds" in told
+    assert "broken: bug at step" in told
+    assert "KeyError in test_simulator.py" in told
+    assert "replay: python -m" in told
 
 
 def test_a_planted_violation_shrinks() -> None:

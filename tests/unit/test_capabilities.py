@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from tieout.capabilities import NOTHING, Capabilities, Kind, Limit, LimitScope, Verb
+from tieout.capabilities import (
+    NOTHING,
+    Capabilities,
+    Cost,
+    Kind,
+    Limit,
+    LimitScope,
+    Payments,
+    Verb,
+)
 from tieout.models import Invoice, Settlement
 
 ABLE = Capabilities(
@@ -46,6 +55,29 @@ def test_the_cost_counts_what_else_is_read_for_a_page() -> None:
     assert told.read_calls(Invoice, 0) == 3
     assert told.read_calls(Invoice, 15) == 9
     assert told.fetch_calls(Invoice, 11) == 9
+    alone = Kind(fetch_size=5, fetch_alone=True)
+    assert Capabilities("X", {Invoice: alone}).fetch_calls(Invoice, 11) == 11
+
+
+def test_the_cost_of_details_is_counted_by_record_or_by_batch() -> None:
+    """Only the money of an invoice has details; without them nothing is added."""
+    kinds = {Settlement: Kind(page_size=7, fetch_size=5), Invoice: Kind(page_size=7)}
+    for detail, read, fetched in (
+        (Cost.IN_THE_LIST, 2, 3),
+        (Cost.CALL_EACH, 10, 14),
+        (Cost.CALL_BATCH, 5, 6),
+    ):
+        told = Capabilities("X", kinds, Payments(detail=detail))
+        assert told.read_calls(Settlement, 8) == read
+        assert told.fetch_calls(Settlement, 11) == fetched
+        assert told.read_calls(Invoice, 8) == 2
+
+
+def test_the_cost_counts_long_lists_and_rows_that_come_again() -> None:
+    """Seven rows a page, of which one was on the page before: six are new."""
+    kind = Kind(page_size=7, page_repeats=1, lists=3, long_lists=2)
+    told = Capabilities("X", {Invoice: kind})
+    assert [told.read_calls(Invoice, n) for n in (0, 6, 7, 12, 13)] == [3, 3, 5, 5, 7]
 
 
 def test_capabilities_are_values() -> None:

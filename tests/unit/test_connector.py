@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -38,7 +39,16 @@ from tieout.connector import (
     sound_day,
 )
 from tieout.errors import Code, Fate, Fault
-from tieout.models import NUMBER_MAX, Invoice, Payment, Ref, Settlement, Status
+from tieout.models import (
+    NUMBER_MAX,
+    Application,
+    Invoice,
+    Payment,
+    RecordType,
+    Ref,
+    Settlement,
+    Status,
+)
 from tieout.store import Held, IssueRow
 from tieout.stores.sqlite import SQLiteStore
 from tieout.wire import Answer, Call, Flow, Request, Response, Twice, read_json
@@ -745,6 +755,18 @@ def items(*ids: str) -> Response:
     return Response(200, {"Date": SENT}, f'{{"items": [{rows}]}}')
 
 
+def test_what_is_fetched_alone_is_asked_for_one_by_one() -> None:
+    """Still in one flow, so that what else has to be read for it is read once."""
+    tiny = Tiny()
+    kind = Kind(fetch_size=2, fetch_alone=True)
+    tiny.capabilities = Capabilities("Tiny", {Settlement: kind})
+    flow = tiny.fetch(Settlement, ids=["1", "2"], numbers=["A", "B"])
+    replies = (items("1"), items("2"), items("A"), items("B"))
+    asked, _ = drive(flow, *replies)
+    sent = [dict(each.params) for each in asked]
+    assert [each.get("ids") or each["numbers"] for each in sent] == ["1", "2", "A", "B"]
+
+
 def test_a_page_is_asked_for_and_read() -> None:
     """The parameters of the resource, the server's clock, the next address."""
     link = {"Link": f'<{NEXT}>; rel="next"', "Date": SENT}
@@ -814,6 +836,25 @@ def test_the_same_unreadable_row_is_one_issue() -> None:
     assert len(page.issues) == 1
 
 
+def test_records_without_a_number_are_found_by_their_ids() -> None:
+    """A part that was put to an invoice has none."""
+
+    class Parts(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.resources = {
+                Application: Resource(Application, "parts", _part, "items")
+            }
+
+    _, page = drive(Parts().fetch(Application, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["1"]
+
+
+def _part(row: Fields) -> Application:
+    ref = Ref("plain:1", "Application", row.id("id"))
+    return Application(ref, ref, ref, Decimal(1), "USD", date(2026, 3, 1))
+
+
 def test_nothing_is_asked_for_nothing() -> None:
     """No ids and no numbers cost no call."""
     assert drive(Tiny().fetch(Settlement))[0] == []
@@ -837,6 +878,29 @@ def test_a_number_proves_nothing_where_the_other_side_gives_it() -> None:
     """Q1, R4: refused, so that the write is parked and not sent again."""
     with pytest.raises(Fault) as caught:
         next(Tiny().find([change("3", action=Action.CREATE)]))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+def test_a_mark_that_cannot_be_asked_for_is_not_taken_for_absent() -> None:
+    """Q1: refused, so that the write is parked; what was asked for is no excuse."""
+
+    class Shy(Tiny):
+        plain = re.compile("INV-[0-9]")
+
+        def literal(self, resource: Resource[Any], by: str, value: str) -> str:
+            if "\\" in value:
+                raise Fault(Code.NOT_ALLOWED, "a backslash")
+            return value
+
+    system, odd = Shy(), evolve(change("3", action=Action.CREATE), target=None)
+    kinds = dict(system.capabilities.kinds)
+    kinds[Settlement] = evolve(kinds[Settlement], mark=Mark("number", is_number=True))
+    system.capabilities = evolve(system.capabilities, kinds=kinds)
+    with pytest.raises(Fault, match="backslash") as caught:
+        next(system.find([evolve(odd, number="A\\1")]))
+    assert caught.value.code is Code.NOT_ALLOWED
+    with pytest.raises(Fault, match="cannot be asked for") as caught:
+        drive(system.find([evolve(odd, number="A%1")]), Response(400, (), b"{}"))
     assert caught.value.code is Code.NOT_ALLOWED
 
 
@@ -959,9 +1023,76 @@ def test_rows_are_joined_with_another_list_before_they_are_read() -> None:
     assert [each.number for each in found.records] == ["A"]
 
 
+class Renaming(Tiny):
+    """Calls a record by a name that stays, and knows it by today's handle too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def load(row: Fields) -> Settlement:
+            ref = Ref(
+                "plain:1", "Invoice", f"D-{row.id('id')}", aliases=(row.id("id"),)
+            )
+            return evolve(load_bill(row), ref=ref)
+
+        bills = evolve(self.resources[Settlement], load=load)
+        self.resources = {Settlement: bills}
+
+
+def test_a_record_is_found_by_its_handle_of_today() -> None:
+    """It was asked for by an alias, and comes under its own name; another does not."""
+    _, page = drive(Renaming().fetch(Settlement, ids=["1"]), items("1", "2"))
+    assert [each.ref.id for each in page.records] == ["D-1"]
+
+
+class Listed(Tiny):
+    """Reads what was deleted from a list of its own, whatever is selected."""
+
+    def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
+        def gone(row: Fields) -> Ref:
+            return Ref("plain:1", "Invoice", row.id("id"))
+
+        history = evolve(self.resources[Settlement], path="history", load=gone)
+        return (*super().lists(kind, select), history)
+
+
+def test_a_selection_may_go_through_several_lists() -> None:
+    """Behind the first one, refs are of records that were touched."""
+    (asked,), page = drive(Listed().page(Settlement, SINCE), items("1"))
+    assert (asked.url, page.next) == ("bills", "1:")
+    (asked,), page = drive(Listed().page(Settlement, SINCE, "1:"), items("2"))
+    assert (asked.url, page.next) == ("history", None)
+    assert page.touched == (Ref("plain:1", "Invoice", "2"),)
+
+
 def test_a_check_tells_what_the_connector_notes() -> None:
     _, health = drive(Posting().check(), items())
     assert health.notes == ("bills",)
+
+
+class Probing(Tiny):
+    """Has a permission that can be asked for only where there is a record."""
+
+    def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+        rows = response.json()["items"]
+        return {f"{name}/parts": Request("GET", f"{name}/1/parts")} if rows else {}
+
+
+def test_a_check_may_ask_on_in_the_light_of_an_answer() -> None:
+    """What cannot be read of it is told of the connection, and not raised."""
+
+    class Once(Probing):
+        def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
+            return super().probes_behind(name, response) if name == "bills" else {}
+
+    asked, health = drive(Once().check(), items("1"), Response(403))
+    assert [each.url for each in asked] == ["bills", "bills/1/parts"]
+    assert [each.partition(":")[0] for each in health.missing] == ["bills/parts"]
+    asked, health = drive(Once().check(), items())
+    assert len(asked) == 1
+    assert health.ok
+    _, page = drive(Once().check(), Response(200, (), b"<html>sign in</html>"))
+    assert (page.reachable, page.code) == (False, Code.BAD_PAYLOAD)
 
 
 def test_by_default_the_whole_body_is_the_vendors_word() -> None:

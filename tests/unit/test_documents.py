@@ -1129,6 +1129,7 @@ def test_other_records_are_compared_by_what_a_system_keeps_as_it_is() -> None:
     assert shown(who) != shown(evolve(who, name="Other"))
     posted = Posting(here, on=datetime(2026, 3, 1, tzinfo=UTC))
     assert shown(posted) == shown(evolve(posted, on=datetime(2026, 3, 2, tzinfo=UTC)))
+    assert shown(posted) == shown(evolve(posted, batch="B-7"))
     assert shown(posted) != shown(evolve(posted, on=None))
 
 

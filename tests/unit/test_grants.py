@@ -35,7 +35,7 @@ from tieout.stores.sqlite import SQLiteStore
 from tieout.testing.fakes.serving import serve
 from tieout.testing.fakes.xero import FakeXero
 from tieout.windows import Since
-from tieout.wire import Flow, Request, Response, Transport
+from tieout.wire import Answer, Flow, Request, Response, Transport, Verdict
 
 F = TypeVar("F")
 READ = Request("GET", "x")
@@ -303,6 +303,22 @@ def test_a_long_renewal_keeps_its_claim() -> None:
     assert len(held) == grants.RENEWALS_MAX
     assert min(held) >= timedelta(seconds=TIMEOUT)
     assert store.get(Renewal, [NAME]) == {}, "no pause, and no claim is left"
+
+
+def test_a_sign_in_that_meets_a_busy_system_is_tried_again() -> None:
+    """Also where being busy is told in the vendor's own words, with a status of 200."""
+
+    class Busy(Plain):
+        def judge(self, response: Response) -> Verdict:
+            told = super().judge(response)
+            busy = response.body == b"busy"
+            return Verdict(Answer.WAIT, Code.TOO_MANY_REQUESTS) if busy else told
+
+    clock, auth = SetClock(), Renewing()
+    wire = Wire(Response(200, (), b"busy"), Response(200, (), b"t-1"), Response(200))
+    made(wire, MemoryStore(), clock, Busy(auth)).run(ask(READ))
+    assert [each.header("Authorization") for each in wire.sent] == [None, None, "t-1"]
+    assert len(clock.slept) == 1
 
 
 # Crashes --------------------------------------------------------------------------------

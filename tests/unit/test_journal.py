@@ -507,9 +507,12 @@ def test_what_the_other_side_adds_is_noted() -> None:
     store = MemoryStore()
     journal, one = begun(store), change("1")
     sent(journal, one)
-    journal.settle([(one, outcome(one, State.APPLIED, notes=(Code.UNAPPLIED_CREDIT,)))])
+    notes = (Code.UNAPPLIED_CREDIT,)
+    told = outcome(one, State.APPLIED, notes=notes, text="20.00 was not applied")
+    journal.settle([(one, told)])
     row = rows(store)[about(one.source)]
     assert row.issue.code is Code.UNAPPLIED_CREDIT
+    assert row.issue.text == "20.00 was not applied"
     assert row.issue.numbers == ("INV-1",)
     assert not row.issue.blocking
 
@@ -902,6 +905,56 @@ def test_two_ledger_documents_never_get_one_billing_invoice() -> None:
     assert intent_of(store, one).doubt is Doubt.TAKEN
     assert link_of(store, one) is None
     assert events(store) == ["in doubt"]
+
+
+def succeeded(store: Store, one: Change) -> None:
+    """The tie of a change's record was let go, and another record has it now."""
+    assert one.target is not None
+    store.commit(Link("p", one.target, one.source, released=True))
+    store.commit(Link("p", one.target, level("7").ref))
+
+
+def test_a_tie_that_was_let_go_is_not_taken_back_from_another() -> None:
+    """2.1: neither by a write nor by what agrees; a person is asked."""
+    store = MemoryStore()
+    journal, one = begun(store), change("1")
+    sent(journal, one)
+    succeeded(store, one)
+    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))])
+    assert issue.code is Code.PARKED
+    assert intent_of(store, one).doubt is Doubt.TAKEN
+    (issue,) = journal.keep([evolve(one, action=Action.KEEP)], [])
+    assert issue.code is Code.ALREADY_LINKED
+    link = link_of(store, one)
+    assert link is not None
+    assert link.released
+
+
+def test_what_stays_let_go_is_no_claim() -> None:
+    """A void document is looked at again while another has its place."""
+    store = MemoryStore()
+    journal, one = begun(store), change("1")
+    succeeded(store, one)
+    assert journal.keep([evolve(one, action=Action.KEEP, releases=True)], []) == []
+    link = link_of(store, one)
+    assert link is not None
+    assert link.released
+
+
+def test_a_tie_that_another_has_does_not_stop_the_recovery_of_others() -> None:
+    """I13: what is found to be another's is parked; the rest is adopted."""
+    store, clock = MemoryStore(), SetClock()
+    one, other = change("1"), change("2")
+    crashed(store, clock, one, other)
+    succeeded(store, one)
+    clock.pass_by(3600)
+    assert one.after is not None
+    assert other.after is not None
+    journal = begun(store, clock, "run-2")
+    (issue,) = journal.recover(looking(one.after, other.after))
+    assert issue.source == one.source
+    assert intent_of(store, one).doubt is Doubt.TAKEN
+    assert intent_of(store, other).stage is Stage.APPLIED
 
 
 def test_a_record_that_is_kept_twice_has_one_row() -> None:

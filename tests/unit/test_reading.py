@@ -176,6 +176,33 @@ def test_issues_and_deletions_of_a_page_are_handed_on() -> None:
     assert (ids([batch]), batch.issues, batch.gone) == ([["1"]], (bad,), (gone,))
 
 
+def test_what_cannot_be_read_is_not_carried_by_an_older_state_of_it() -> None:
+    """P6, P8, P10: whichever row is the younger, the record stays held in this run."""
+    bad = Issue(Code.BAD_FIELD, Ref("ledger:1", "Invoice", "1"))
+
+    class Mixed(Desk):
+        def _page(self, select: Any, cursor: str | None) -> Page[Settlement]:
+            if cursor is None:
+                return Page((level("1"), level("2")), (bad,), next="more")
+            return Page((level("1"), evolve(level("3"), changed_at=None)))
+
+    assert ids(read(made(Mixed("ledger:1")))) == [["2"], ["3"]]
+
+
+def test_what_could_not_be_read_by_its_id_is_not_carried_by_a_page() -> None:
+    """P6, P10: a record read by its id is as it is now; a page may be older."""
+    bad = Issue(Code.BAD_FIELD, Ref("ledger:1", "Invoice", "1"))
+
+    class Mixed(Desk):
+        def _fetch(self, ids: Any, numbers: Any) -> Page[Settlement]:
+            return Page((evolve(level("1"), changed_at=None),), (bad,))
+
+    ledger = Mixed("ledger:1", evolve(level("1"), changed_at=None), level("2"))
+    batches = read(made(ledger), again=("1",))
+    assert ids(batches) == [[], ["2"]]
+    assert batches[0].issues == (bad,)
+
+
 # By id ----------------------------------------------------------------------------------
 
 
@@ -309,6 +336,18 @@ def test_tied_records_are_fetched_by_id_and_strangers_by_number() -> None:
     assert billing.fetched == [(("b1",), ()), ((), ("INV-2", "PO-2"))]
     assert known.links["1"].billing.id == "b1"
     assert issues == []
+
+
+def test_whose_tie_was_let_go_is_a_stranger() -> None:
+    """B44: looked up by number, and it is known who has the billing record by now."""
+    billing = Desk("billing:1", bill("b1", number="INV-1"))
+    store = MemoryStore()
+    store.commit(link("1", "b1", released=True), link("7", "b1"))
+    one = evolve(level("1"), reference="PO-1")
+    _, known, _ = counterparts(made(desk(), billing, store=store), one)
+    assert billing.fetched == [((), ("INV-1", "PO-1"))]
+    assert known.claimed["b1"].ledger.id == "7"
+    assert known.links["1"].released
 
 
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.VOID])

@@ -298,6 +298,29 @@ def test_what_is_held_is_listed_by_each_run_that_meets_it(trouble: Exception) ->
     assert report.red + report.yellow == 1
 
 
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_is_held_is_not_forgotten_because_it_was_agreed_before(
+    swept: bool,
+) -> None:
+    """B41, C17: a level that was agreed once, and that billing does not show since."""
+    world = World("1", paid="50", payments=Payments(owned_payment=True))
+    if swept:
+        told = Payments(sweep_every=timedelta(days=1))
+        world.ledger.capabilities = able(payments=told)
+    world.sync()
+    ours = world.billing.records["b1"]
+    both = level("b1", number="INV-1", connection="billing:1", paid="57")
+    world.billing.put(evolve(both, receipts=(*ours.receipts, "by hand")))
+    (found,) = world.sync().issues
+    assert found.code is Code.PAID_ON_BOTH_SIDES
+    world.clock.pass_by(2 * 86400 if swept else 60)
+    world.ledger.as_of = world.clock.now()
+    report = world.sync(Since.LAST_RUN)
+    assert [each.code for each in report.issues] == [Code.PAID_ON_BOTH_SIDES]
+    world.billing.put(ours)
+    assert list(world.sync().issues) == []
+
+
 def test_an_ignored_issue_stays_quietly_held() -> None:
     """A person said so."""
     world = World("1")
@@ -360,6 +383,18 @@ def test_a_tied_document_that_was_deleted_is_told_and_left() -> None:
         (Code.VANISHED, "1")
     ]
     assert world.shown("1") == "100"
+
+
+def test_a_void_document_whose_tie_was_let_go_may_be_deleted() -> None:
+    """P9: it was nothing of ours any more, and what was open about it ends."""
+    world = World("1")
+    world.sync()
+    world.ledger.put(level("1", status=Status.VOID, paid="100"))
+    world.sync()
+    assert world.link("1").released
+    del world.ledger.records["1"]
+    world.ledger.gone = (Ref("ledger:1", "Invoice", "1"),)
+    assert list(world.sync().issues) == []
 
 
 def test_drafts_are_counted_as_skipped() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tieout.capabilities import Capabilities, Payments
 from tieout.change import Action
 from tieout.errors import Code
+from tieout.evidence import shown as told
 from tieout.models import Basis, Link, Part, Ref, Settlement, Status, fingerprint
 from tieout.plan import Plan
 from tieout.planners import settlements
@@ -274,6 +275,17 @@ def test_where_no_partial_payment_can_be_held_only_the_end_is_written() -> None:
     assert "30.00 EUR" in plan.issues[0].text
     assert shown(planned(ledger(), capabilities=holds)) == (100, PAID)
     assert codes(planned(level("l1", number="INV-1"), capabilities=holds)) == []
+
+
+def test_what_is_taken_back_there_is_what_can_be_seen_there() -> None:
+    """After a lost answer it is compared: a receipt's date that is not held is none."""
+    holds = able("B", payments=Payments(partial=False))
+    here = bill(balance=Decimal(0), paid_on=PAID)
+    (change,) = planned(split(cash="30"), here, capabilities=holds).changes
+    assert isinstance(change.after, Settlement)
+    assert change.after.last_on is None
+    seen = evolve(bill(), settled_by={}, last_on=None)
+    assert told(change.after) == told(seen)
 
 
 def test_where_an_open_date_is_held_it_is_compared() -> None:

@@ -246,9 +246,8 @@ def _younger(one: Settlement, other: Settlement) -> bool:
 
 def _of_no_concern(ledger: Settlement, link: Link | None) -> bool:
     """Drafts have no effect yet; a void document has none here, or none any more."""
-    if ledger.status is Status.DRAFT:
-        return link is None
-    return ledger.status is Status.VOID and (link is None or link.released)
+    free = link is None or link.released
+    return free and ledger.status in (Status.DRAFT, Status.VOID)
 
 
 def _compare(
@@ -460,7 +459,7 @@ def _holdable(wanted: Wanted, ledger: Settlement, capabilities: Capabilities) ->
         if wanted.paid:
             text = f"{ledger.money(wanted.paid)} was paid so far."
             notes = (*notes, (Code.PARTIAL_NOT_HELD, text))
-        return evolve(wanted, paid=ZERO, notes=notes)
+        return evolve(wanted, paid=ZERO, last_on=None, notes=notes)
     if not holds.holds_date_alone and not wanted.paid:
         return evolve(wanted, paid_on=None, last_on=None)
     if not holds.holds_open_date and not wanted.paid_on:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.intacct import IntacctBench
+from benches.invoiced import InvoicedBench
+from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
 from benches.tryton import TrytonBench
 from benches.xero import XeroBench
-from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
+    "Autotask": AutotaskBench,
+    "Autotask, several currencies": AutotaskCurrenciesBench,
     "ConnectWise": ConnectWiseBench,
+    "Intacct": IntacctBench,
+    "Invoiced": InvoicedBench,
     "Local": LocalBench,
-    "Paperbook": PaperbookBench,
+    "QuickBooks": QuickBooksBench,
+    "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
     "Tryton": TrytonBench,
     "Xero": XeroBench,

@@ -7,13 +7,26 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
+
 from benches.canary import CANARY
 from tieout.connectors.connectwise import ConnectWise
 from tieout.errors import Code
-from tieout.models import CreditNote, Customer, Invoice, RecordType, Settlement
+from tieout.models import (
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Payment,
+    Record,
+    RecordType,
+    Settlement,
+)
+from tieout.session import Session
+from tieout.stores.memory import MemoryStore
 from tieout.testing.conformance import Bench, Sample, SetClock
 from tieout.testing.fakes.connectwise import FakeConnectWise
-from tieout.wire import Answer, Response, write_json
+from tieout.wire import Answer, Flow, Request, Response, write_json
 
 CLIENT = "00000000-0000-4000-8000-000000000001"
 
@@ -32,11 +45,20 @@ def failure(status: int, code: str, message: str, *errors: str) -> Response:
     return Response(status, HEADERS, write_json(body))
 
 
+def _own(identity: str) -> int:
+    """The own id of a payment record, which is told with its invoice's."""
+    return int(identity.partition("/")[2])
+
+
 class ConnectWiseBench(Bench):
     """One company in ConnectWise Manage."""
 
     secrets = (CANARY,)
     zero_decimal = "JPY"
+    excuses: Mapping[str, str] = {
+        "the payment behind it is named": "payments are told with their invoice's id; "
+        "what an invoice says of its own has the rest of it alone",
+    }
     fields: Mapping[RecordType, Mapping[str, str]] = {
         kind: {
             "number": "invoiceNumber",
@@ -63,10 +85,14 @@ class ConnectWiseBench(Bench):
             now=self.clock.now, company=company, private_key=CANARY, **fake
         )
         self.transport = self.connectwise
+        self._others = 0
+        """Writes that were none of the connector's."""
 
     def connector(self, **overrides: Any) -> ConnectWise:
         keys = dict(public_key="public", private_key=CANARY, client_id=CLIENT)
-        return ConnectWise(**{"company": self.company, **keys, **overrides})
+        # Ids of its closed status and of its currency; payments stamp their invoices.
+        ways = dict(final_status=2, currencies={"USD": 1}, payments_stamp=True)
+        return ConnectWise(**{"company": self.company, **keys, **ways, **overrides})
 
     # What people do
 
@@ -110,27 +136,66 @@ class ConnectWiseBench(Bench):
         return str(made)
 
     def pay(self, invoice: str, amount: Decimal, on: date) -> str:
-        return str(self.connectwise.add_payment(int(invoice), amount, on))
+        return f"{invoice}/{self.connectwise.add_payment(int(invoice), amount, on)}"
 
     overpay = pay
 
     def take_back(self, payment: str) -> None:
-        self.connectwise.delete_payment(int(payment))
+        self.connectwise.delete_payment(_own(payment))
 
     def apply_credit(self, credit: str, invoice: str, amount: Decimal, on: date) -> str:
-        return str(self.connectwise.add_credit(int(invoice), int(credit), amount, on))
+        made = self.connectwise.add_credit(int(invoice), int(credit), amount, on)
+        return f"{invoice}/{made}"
 
     def unapply_credit(self, application: str) -> None:
-        self.connectwise.delete_payment(int(application))
+        self.connectwise.delete_payment(_own(application))
+
+    def post(self, invoice: str) -> str:
+        """There is no verb for it: a batch of one document, made as an exporter does."""
+        listed = "finance/accounting/unpostedinvoices"
+        where = {"conditions": f"billingLogId={invoice}"}
+        (row,) = self._by_hand(Request("GET", listed, where)).json()
+        batch = {
+            "batchIdentifier": f"M-{invoice}",
+            "processedRecordIds": [row["id"]],
+            "exportInvoicesFlag": True,
+        }
+        made = Request("POST", "finance/accounting/batches", json=batch, effect=True)
+        self._by_hand(made)
+        return invoice
+
+    def _by_hand(self, request: Request) -> Response:
+        """The answer to a request that is none of the connector's."""
+
+        def asked() -> Flow[Response]:
+            return (yield request)
+
+        before = self.connectwise.writes
+        session = Session(self.connector(), self.connectwise, MemoryStore(), self.clock)
+        response = session.run(asked())
+        assert response.status < 300, response.text()
+        self._others += self.connectwise.writes - before
+        return response
 
     def edit(self, kind: RecordType, identity: str) -> None:
         if kind is Customer:
             self.connectwise.edit_company(int(identity), taxIdentifier="new")
+        elif kind in (Payment, Application):
+            self.connectwise.edit_payment(_own(identity), appliedBy="somebody")
         else:
             self.connectwise.edit_invoice(int(identity), due=date(2026, 6, 1))
 
     def delete(self, kind: RecordType, identity: str) -> None:
-        self.connectwise.delete_invoice(int(identity))
+        if kind in (Payment, Application):
+            self.connectwise.delete_payment(_own(identity))
+        else:
+            self.connectwise.delete_invoice(int(identity))
+
+    def wanted(self, kind: RecordType, record: Record) -> Record:
+        """A company always has a currency."""
+        if isinstance(record, Customer):
+            return evolve(record, currency=self.currency)
+        return record
 
     # What goes wrong
 
@@ -158,6 +223,11 @@ class ConnectWiseBench(Bench):
         yield Sample("an unknown id", gone, Code.NO_SUCH_RESOURCE)
         taken = failure(400, "InvalidObject", "payment is invalid", "ObjectExists")
         yield Sample("what exists already", taken, Code.DUPLICATE_NUMBER)
+        lone = "Only a single payment is allowed per invoice"
+        second = failure(400, "InvalidObject", lone, "ObjectExists")
+        yield Sample("a second payment", second, Code.PAID_ON_BOTH_SIDES)
+        done = failure(400, "InvalidObject", "12 is not in the unposted list")
+        yield Sample("what cannot be handed over", done, Code.REFUSED)
         flawed = failure(400, "InvalidObject", "payment is invalid", "MissingRequired")
         yield Sample("a missing field", flawed, Code.REFUSED)
         quoted = "String values should be enclosed in double quotes"
@@ -172,4 +242,4 @@ class ConnectWiseBench(Bench):
 
     @property
     def writes(self) -> int:
-        return self.connectwise.writes
+        return self.connectwise.writes - self._others

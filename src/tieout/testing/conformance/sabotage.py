@@ -664,10 +664,12 @@ SABOTEURS: Mapping[str, Saboteur] = {
     "brings more": Saboteur(
         BringsMore, ("unknown ids are absent", "by number"), listable
     ),
-    "asks one by one": Saboteur(AsksOneByOne, ("fetching costs what is declared",)),
-    "goes elsewhere": Saboteur(
-        GoesElsewhere, ("addresses are the connection's own",)
+    "asks one by one": Saboteur(
+        AsksOneByOne,
+        ("fetching costs what is declared",),
+        lambda c: not all(each.fetch_alone for each in c.kinds.values()),
     ),
+    "goes elsewhere": Saboteur(GoesElsewhere, ("addresses are the connection's own",)),
     "leaks into the address": Saboteur(
         LeaksIntoTheAddress, ("requests hold no secret",)
     ),

@@ -88,6 +88,8 @@ class BookStyle:
     stamping: bool = True
     whole_seconds: bool = False
     lag: float = 0.0
+    overlap: float = 300.0
+    """Seconds before the marker from which a run reads again; it has to cover the lag."""
     number_unique: bool = True
     tells: tuple[str, ...] = ("cash", "credit", "discount", "write-off")
     late_commit: float = 60.0
@@ -339,6 +341,7 @@ class BookConnector(RestConnector):
             {Settlement: reads},
             payments=Payments(sweep_every=sweep, parts=parts),
             limits=(Limit(style.limit, 10.0),) if style.limit else (),
+            overlap=timedelta(seconds=style.overlap),
             late_commit=timedelta(seconds=style.late_commit),
             search_lag=timedelta(seconds=style.search_lag),
         )

@@ -106,7 +106,6 @@ class Cabinet:
         self.tokens = tokens
         self.sheets: dict[str, Sheet] = {}
         self.operations: dict[str, tuple[datetime, Response]] = {}
-        self.posts = 0
         self.broken = False
         """Whether what is promised of lateness is broken: then duplicates are expected."""
         self._tell = tell
@@ -242,7 +241,6 @@ class Cabinet:
         self, request: Request, now: datetime, *, echo: bool = False
     ) -> Response:
         """Carry out a request that was let in, at once or late."""
-        self.posts += 1
         parts, body = self._parts(request), request.json or {}
         if parts == ["documents", "batch"]:
             items = [self._item(each, now, echo=echo) for each in body["items"]]

@@ -55,7 +55,7 @@ CATALOGUE: Mapping[str, Known] = {
     "H2": Known("time-out before the commit", "effect", 2),
     "H3": Known("time-out after the commit", "effect", 2),
     "H4": Known("500, 502 or 504 before the commit", "both"),
-    "H5": Known("500 after the commit", "effect"),
+    "H5": Known("500, 502 or 504 after the commit", "effect"),
     "H6": Known("committed late, after the client gave up", "effect", 4),
     "H7": Known("429 with any Retry-After", "both"),
     "H8": Known("503 that says: not processed, too many operations", "both"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -24,10 +26,13 @@ from tieout.testing.simulator.world import World, seeded
 
 Sabotage: TypeAlias = AbstractContextManager[object]
 
+BUG = "bug"
+"""Stands in the place of an invariant where a world ended with an exception."""
+
 
 @frozen
 class Broken:
-    """An invariant that does not hold: which, at which step, and how."""
+    """An invariant that does not hold, or `BUG`: which, at which step, and how."""
 
     invariant: str
     step: int
@@ -96,11 +101,20 @@ def simulate(
             pass
         except Violation as error:
             broken.append(Broken(error.invariant, stage.steps, error.text))
+        except Exception as error:  # noqa: BLE001 - whatever a world raises is a bug
+            broken.append(Broken(BUG, stage.steps, _raised(error)))
         stage.flush()
         try:
             return _result(seed, profile, world, tuple(broken))
         finally:
             world.close()
+
+
+def _raised(error: Exception) -> str:
+    """An exception in one line: what it is, and where it was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"{type(error).__name__} in {where}: {error}"
 
 
 def built(stage: Stage, profile: str) -> World | Archive:

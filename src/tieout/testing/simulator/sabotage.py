@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -86,6 +87,21 @@ def hunt(
 def _repeats(what: Fate | Answer, repeat: Repeat) -> Bug:
     """A table of repetitions with one row otherwise."""
     return lambda: patch.dict(REPEATS, {(what, True): repeat})
+
+
+@contextmanager
+def _bad_gateway_is_repeated() -> Iterator[None]:
+    """A write is sent again where a gateway, and not the system itself, answered."""
+    real = Session._judged  # noqa: SLF001
+
+    def judged(self: Any, request: Request, answer: Any) -> Any:
+        kind, repeat, fault, pause = real(self, request, answer)
+        if fault is None and answer.status == HTTPStatus.BAD_GATEWAY:
+            repeat = Repeat.AFTER_WAIT
+        return kind, repeat, fault, pause
+
+    with patch.object(Session, "_judged", judged):
+        yield
 
 
 @contextmanager
@@ -513,6 +529,7 @@ _ALL = (
         "unclear",
         20,
         _repeats(Fate.UNCLEAR, Repeat.AFTER_WAIT),
+        start=6,
     ),
     Sabotage(
         "SB2",
@@ -521,6 +538,7 @@ _ALL = (
         "unclear",
         20,
         _unclear_is_not_sent,
+        start=5,
     ),
     Sabotage(
         "SB3",
@@ -547,6 +565,7 @@ _ALL = (
         "same second",
         20,
         lambda: _no_overlap(timedelta(microseconds=1)),
+        start=20,
     ),
     Sabotage(
         "SB7",
@@ -600,7 +619,7 @@ _ALL = (
     ),
     Sabotage(
         "SB13",
-        "a write is sent again at once after a 500",
+        "a write is sent again at once after a 500, 502 or 504",
         ("I1",),
         "unclear",
         20,
@@ -735,6 +754,14 @@ _ALL = (
         "misshapen",
         20,
         _links_followed,
+    ),
+    Sabotage(
+        "SB37",
+        "a write is sent again at once after a 502 alone",
+        ("I1",),
+        "unclear",
+        20,
+        _bad_gateway_is_repeated,
     ),
 )
 

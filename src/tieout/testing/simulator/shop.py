@@ -92,7 +92,6 @@ class Shop:
         self.bills: dict[str, Bill] = {}
         self.gone: dict[str, Bill] = {}
         self.operations: dict[str, tuple[datetime, Response]] = {}
-        self.posts = 0
         self.carried_out: set[str] = set()
         """Names of the changes that were carried out, by whichever request."""
         self.broken = False
@@ -193,13 +192,11 @@ class Shop:
         self, request: Request, now: datetime, *, echo: bool = False
     ) -> Response:
         """Carry out a request that was let in, at once or late."""
-        self.posts += 1
         parts = request.url.removeprefix(self.host + self.path).split("/")
         body = request.json or {}
         if parts == ["batch"]:
-            return told(
-                200, {"results": [self._item(e, now) for e in body["items"]]}, now
-            )
+            results = [self._item(each, echo=echo) for each in body["items"]]
+            return told(200, {"results": results}, now)
         bill = self.bills.get(parts[1])
         if bill is None:
             return told(404, {"error": "no such bill"}, now)
@@ -248,11 +245,12 @@ class Shop:
         self._tell(f"{bill.id} {method} payment: {self.shows(bill)}")
         return told(200, self._written(bill, made), now)
 
-    def _item(self, item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    def _item(self, item: Mapping[str, Any], *, echo: bool) -> dict[str, Any]:
         bill = self.bills.get(item["id"])
         key = {"key": item["key"]}
         if bill is None:
             return {**key, "status": 404, "error": "no such bill"}
+        bill.repeated = bill.repeated or echo
         if item.get("version") and item["version"] != str(bill.version):
             return {**key, "status": 412, "error": "somebody else was faster"}
         self._set(bill, item)

@@ -250,9 +250,9 @@ class Stage:
         for thread in threads:
             thread.join()
         self._crew = []
-        for worker, _ in parts:
-            if worker.error is not None:
-                raise worker.error
+        errors = [worker.error for worker, _ in parts if worker.error is not None]
+        for error in sorted(errors, key=lambda each: isinstance(each, Halt)):
+            raise error
 
     def _act(self, worker: Worker, part: Callable[[], Any]) -> None:
         worker.gate.acquire()
@@ -262,6 +262,8 @@ class Stage:
             worker.dead = True
         except BaseException as error:  # noqa: BLE001 - it is raised by the director
             worker.error = error
+            if not isinstance(error, Halt):
+                self._until = self.steps  # the timeline ends where it was found
         worker.done = True
         following = self._next(None)
         (following.gate if following is not _NOBODY else self._director).release()

@@ -32,6 +32,9 @@ RETRY_AFTER = ("2", "", "0", "-5", "315360000", "soon", "Wed, 31 Dec 9999 23:59:
 BODIES = (b"<html>Sign in</html>", b"", b'{"id": "B1", "made', b"[1, 2]", b"null")
 """Bodies of status 200 that are no answer (H15)."""
 
+BROKEN = (500, 502, 504)
+"""What is answered before a commit and behind it alike (H4, H5): none proves anything."""
+
 ZOMBIE = 900.0
 """Seconds: three times the lease, for which a worker may be stopped (S8)."""
 
@@ -337,14 +340,17 @@ class WirePort:
 
     def failed_before(self, *_: Any) -> Response:
         """H4: a 5xx that did nothing."""
-        status = self._stage.decisions.pick((500, 502, 504))
+        status = self._stage.decisions.pick(BROKEN)
         return told(status, {"error": "internal"}, self._stage.now)
 
     def failed_after(self, request: Request, *_: Any) -> Response:
-        """H5: a 500 behind the commit, which repeats the request."""
+        """H5: a 5xx behind the commit, which repeats the request."""
         self._executed(request)
         secret = request.header("Authorization") or ""
-        return told(500, {"error": f"internal, request was {secret}"}, self._stage.now)
+        status = self._stage.decisions.pick(BROKEN)
+        return told(
+            status, {"error": f"internal, request was {secret}"}, self._stage.now
+        )
 
     def late(self, request: Request, server: Any, timeout: float) -> Response:
         """H6: the client gives up, and it is done later."""

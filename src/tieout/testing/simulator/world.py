@@ -37,6 +37,7 @@ from tieout.testing.simulator.site import RUNS_MAX, Site
 from tieout.testing.simulator.stage import Stage, Violation
 from tieout.testing.simulator.wire import Server, Target
 from tieout.windows import Since
+from tieout.wire import Request
 
 LONG_AGO = date(2025, 1, 1)
 BROKEN_LATE = 3600.0
@@ -56,7 +57,7 @@ class World(Site):
         self.late = _forced(self.forced.late, self.late)
         self.book = self._book(self.lag, self.limit)
         self.shop = self._shop(self.lag, self.limit)
-        self.overlap = timedelta(minutes=5)
+        self.overlap = timedelta(seconds=self.book.style.overlap)
         cash = not self.shop.style.owned and draw.one_in(6)
         self.settings = Settings(paid_amount="cash" if cash else "settled")
         self.rules = {
@@ -72,6 +73,8 @@ class World(Site):
             credits_told=self.shop.style.credits_told,
         )
         self.profiles = draw.pick((("ann",), ("ann",), ("ann", "bob")))
+        self.writes = 0
+        """Requests with an effect that left; one that lands late is not another."""
         self.reconnect()
         if profile == "broken":
             self.late, self.shop.broken = BROKEN_LATE, True
@@ -118,6 +121,9 @@ class World(Site):
             sweep=draw.one_in(8),
         )
         style = evolve(style, **self.forced.book)
+        if style.whole_seconds and not style.lag:
+            # Nothing comes late: reading begins in the very second of the marker.
+            style = evolve(style, overlap=0.0)
         return Book(style, self.token_server("book"))
 
     def _shop(self, lag: float, limit: int) -> Shop:
@@ -148,6 +154,9 @@ class World(Site):
 
     def edit(self) -> None:
         self.office.pay()
+
+    def sent(self, request: Request) -> None:
+        self.writes += 1
 
     def committed(self, facts: Sequence[Fact | Gone]) -> None:
         super().committed(facts)

@@ -1,0 +1,5 @@
+"""QuickBooks Online as a ledger."""
+
+from tieout.connectors.quickbooks.connector import QuickBooks
+
+__all__ = ["QuickBooks"]
