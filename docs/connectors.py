@@ -14,6 +14,7 @@ from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
 from tieout.connectors.intacct import Intacct
 from tieout.connectors.invoiced import Invoiced
+from tieout.connectors.quickbooks import QuickBooks
 from tieout.connectors.tryton import Tryton
 from tieout.connectors.xero import Xero
 
@@ -166,6 +167,46 @@ CONNECTORS: Mapping[str, Documented] = {
             "link": "the address of a record's page for people (not sure)",
         },
     ),
+    "quickbooks": Documented(
+        QuickBooks,
+        dict(realm_id="1", client_id="c", client_secret="s", refresh_token="r"),
+        {
+            "realm_id": "the id of the company, which Intuit tells once, when somebody connects it",
+            "client_id": "of your app",
+            "client_secret": "of your app",
+            "refresh_token": "of the company's consent",
+            "sandbox": "whether the company is one of Intuit's test environment, which has keys of its own",
+            "base_url": "the address of the company's API, where it is another one",
+            "token_url": "where the sign-in is",
+            "minor_version": "the version of the API; below 75 nothing is served any more",
+            "page_size": "records in one page; 1000 is Intuit's most",
+            "fetch_size": "values that one query lists (a guess)",
+            "batch_size": "documents in one write; Intuit recommends 30",
+            "feed_rows": "from how many rows on the change feed is taken for cut off, at most 1000 (a guess); 0 reads the lists each time",
+            "overlap": "how far before the marker a read begins (a guess)",
+            "sweep_every": "how often open and lately closed invoices are read again",
+            "per_minute": "Intuit's limit of one company",
+            "per_second": "Intuit's limit of one app in one company",
+            "concurrency": "requests at once; an older text allows ten",
+            "idempotency_lifetime": "how long a repeated key makes nothing new (a guess)",
+            "unique_numbers": "whether the company warns of numbers that are taken, and so refuses them",
+            "currency": "of documents that name none, as in companies of one currency",
+            "zone": "the company's IANA time zone, where the one that the API tells is not right (not sure)",
+            "item": "the id of the item for lines that name none",
+            "items": "by account, the id of the item for lines that name an account alone",
+            "tax_code": "the id of the tax code for lines that name none",
+            "tax_mode": "`TaxExcluded` or `TaxInclusive`, outside the USA alone",
+            "class_id": "the id of the class for lines that name none",
+            "location": "the id of the location for documents whose lines name none",
+            "deposit_account": "the id of the account that payments are deposited to; without it, undeposited funds",
+            "delete_credit_memos": "whether voiding a credit memo, which QuickBooks cannot, deletes it",
+            "marks": "by kind, the field that our mark goes to, where another one or none is wanted (not sure which can be searched)",
+            "void_note": "how the note of a voided document begins, in the company's language (not sure)",
+            "auto_apply": "what the preference for credits that apply themselves is called (not sure)",
+            "link": "the address of the pages for people (not sure)",
+            "link_paths": "the pages themselves; all but the invoice's are not sure",
+        },
+    ),
     "tryton": Documented(
         Tryton,
         dict(url="https://tryton.example", database="d", user="u", password="p"),
@@ -182,6 +223,13 @@ CONNECTORS: Mapping[str, Documented] = {
             "paid_date": 'the day of full payment: the first from which nothing was owed, or (`"last"`) that of the last line that settled',
             "overlap": "how far before the marker a read begins: posting stamps its start and commits later",
             "page_link": "the address of a record's page for people (not sure)",
+            "receivable": "the id of the account of what customers owe, for documents",
+            "revenue": "the id of the account for lines that name none by its code",
+            "journal": "the id of the journal for invoices: without one a draft cannot be posted",
+            "payment_term": "the id of the payment term; without one a document is due on its own day",
+            "payment_method": "the id of the way of payment, for payments",
+            "skip_warnings": "names of warnings that count as confirmed, such as `invoice_payment_term`",
+            "overpay": "whether more may be paid than is owed; the rest stays as the customer's credit",
         },
     ),
 }

@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import cards
+
 import tieout
 from connectors import CONNECTORS, Documented
 from tieout.capabilities import Capabilities, Kind, Verb
@@ -24,6 +26,7 @@ from tieout.connector import BY_STATUS, judge
 from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.models import KINDS, Settlement
+from tieout.testing.conformance import CHECKS, Check
 from tieout.wire import Answer, Response
 
 DOCS = Path(__file__).parent
@@ -319,6 +322,12 @@ def kinds(system: Capabilities) -> Callable[[], str]:
     return lambda: table(titles, rows)
 
 
+def report_cards() -> str:
+    """The cards of all connectors in one table."""
+    titles, rows, summaries = cards.cards(cards.benches(CONNECTORS))
+    return "\n".join(summaries) + "\n\n" + table(titles, rows)
+
+
 # Arguments ------------------------------------------------------------------------------
 
 SHOWN_MAX = 40
@@ -452,6 +461,21 @@ def methods() -> str:
     return table(("Method", "What it does"), rows)
 
 
+# The conformance kit --------------------------------------------------------------------
+
+
+def checks() -> str:
+    """Every check of a connector, by group."""
+    groups: dict[str, list[Check]] = {}
+    for each in CHECKS.values():
+        groups.setdefault(each.group, []).append(each)
+    return "\n\n".join(
+        f"### {group.capitalize()}\n\n"
+        + table(("Check", "What it shows"), [(e.name, e.shows) for e in found])
+        for group, found in groups.items()
+    )
+
+
 # Pages ----------------------------------------------------------------------------------
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
@@ -469,9 +493,12 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "lags": lags,
     "kinds of local": kinds(APP),
     "kinds of table": kinds(TABLE),
+    "report cards": report_cards,
+    "measured costs": lambda: table(*cards.costs(cards.benches(CONNECTORS))),
     "transitions": transitions,
     "names": names,
     "methods": methods,
+    "checks": checks,
 }
 """What each generated block holds."""
 

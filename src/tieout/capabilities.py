@@ -172,9 +172,6 @@ class Kind:
     """How many of them hold a row for each change; the others are short."""
     page_repeats: int = 0
     """Rows at least that a page has in common with the one before it."""
-    told_at_once: int = 0
-    """Rows that one answer of a change feed tells; where it has as many, the lists are
-    read as well. 0 where there is no such feed."""
     page_calls: int = 1
     """Calls for one page, or one search by ids: more where other lists are read for it."""
     write_calls: int = 1
@@ -247,14 +244,13 @@ class Capabilities:
         these are not in the list.
         """
         can = self.kind(kind)
-        if changed * can.long_lists < can.told_at_once:
-            return can.page_calls + self._detail_calls(kind, changed)
         pages = max(1, ceil(changed / max(1, can.page_size - can.page_repeats)))
         lists = pages * can.long_lists + can.lists - can.long_lists
         last = changed - (pages - 1) * (can.page_size - can.page_repeats)
         details = [can.page_size] * (pages - 1) + [last]
-        calls = lists * can.page_calls + (can.told_at_once > 0)
-        return calls + sum(self._detail_calls(kind, rows) for rows in details)
+        return lists * can.page_calls + sum(
+            self._detail_calls(kind, rows) for rows in details
+        )
 
     def fetch_calls(self, kind: RecordType, ids: int) -> int:
         """Calls that reading so many records by their ids costs."""

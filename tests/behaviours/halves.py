@@ -17,10 +17,20 @@ from typing import Any, Protocol, TypeAlias
 
 import tieout
 from tieout.connector import Connector
+from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.intacct import Intacct
+from tieout.connectors.invoiced import Invoiced
+from tieout.connectors.quickbooks import QuickBooks
+from tieout.connectors.tryton import Tryton
 from tieout.connectors.xero import Xero
+from tieout.testing.fakes.autotask import FakeAutotask
 from tieout.testing.fakes.connectwise import FakeConnectWise
+from tieout.testing.fakes.intacct import FakeIntacct
+from tieout.testing.fakes.invoiced import FakeInvoiced
+from tieout.testing.fakes.quickbooks import FakeQuickBooks
 from tieout.testing.fakes.serving import serve
+from tieout.testing.fakes.tryton import FakeTryton
 from tieout.testing.fakes.xero import FakeXero
 from worlds import Money, SetClock
 
@@ -137,7 +147,84 @@ def xero(clock: SetClock, secret: str) -> Books:
     )
 
 
-LEDGERS: Mapping[str, Callable[[SetClock, str], Books]] = {"Xero": xero}
+def quickbooks(clock: SetClock, secret: str) -> Books:
+    fake = FakeQuickBooks(now=clock.now, client_secret=secret, refresh_token=secret)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return QuickBooks(
+            realm_id=fake.realm,
+            client_id="client",
+            client_secret=secret,
+            refresh_token=secret,
+            base_url=f"{url}/v3/company/{fake.realm}",
+            token_url=f"{url}/oauth2/v1/tokens/bearer",
+        )
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, total, on=on
+        ),
+        pay=fake.pay,
+        take_back=fake.delete_payment,
+        void=fake.void_invoice,
+    )
+
+
+def intacct(clock: SetClock, secret: str) -> Books:
+    fake = FakeIntacct(now=clock.now, user_password=secret, sender_password=secret)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return Intacct(
+            company="acme",
+            user="billing",
+            password=secret,
+            sender="sender",
+            sender_password=secret,
+            url=f"{url}/ia/xml/xmlgw.phtml",
+        )
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, Decimal(total), on=on
+        ),
+        pay=lambda paper, amount, on: fake.pay(paper, Decimal(amount), on),
+        take_back=fake.void_payment,
+        void=fake.void_invoice,
+    )
+
+
+def tryton(clock: SetClock, secret: str) -> Books:
+    years = (2024, 2025, 2026)  # one test dates an invoice long ago
+    fake = FakeTryton(now=clock.now, password=secret, years=years)
+    customer = fake.add_customer("A customer")
+
+    def connect(url: str) -> Connector:
+        return Tryton(url=url, database="ledger", user="connector", password=secret)
+
+    return Books(
+        fake,
+        connect,
+        enter=lambda number, total, on: fake.add_invoice(
+            number, customer, total, on=on
+        ),
+        pay=fake.pay,
+        take_back=fake.void_payment,
+        void=lambda paper: fake.void_invoice(paper, clock.now().date()),
+    )
+
+
+LEDGERS: Mapping[str, Callable[[SetClock, str], Books]] = {
+    "Intacct": intacct,
+    "QuickBooks": quickbooks,
+    "Tryton": tryton,
+    "Xero": xero,
+}
 
 
 # Billing ----------------------------------------------------------------------------------
@@ -176,6 +263,71 @@ class ConnectWiseOffice(Served):
 
     def shows(self, number: str) -> Shown:
         return self.fake.paid(self._bills[number])
+
+
+class AutotaskOffice(Served):
+    """Autotask: nothing but the day of full payment is held."""
+
+    partial = False
+
+    def __init__(self, clock: SetClock, secret: str, folder: Path) -> None:
+        self.fake = FakeAutotask(now=clock.now, secret=secret, integration_code=secret)
+        self._company = self.fake.add_customer("A customer")
+        self._bills: dict[str, int] = {}
+
+        def connect(url: str) -> Connector:
+            return Autotask(
+                company="acme",
+                user="api@example.com",
+                secret=secret,
+                integration_code=secret,
+                currency="USD",
+                base_url=f"{url}/atservicesrest/",
+            )
+
+        super().__init__(self.fake, connect)
+
+    def invoice(self, number: str, total: Money, on: date) -> None:
+        bill = self.fake.add_invoice(number, self._company, total, on=on)
+        self._bills[number] = bill
+
+    def spoil(self, number: str) -> Shown:
+        self.fake.edit_invoice(self._bills[number], paidDate="2001-01-01T00:00:00Z")
+        return self.shows(number)
+
+    def shows(self, number: str) -> Shown:
+        return self.fake.paid(self._bills[number])
+
+
+class InvoicedOffice(Served):
+    """Invoiced: the paid amount cannot be written; the level is one payment of ours."""
+
+    partial = True
+
+    def __init__(self, clock: SetClock, secret: str, folder: Path) -> None:
+        self.fake = FakeInvoiced(now=clock.now, api_key=secret)
+        self._customer = self.fake.add_customer("A customer")
+        self._bills: dict[str, int] = {}
+
+        def connect(url: str) -> Connector:
+            return Invoiced(company="acme", api_key=secret, base_url=url, limits=())
+
+        super().__init__(self.fake, connect)
+
+    def invoice(self, number: str, total: Money, on: date) -> None:
+        bill = self.fake.add_invoice(number, self._customer, str(total), on=on)
+        self._bills[number] = bill
+
+    def spoil(self, number: str) -> Shown:
+        (ours,) = [each for each in self.fake.payments() if not each["voided"]]
+        applied = [{"type": "invoice", "invoice": self._bills[number], "amount": 7}]
+        self.fake.edit_payment(ours["id"], amount=7, applied_to=applied)
+        return self.shows(number)
+
+    def shows(self, number: str) -> Shown:
+        paid, on = self.fake.paid(self._bills[number])
+        owed = self.fake.invoice(self._bills[number])["balance"]
+        return paid, None if owed else on
 
 
 SCHEMA = """
@@ -259,6 +411,8 @@ class TableOffice:
 
 
 OFFICES: Mapping[str, Callable[[SetClock, str, Path], Office]] = {
+    "Autotask": AutotaskOffice,
     "ConnectWise": ConnectWiseOffice,
+    "Invoiced": InvoicedOffice,
     "a table": TableOffice,
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from benches import BENCHES
+from benches import BENCHES as VENDORS
 
+from paperbook import PaperbookBench
 from tieout.testing.conformance.sabotage import SABOTEURS, concerned, hunted
 
+BENCHES = {**VENDORS, "Paperbook": PaperbookBench}
 HARMLESS = {
     # It has one page.
     ("Local", "only the first page"),

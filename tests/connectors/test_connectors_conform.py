@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from benches import BENCHES
 
 from tieout.testing.conformance import conformance
 
-globals().update({f"Test{name}": conformance(make) for name, make in BENCHES.items()})
+CLASSES = {
+    f"Test{re.sub('[^A-Za-z0-9]', '', name.title())}": make
+    for name, make in BENCHES.items()
+}
+globals().update({name: conformance(make) for name, make in CLASSES.items()})
 
 
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_connector_has_its_class(name: str) -> None:
-    """Whatever has a bench is checked here."""
-    assert f"Test{name}" in globals()
+    """Whatever has a bench is checked here, each under a name of its own."""
+    assert name in globals()
+    assert len(CLASSES) == len(BENCHES)

@@ -13,10 +13,13 @@ import pytest
 from attrs import evolve
 
 from tieout.capabilities import (
+    Blind,
     Changed,
     Cost,
+    Creates,
     Dated,
     Everything,
+    Mark,
     Open,
     Select,
     Unposted,
@@ -26,13 +29,16 @@ from tieout.change import Action, Change, Outcome, State
 from tieout.connector import Health, Page
 from tieout.connectors.connectwise import ConnectWise
 from tieout.errors import Code, ConfigError, Fate, Fault
+from tieout.evidence import believed, carries
 from tieout.models import (
+    Application,
     Basis,
     CreditNote,
     Customer,
     Invoice,
     Part,
     Payment,
+    Posting,
     Ref,
     Settlement,
     Status,
@@ -251,12 +257,41 @@ def test_capabilities_tell_of_one_owned_payment_and_what_is_blind() -> None:
     assert able.kind(Settlement).writable == {"settled_by", "paid_on"}
     assert not able.kind(Settlement).number_unique
     assert able.kind(Settlement).stable_order
-    for kind in (Customer, Invoice, CreditNote):
-        assert able.kind(kind).verbs == {Verb.READ}
-    assert not able.kind(Payment).verbs
+    assert able.payments.blind == frozenset(Blind)
     assert connector().capabilities == able
     undated = connector(partial_payment_date=False).capabilities
     assert not undated.payments.holds_open_date
+
+
+def test_documents_are_deleted_only_where_that_is_allowed() -> None:
+    able, deleting = connector().capabilities, connector(may_delete=True).capabilities
+    for kind in (Invoice, CreditNote):
+        assert able.kind(kind).verbs == {Verb.READ, Verb.CREATE, Verb.UPDATE}
+        assert able.kind(kind).mark == Mark("invoiceNumber", is_number=True, length=15)
+        assert able.kind(kind).creates is Creates.POSTED_BY_A_PERSON
+        assert deleting.kind(kind).verbs == set(Verb)
+        assert deleting.kind(kind).write_calls == 2
+    final = connector(final_status=2).capabilities.kind(Invoice)
+    assert final.creates is Creates.FINAL
+    assert "due" not in able.kind(CreditNote).writable
+    assert able.kind(Customer).verbs == able.kind(Payment).verbs == set(Verb)
+    assert able.kind(Application).verbs == set(Verb) - {Verb.UPDATE}
+    assert able.kind(Posting).verbs == set(Verb) - {Verb.CREATE}
+    assert able.credits_applicable
+
+
+def test_payments_are_told_by_changes_only_where_they_stamp_their_invoices() -> None:
+    """That they do is unverified: a sync that trusted it would lose payments."""
+    able, stamped = (
+        connector().capabilities,
+        connector(payments_stamp=True).capabilities,
+    )
+    for kind in (Payment, Application):
+        assert able.kind(kind).selects == {Everything}
+        assert stamped.kind(kind).selects == {Everything, Changed}
+        assert able.kind(kind).mark is None
+    assert stamped.payments.blind == {Blind.DELETIONS}
+    assert stamped.read_calls(Payment, 1000) == 20 + 1000
 
 
 # Pages -----------------------------------------------------------------------------------
@@ -315,7 +350,8 @@ def test_customers_and_credit_memos_are_asked_for_by_their_own_conditions() -> N
     [
         (Settlement, Unposted(date(2026, 3, 1))),
         (Customer, Open()),
-        (Payment, Everything()),
+        (Payment, Changed(SINCE)),
+        (Posting, Everything()),
     ],
 )
 def test_what_cannot_be_selected_is_refused_before_any_call(
@@ -454,6 +490,12 @@ def test_a_roll_up_that_counts_credits_as_payments_is_read_from_the_records() ->
     assert record.settled_by == {Part.CASH: 60, Part.CREDIT: 40}
 
 
+def test_roll_ups_that_disagree_are_an_issue_whatever_the_records_say() -> None:
+    """D19: 150 are called paid, there is no payment, and all is owed."""
+    issue = issue_of(ok([invoice(payments=150)]), ok([]))
+    assert issue.code is Code.TOTALS_DISAGREE
+
+
 def test_payment_records_that_do_not_make_the_total_are_an_issue() -> None:
     row = invoice(payments=50, balance=50)
     issue = issue_of(ok([row]), ok([payment(7, 30)]))
@@ -465,6 +507,11 @@ def test_roll_ups_that_are_not_told_are_read_from_the_records() -> None:
     row = invoice(payments=None, credits=None, balance=40)
     record = one(ok([row]), ok([payment(7, 60)]))
     assert record.settled_by[Part.CASH] == 60
+
+
+def test_a_part_that_is_not_told_is_absent_and_never_nothing() -> None:
+    record = one(ok([invoice(credits=None)]))
+    assert record.settled_by == {Part.CASH: 0}
 
 
 def test_payments_over_several_pages_are_all_read() -> None:
@@ -607,6 +654,311 @@ def test_customers_are_active_by_flag_and_status() -> None:
     first = page.records[0]
     assert (first.number, first.email) == ("C100", "pay@acme.example")
     assert first.currency == "USD"
+
+
+# Payment records -------------------------------------------------------------------------
+
+
+def test_payments_are_read_below_their_invoices() -> None:
+    """No list has them: a call for each invoice on which something was paid."""
+    rows = [
+        invoice(12, payments=70, credits=30, balance=0),
+        invoice(13),
+        invoice(14, type="CreditMemo", payments=5),
+    ]
+    memo = payment(8, 30, credit={"id": 77})
+    records = [payment(7, "70.00", _info={"lastUpdated": "2026-03-09T01:00:00Z"}), memo]
+    asked, page = page_of(Everything(), ok(rows), ok(records), kind=Payment)
+    assert [each.url for each in asked] == [
+        "finance/invoices",
+        "finance/invoices/12/payments",
+    ]
+    assert dict(asked[0].params)["pageSize"] == "50"
+    assert page.issues == ()
+    (found,) = page.records
+    where = connector().connection
+    ref, bill = Ref(where, "Payment", "12/7"), Ref(where, "Invoice", "12")
+    at = datetime(2026, 3, 9, 1, tzinfo=UTC)
+    put = Application(
+        Ref(where, "Application", "12/7"),
+        ref,
+        bill,
+        Decimal(70),
+        "USD",
+        date(2026, 3, 8),
+        source_amount=Decimal(70),
+        source_currency="USD",
+        changed_at=at,
+        version="2026-03-09T01:00:00Z",
+    )
+    assert found == Payment(
+        ref,
+        Ref(where, "Customer", "250"),
+        "USD",
+        date(2026, 3, 8),
+        Decimal(70),
+        Status.SETTLED,
+        unapplied=Decimal(0),
+        applications=(put,),
+        changed_at=at,
+        version="2026-03-09T01:00:00Z",
+    )
+
+
+def test_a_payment_that_names_a_credit_memo_is_an_application_of_that() -> None:
+    rows = [invoice(12, payments=0, credits=30, balance=70), invoice(13)]
+    records = [payment(8, 30, credit={"id": 77}), payment(9, 1)]
+    _, page = page_of(Everything(), ok(rows), ok(records), kind=Application)
+    (found,) = page.records
+    assert (found.ref.id, found.how, found.amount) == ("12/8", Part.CREDIT, 30)
+    assert (found.source.kind, found.source.id) == ("CreditNote", "77")
+    assert (found.target.kind, found.target.id) == ("Invoice", "12")
+
+
+def test_payments_go_on_behind_the_last_invoice() -> None:
+    full = ok([invoice(1), invoice(2)])
+    _, page = page_of(Everything(), full, kind=Payment, page_size=2)
+    assert page.next == "2"
+    flow = connector(page_size=2).page(Payment, Everything(), page.next)
+    (request,), _ = driven(flow, ok([]))
+    assert dict(request.params)["conditions"] == f"{BILLS} and id>2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"amount": None}, Code.BAD_FIELD),
+        ({"amount": "1,234.00"}, Code.BAD_AMOUNT),
+        ({"paymentDate": None}, Code.BAD_FIELD),
+        ({"invoice": {"id": 13}}, Code.BAD_FIELD),
+        ({"id": "x"}, Code.BAD_FIELD),
+        ({"credit": []}, Code.BAD_FIELD),
+    ],
+)
+def test_one_bad_payment_is_an_issue_and_its_neighbour_is_read(
+    wrong: dict[str, Any], code: Code
+) -> None:
+    """B106."""
+    records = [{**payment(7, 60), **wrong}, payment(8, 40), None]
+    bill = invoice(payments=100, balance=0)
+    _, page = page_of(Everything(), ok([bill]), ok(records), kind=Payment)
+    assert [each.ref.id for each in page.records] == ["12/8"]
+    assert [each.code for each in page.issues] == [code, Code.BAD_FIELD]
+    source = page.issues[0].source
+    assert source is not None
+    assert source.id == f"12/{wrong.get('id', 7)}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"type": "Novel"}, Code.UNKNOWN_STATUS), ({"id": None}, Code.BAD_FIELD)],
+)
+def test_payments_of_an_invoice_that_cannot_be_read_are_an_issue(
+    wrong: dict[str, Any], code: Code
+) -> None:
+    row = {**invoice(payments=100, balance=0), **wrong}
+    _, page = page_of(Everything(), ok([row]), kind=Payment)
+    assert page.records == ()
+    assert [each.code for each in page.issues] == [code]
+
+
+def test_payments_of_an_invoice_without_a_currency_are_issues() -> None:
+    row = invoice(payments=100, balance=0, currency=None)
+    _, page = page_of(Everything(), ok([row]), ok([payment(7, 100)]), kind=Payment)
+    assert [each.code for each in page.issues] == [Code.BAD_CURRENCY]
+
+
+def test_payments_of_an_invoice_that_vanishes_are_an_issue() -> None:
+    rows = [invoice(1, payments=5, balance=95), invoice(2, payments=5, balance=95)]
+    gone = ok(NOT_FOUND, 404)
+    _, page = page_of(Everything(), ok(rows), gone, ok([payment(9, 5)]), kind=Payment)
+    assert [each.ref.id for each in page.records] == ["2/9"]
+    assert [each.code for each in page.issues] == [Code.NO_SUCH_RESOURCE]
+
+
+def test_a_lost_permission_ends_the_page_of_payments_too() -> None:
+    row = invoice(payments=5, balance=95)
+    with pytest.raises(Fault) as caught:
+        page_of(Everything(), ok([row]), Response(403), kind=Payment)
+    assert caught.value.code is Code.PERMISSION_MISSING
+
+
+def test_payments_are_fetched_with_their_invoices() -> None:
+    ids = ["12/7", "12/8", "13/9", "7", "12/7/1", "a/b"]
+    rows = [
+        invoice(12, payments=60, balance=40),
+        invoice(13, payments=100, balance=0),
+        invoice(7, payments=1, balance=99),
+    ]
+    asked, page = driven(
+        connector().fetch(Payment, ids=ids),
+        ok(rows),
+        ok([payment(7, 30), payment(8, 30, None)]),
+        ok([payment(5, 100)]),
+        ok([payment(6, 1)]),
+    )
+    assert conditions(asked[:1]) == ["id in (12,13,7)"]
+    assert [each.ref.id for each in page.records] == ["12/7"]
+    assert [each.source.id for each in page.issues if each.source] == ["12/8"]
+
+
+def test_payments_have_no_numbers() -> None:
+    with pytest.raises(Fault) as caught:
+        driven(connector().fetch(Payment, numbers=["1"]))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+def test_a_list_that_lost_its_link_is_read_to_the_end() -> None:
+    """A full page without a link goes on behind its last id."""
+    many = [payment(each, 1) for each in range(1, 1001)]
+    row = invoice(total=1001, payments=1001, balance=0)
+    asked, page = page_of(Everything(), ok([row]), ok(many), ok([payment(1001, 1)]))
+    assert len(page.records[0].receipts) == 1001
+    assert dict(asked[2].params)["conditions"] == "id>1000"
+
+
+# What credit memos were applied to -------------------------------------------------------
+
+
+def memo(number: int = 77, **changed: Any) -> dict[str, Any]:
+    return invoice(number, **{"type": "CreditMemo", "total": 40, **changed})
+
+
+def notes(*answers: Response, **more: Any) -> tuple[list[Request], Page[Any]]:
+    return page_of(Everything(), *answers, kind=CreditNote, **more)
+
+
+def test_credit_memos_are_read_with_their_uses_where_that_is_asked_for() -> None:
+    memos = [memo(77, balance=15), memo(78, balance=40), "odd"]
+    bills = [invoice(12, credits=25, balance=75)]
+    uses = [
+        payment(8, 25, credit={"id": 77}),
+        payment(9, 5),
+        payment(10, 1, credit={"id": 79}),
+    ]
+    asked, page = notes(ok(memos), ok(bills), ok(uses), applications=True)
+    assert conditions(asked[1:2]) == [f"{BILLS} and credits!=0 and company/id in (250)"]
+    assert asked[2].url == "finance/invoices/12/payments"
+    used, whole = page.records
+    (put,) = used.applications
+    assert (put.ref.id, put.source.id, put.target.id) == ("12/8", "77", "12")
+    assert (put.amount, used.remaining) == (25, 15)
+    assert whole.applications == ()
+    assert len(page.issues) == 1
+
+
+def test_credit_memos_of_which_nothing_is_used_cost_no_call_more() -> None:
+    asked, page = notes(ok([memo(balance=40)]), applications=True)
+    assert len(asked) == 1
+    asked, page = notes(ok([memo(balance=15)]))
+    assert len(asked) == 1
+    assert page.records[0].applications == ()
+
+
+def test_a_use_that_cannot_be_read_isolates_its_credit_memo() -> None:
+    memos, bills = [memo(77, balance=15)], [invoice(12, credits=25, balance=75)]
+    uses = [payment(8, None, credit={"id": 77})]
+    _, page = notes(ok(memos), ok(bills), ok(uses), applications=True)
+    assert page.records == ()
+    assert [each.source and each.source.id for each in page.issues] == ["77"]
+
+
+# What was handed over --------------------------------------------------------------------
+
+
+def unposted(number: int = 12, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": 500_000 + number,
+        "billingLogId": number,
+        "invoiceNumber": f"INV-{number}",
+        "invoiceType": "Standard",
+        "invoiceDate": "2026-03-01T00:00:00Z",
+        **changed,
+    }
+
+
+BATCH = {"id": 41, "name": "TO-41"}
+MADE = {"id": 41, "_info": {"dateEntered": "2026-03-15T09:00:00Z"}}
+
+
+def test_what_was_not_handed_over_is_listed_through_a_day() -> None:
+    """B112: the day itself is in."""
+    rows = [
+        unposted(12),
+        unposted(14, invoiceType="CreditMemo"),
+        unposted(15, billingLogId=None),
+    ]
+    head = {"Link": '<https://x/2>; rel="next"'}
+    (request,), page = page_of(
+        Unposted(date(2026, 3, 31)), ok(rows, headers=head), kind=Posting
+    )
+    assert request.url == "finance/accounting/unpostedinvoices"
+    assert dict(request.params)["conditions"] == "invoiceDate<=[2026-03-31T23:59:59Z]"
+    assert page.records[0] == Posting(
+        Ref(connector().connection, "Posting", "12"),
+        "INV-12",
+        custom={"type": "Standard"},
+    )
+    assert page.records[1].custom["type"] == "CreditMemo"
+    assert [each.numbers for each in page.issues] == [("INV-15",)]
+    # The list's own ids are of the ledger's entries, and it goes on behind those.
+    assert page.next == "500015"
+
+
+def test_where_the_unposted_list_has_the_invoices_id_is_an_argument() -> None:
+    row = unposted(12, recordId=99)
+    _, page = page_of(
+        Unposted(date(2026, 3, 31)), ok([row]), kind=Posting, unposted_id="recordId"
+    )
+    assert [each.ref.id for each in page.records] == ["99"]
+
+
+def handed(*answers: Response, ids: Sequence[str] = ("12",)) -> Any:
+    return driven(connector().fetch(Posting, ids=ids), *answers)
+
+
+def test_a_document_in_a_batch_was_handed_over_when_that_was_made() -> None:
+    rows = [invoice(12, glBatch=BATCH), invoice(13), invoice(14, glBatch={"id": 0})]
+    asked, page = handed(ok(rows), ok([MADE]), ids=["12", "13", "14"])
+    assert [each.url for each in asked] == [
+        "finance/invoices",
+        "finance/accounting/batches",
+    ]
+    assert conditions(asked) == ["id in (12,13,14)", "id in (41)"]
+    assert [(each.ref.id, each.batch) for each in page.records] == [
+        ("12", "TO-41"),
+        ("13", ""),
+        ("14", ""),
+    ]
+    assert [each.on for each in page.records] == [
+        datetime(2026, 3, 15, 9, tzinfo=UTC),
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batch", "on"),
+    [
+        ({"id": 41, "_info": {"lastUpdated": "2026-03-16T09:00:00Z"}}, 16),
+        ({"id": 41}, 12),
+        ({"id": 42}, 12),
+        ("odd", 12),
+    ],
+)
+def test_a_batch_that_says_not_when_it_was_made_has_its_change_time(
+    batch: Any, on: int
+) -> None:
+    _, page = handed(ok([invoice(glBatch={"id": 41})]), ok([batch]))
+    assert page.records[0].on.day == on
+    assert page.records[0].batch == "41"
+
+
+def test_a_batch_of_no_known_time_is_an_issue() -> None:
+    _, page = handed(ok([invoice(glBatch=BATCH, _info=None)]), ok([]))
+    assert [each.code for each in page.issues] == [Code.BAD_DATE]
+    _, page = handed(ok([invoice(glBatch=["odd"])]))
+    assert [each.code for each in page.issues] == [Code.BAD_FIELD]
 
 
 # Fetching --------------------------------------------------------------------------------
@@ -1088,8 +1440,8 @@ def test_an_invoice_that_is_gone_is_not_made_anew() -> None:
         lambda made: evolve(
             made,
             action=Action.CREATE,
-            kind=Customer,
-            after=Customer(Ref("c", "Customer", "1"), "x"),
+            kind=Posting,
+            after=Posting(Ref("c", "Posting", "1")),
         ),
     ],
 )
@@ -1120,6 +1472,733 @@ def test_every_change_has_its_outcome() -> None:
         ("name", State.UNKNOWN),
         ("second", State.APPLIED),
     ]
+
+
+# Writing documents -----------------------------------------------------------------------
+
+
+WHERE = connector().connection
+MARK = "TO-ABCDEFGHIJKLM"
+
+
+def here(kind: str, identity: str = "") -> Ref:
+    return Ref(WHERE, kind, identity)
+
+
+def asked_for(after: Any, before: Any = None, **changed: Any) -> Change:
+    """A create, or where there is a ``before``, an update of that."""
+    return Change(
+        "name",
+        Action.UPDATE if before else Action.CREATE,
+        type(after),
+        WHERE,
+        Ref("ledger", type(after).__name__, "L1"),
+        **{
+            "target": before.ref if before else None,
+            "before": before,
+            "after": after,
+            "number": getattr(after, "number", ""),
+            **changed,
+        },
+    )
+
+
+def taken_back(kind: Any, identity: str, **changed: Any) -> Change:
+    name = kind.__name__
+    source = Ref("ledger", name, "L1")
+    target = here(name, identity)
+    return Change(
+        "name", Action.VOID, kind, WHERE, source, **{"target": target, **changed}
+    )
+
+
+def sent(request: Request) -> Any:
+    return json.loads(request.body(), parse_float=Decimal)
+
+
+ADA = Customer(here("Customer"), "Ada Ltd", "C1", "ada@example.com")
+
+
+def test_a_new_company_has_our_mark_as_its_identifier() -> None:
+    """ConnectWise lets no second one have it."""
+    row = {"id": 251, "identifier": MARK, "name": "Ada Ltd"}
+    (post,), outcome = written(asked_for(ADA, mark=MARK), ok(row, 201))
+    assert (post.method, post.url) == ("POST", "company/companies")
+    assert sent(post) == {
+        "identifier": MARK,
+        "name": "Ada Ltd",
+        "accountNumber": "C1",
+        "invoiceToEmailAddress": "ada@example.com",
+    }
+    assert (outcome.state, outcome.ref) == (State.APPLIED, here("Customer", "251"))
+    assert outcome.echo is not None
+    assert carries(outcome.echo, MARK)
+
+
+def test_a_new_company_has_what_the_site_needs_and_its_currency() -> None:
+    ada = evolve(ADA, number="", email="", currency="EUR")
+    (post,), _ = written(
+        asked_for(ada),
+        ok({"id": 251}, 201),
+        currencies={"EUR": 3},
+        company_fields={"name": "x", "site": {"name": "Main"}},
+    )
+    assert sent(post) == {
+        "name": "Ada Ltd",
+        "site": {"name": "Main"},
+        "identifier": "Ada Ltd",
+        "currency": {"id": 3},
+    }
+    long = evolve(ADA, name="x" * 50, number="")
+    (post,), _ = written(asked_for(long), ok({"id": 251}, 201))
+    assert sent(post)["identifier"] == "x" * 30
+
+
+def test_a_company_is_found_again_by_its_identifier() -> None:
+    change = asked_for(ADA, mark=MARK)
+    row = {"id": 251, "identifier": MARK, "name": "Ada Ltd"}
+    asked, page = driven(connector().find([change]), ok([row]))
+    assert asked[0].url == "company/companies"
+    assert conditions(asked) == [f'identifier in ("{MARK}")']
+    assert [carries(each, MARK) for each in page.records] == [True]
+
+
+def test_only_what_differs_of_a_company_is_sent() -> None:
+    before = evolve(ADA, ref=here("Customer", "250"))
+    after = evolve(before, name="Ada & Co", email="")
+    (patch,), _ = written(asked_for(after, before), ok({"id": 250}))
+    assert (patch.method, patch.url) == ("PATCH", "company/companies/250")
+    assert sent(patch) == [
+        {"op": "replace", "path": "name", "value": "Ada & Co"},
+        {"op": "remove", "path": "invoiceToEmailAddress"},
+    ]
+    bare = evolve(before, email="")
+    (patch,), _ = written(asked_for(before, bare), ok({"id": 250}))
+    assert [each["op"] for each in sent(patch)] == ["add"]
+
+
+def test_a_change_without_its_before_sends_all() -> None:
+    after = evolve(ADA, ref=here("Customer", "250"), email="")
+    change = evolve(asked_for(after, after), before=None)
+    (patch,), _ = written(change, ok({"id": 250}))
+    assert [each["op"] for each in sent(patch)] == ["replace", "replace", "remove"]
+
+
+def test_what_cannot_be_changed_is_not_called_changed() -> None:
+    before = evolve(ADA, ref=here("Customer", "250"))
+    change = asked_for(evolve(before, currency="EUR"), before)
+    asked, outcome = written(change)
+    assert asked == []
+    assert outcome.code is Code.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("argument", "path", "value"),
+    [
+        (None, "deletedFlag", True),
+        ({"status": {"id": 2}}, "status", {"id": 2}),
+    ],
+)
+def test_a_company_is_taken_back_as_the_site_does_it(
+    argument: Any, path: str, value: Any
+) -> None:
+    (patch,), outcome = written(
+        taken_back(Customer, "250"), ok({"id": 250}), voided_company=argument
+    )
+    assert (patch.method, patch.url) == ("PATCH", "company/companies/250")
+    assert sent(patch) == [{"op": "replace", "path": path, "value": value}]
+    assert outcome.state is State.APPLIED
+
+
+BILL = Invoice(
+    here("Invoice"),
+    "N-1",
+    here("Customer", "250"),
+    "USD",
+    date(2026, 3, 5),
+    Decimal("100.10"),
+    Status.OPEN,
+    due=date(2026, 4, 4),
+)
+NOTE = CreditNote(
+    here("CreditNote"),
+    "C-1",
+    here("Customer", "250"),
+    "USD",
+    date(2026, 3, 5),
+    Decimal(40),
+    Status.OPEN,
+)
+
+
+def test_a_new_invoice_has_our_number_by_which_it_is_found_again() -> None:
+    row = invoice(99, invoiceNumber="N-1", total=100.1, balance=100.1)
+    (post,), outcome = written(asked_for(BILL), ok(row, 201), final_status=2)
+    assert (post.method, post.url) == ("POST", "finance/invoices")
+    assert sent(post) == {
+        "invoiceNumber": "N-1",
+        "type": "Miscellaneous",
+        "company": {"id": 250},
+        "date": "2026-03-05T00:00:00Z",
+        "dueDate": "2026-04-04T00:00:00Z",
+        "total": Decimal("100.10"),
+        "status": {"id": 2},
+    }
+    assert (outcome.state, outcome.ref) == (State.APPLIED, here("Invoice", "99"))
+    assert isinstance(outcome.echo, Invoice)
+    assert (outcome.echo.total, outcome.version) == (
+        Decimal("100.1"),
+        "2026-03-12T10:00:00Z",
+    )
+    asked, _ = driven(connector().find([asked_for(BILL)]), ok([row]))
+    assert conditions(asked) == ['invoiceNumber in ("N-1")']
+
+
+def test_an_invoice_that_is_no_final_one_is_left_open() -> None:
+    """B90: without the id of a closed status a person closes it."""
+    for change, more in (
+        (asked_for(BILL), {}),
+        (asked_for(evolve(BILL, status=Status.DRAFT)), {"final_status": 2}),
+    ):
+        (post,), _ = written(change, ok(invoice(99), 201), **more)
+        assert "status" not in sent(post)
+
+
+def test_a_new_invoice_has_what_the_site_needs() -> None:
+    (post,), _ = written(
+        asked_for(evolve(BILL, currency="EUR", due=None)),
+        ok(invoice(99), 201),
+        invoice_fields={"total": 1, "billingTerms": {"id": 4}},
+        invoice_type="Standard",
+        currencies={"EUR": 3},
+    )
+    body = sent(post)
+    assert (body["type"], body["currency"]) == ("Standard", {"id": 3})
+    assert (body["total"], body["billingTerms"]) == (Decimal("100.10"), {"id": 4})
+    assert "dueDate" not in body
+
+
+@pytest.mark.parametrize(("negative", "total"), [(False, 40), (True, -40)])
+def test_a_new_credit_memo_is_an_invoice_of_its_own_type(
+    negative: bool, total: int
+) -> None:
+    """Whether its total is a negative one is unverified."""
+    row = memo(98, invoiceNumber="C-1", total=total, balance=total)
+    (post,), outcome = written(asked_for(NOTE), ok(row, 201), negative_memos=negative)
+    assert sent(post) == {
+        "invoiceNumber": "C-1",
+        "type": "CreditMemo",
+        "company": {"id": 250},
+        "date": "2026-03-05T00:00:00Z",
+        "total": total,
+    }
+    assert outcome.ref == here("CreditNote", "98")
+    assert isinstance(outcome.echo, CreditNote)
+    assert outcome.echo.total == 40
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "field"),
+    [
+        ({"customer": None}, Code.BAD_FIELD, "customer"),
+        ({"customer": Ref(WHERE, "Customer", "a/b")}, Code.BAD_FIELD, ""),
+        ({"number": ""}, Code.NOT_ALLOWED, ""),
+    ],
+)
+def test_a_document_that_lacks_something_is_not_sent(
+    wrong: dict[str, Any], code: Code, field: str
+) -> None:
+    asked, outcome = written(asked_for(evolve(BILL, **wrong)))
+    assert asked == []
+    assert (outcome.state, outcome.code) == (State.REJECTED, code)
+    assert field in outcome.text
+
+
+def test_only_what_differs_of_an_invoice_is_sent() -> None:
+    before = evolve(BILL, ref=here("Invoice", "99"))
+    after = evolve(before, due=None, total=Decimal(90))
+    (patch,), outcome = written(asked_for(after, before), ok(invoice(99)))
+    assert (patch.method, patch.url) == ("PATCH", "finance/invoices/99")
+    assert sent(patch) == [
+        {"op": "replace", "path": "total", "value": 90},
+        {"op": "remove", "path": "dueDate"},
+    ]
+    assert outcome.ref == before.ref
+
+
+def test_nothing_is_deleted_unless_that_is_allowed() -> None:
+    for kind in (Invoice, CreditNote):
+        asked, outcome = written(taken_back(kind, "99"))
+        assert asked == []
+        assert (outcome.state, outcome.code) == (State.REJECTED, Code.NOT_ALLOWED)
+        assert "may_delete" in outcome.remedy
+    _, other = written(evolve(taken_back(Posting, "1"), action=Action.CREATE))
+    assert "may_delete" not in other.remedy
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (invoice(99, glBatch=BATCH), "batch 41"),
+        (invoice(99), "closed"),
+        (invoice(99, status=None, glBatch=None), "closed"),
+    ],
+)
+def test_what_counts_in_the_books_is_not_deleted(row: Any, why: str) -> None:
+    asked, outcome = written(taken_back(Invoice, "99"), ok(row), may_delete=True)
+    assert [each.method for each in asked] == ["GET"]
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.REFUSED)
+    assert why in outcome.text
+    assert "credit memo" in outcome.remedy
+
+
+def test_an_open_document_is_deleted_where_that_is_allowed() -> None:
+    row = memo(98, status={"isClosed": False})
+    asked, outcome = written(
+        taken_back(CreditNote, "98"), ok(row), Response(204), may_delete=True
+    )
+    assert [(each.method, each.url) for each in asked] == [
+        ("GET", "finance/invoices/98"),
+        ("DELETE", "finance/invoices/98"),
+    ]
+    assert outcome.state is State.APPLIED
+    _, outcome = written(taken_back(Invoice, "99"), ok(NOT_FOUND, 404), may_delete=True)
+    assert outcome.code is Code.VANISHED
+
+
+def test_a_number_that_is_in_use_is_told_as_such() -> None:
+    error = {"code": "ObjectExists", "message": "number is in use"}
+    body = {"code": "InvalidObject", "message": "invalid", "errors": [error]}
+    _, outcome = written(asked_for(BILL), ok(body, 400))
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.DUPLICATE_NUMBER)
+
+
+# Writing payment records -----------------------------------------------------------------
+
+
+def part(source: Ref, invoice: str = "12", amount: Any = 60, own: str = "") -> Any:
+    return Application(
+        here("Application", own),
+        source,
+        here("Invoice", invoice),
+        Decimal(amount),
+        "USD",
+        date(2026, 3, 8),
+        how=Part.CREDIT if source.kind == "CreditNote" else Part.CASH,
+    )
+
+
+def money(own: str = "", amount: Any = 60, **changed: Any) -> Payment:
+    ref = here("Payment", own)
+    return Payment(
+        ref,
+        here("Customer", "250"),
+        "USD",
+        date(2026, 3, 8),
+        Decimal(amount),
+        Status.SETTLED,
+        **{"applications": (part(ref, amount=amount),), **changed},
+    )
+
+
+def test_a_new_payment_is_made_below_its_invoice() -> None:
+    row = payment(7, 60, invoice={"id": 12})
+    (post,), outcome = written(
+        asked_for(money()), ok(row, 201), payment_fields={"type": "Payment"}
+    )
+    assert (post.method, post.url) == ("POST", "finance/invoices/12/payments")
+    assert sent(post) == {
+        "type": "Payment",
+        "amount": 60,
+        "paymentDate": "2026-03-08T00:00:00Z",
+    }
+    assert (outcome.state, outcome.ref) == (State.APPLIED, here("Payment", "12/7"))
+    assert isinstance(outcome.echo, Payment)
+    assert outcome.echo.customer == here("Customer", "250")
+    assert believed(asked_for(money()), outcome) == outcome
+
+
+def test_a_payment_that_may_have_been_made_is_not_searched_for() -> None:
+    """R7: by invoice, amount and date it might be anybody's. It is parked."""
+    with pytest.raises(Fault) as caught:
+        driven(connector().find([asked_for(money())]))
+    assert caught.value.code is Code.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        money(applications=()),
+        money(applications=(part(here("Payment")), part(here("Payment"), "13"))),
+        money(unapplied=Decimal(5)),
+        part(here("Payment", "12/7")),
+    ],
+)
+def test_what_is_no_payment_of_one_invoice_is_refused(wrong: Any) -> None:
+    asked, outcome = written(asked_for(wrong))
+    assert asked == []
+    assert outcome.code is Code.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(payment(7, 60, invoice={"id": 13}), 201),
+        ok(payment(7, 60, credit={"id": 77}), 201),
+        ok([payment(7, 60)], 201),
+        Response(201, {}, "<html>sign in</html>"),
+        Response(502),
+    ],
+)
+def test_an_answer_that_shows_no_such_payment_leaves_it_unknown(
+    answer: Response,
+) -> None:
+    _, outcome = written(asked_for(money()), answer)
+    assert outcome.state is State.UNKNOWN
+
+
+def test_a_second_payment_of_an_invoice_is_told_as_such() -> None:
+    error = {"code": "ObjectExists", "message": "Only a single payment is allowed"}
+    body = {"code": "InvalidObject", "message": "invalid", "errors": [error]}
+    _, outcome = written(asked_for(money()), ok(body, 400))
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.PAID_ON_BOTH_SIDES)
+
+
+def test_a_payment_is_changed_and_deleted_by_its_invoice_and_its_own_id() -> None:
+    before = money("12/7")
+    after = evolve(before, amount=Decimal(70))
+    (patch,), outcome = written(asked_for(after, before), ok(payment(7, 70)))
+    assert (patch.method, patch.url) == ("PATCH", "finance/invoices/12/payments/7")
+    assert sent(patch) == [{"op": "replace", "path": "amount", "value": 70}]
+    assert (outcome.ref, outcome.state) == (before.ref, State.APPLIED)
+    (delete,), outcome = written(taken_back(Payment, "12/7"), Response(204))
+    assert (delete.method, delete.url) == ("DELETE", "finance/invoices/12/payments/7")
+    assert outcome.state is State.APPLIED
+
+
+def test_a_deletion_that_is_answered_with_a_page_is_unknown() -> None:
+    page = Response(200, {}, "<html>sign in</html>")
+    _, outcome = written(taken_back(Payment, "12/7"), page)
+    assert outcome.state is State.UNKNOWN
+
+
+def test_an_id_without_its_invoice_deletes_nothing() -> None:
+    """It would be the address of all payments."""
+    for kind in (Payment, Application):
+        asked, outcome = written(taken_back(kind, "7"))
+        assert asked == []
+        assert outcome.code is Code.VANISHED
+
+
+def test_a_payment_that_is_gone_has_vanished() -> None:
+    _, outcome = written(taken_back(Payment, "12/7"), ok(NOT_FOUND, 404))
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
+
+
+def test_a_credit_memo_is_applied_by_a_payment_that_names_it() -> None:
+    """B96."""
+    put = part(here("CreditNote", "77"), amount="25.50")
+    row = payment(8, "25.50", credit={"id": 77})
+    (post,), outcome = written(asked_for(put), ok(row, 201))
+    assert (post.method, post.url) == ("POST", "finance/invoices/12/payments")
+    assert sent(post) == {
+        "amount": Decimal("25.50"),
+        "paymentDate": "2026-03-08T00:00:00Z",
+        "credit": {"id": 77},
+    }
+    assert outcome.ref == here("Application", "12/8")
+    assert believed(asked_for(put), outcome).state is State.APPLIED
+    (delete,), outcome = written(taken_back(Application, "12/8"), Response(204))
+    assert (delete.method, delete.url) == ("DELETE", "finance/invoices/12/payments/8")
+
+
+# Handing over ----------------------------------------------------------------------------
+
+
+def handing(*ids: int, on: datetime | None = NOW, **changed: Any) -> list[Change]:
+    """That documents are to be called handed over; with ``on`` None, not any more."""
+    return [
+        evolve(
+            asked_for(Posting(here("Posting", str(own)), f"INV-{own}", on)),
+            name=f"name-{own}",
+            action=Action.UPDATE,
+            target=here("Posting", str(own)),
+            **changed,
+        )
+        for own in ids
+    ]
+
+
+def transaction(own: int, entries: Any = None, **changed: Any) -> dict[str, Any]:
+    told = [str(500_000 + own)] if entries is None else entries
+    return {"id": 1, "documentNumber": f"INV-{own}", "glEntryIds": told, **changed}
+
+
+def export(*rows: Any) -> Response:
+    return ok({"transactions": list(rows), "customers": []})
+
+
+def put(changes: Sequence[Change], *answers: Response, **more: Any) -> Any:
+    asked, outcomes = driven(connector(**more).write(changes), *answers)
+    assert sorted(each.name for each in outcomes) == sorted(e.name for e in changes)
+    return asked, {each.name: each for each in outcomes}
+
+
+def named(changes: Sequence[Change], **more: Any) -> str:
+    """The name of the batch that these changes become."""
+    flow = connector(**more).write(changes)
+    next(flow)
+    rows = [invoice(int(each.target.id)) for each in changes if each.target]
+    asked = flow.send(ok(rows))
+    assert isinstance(asked, Request)
+    return str(dict(asked.params)["conditions"]).partition("=")[2].strip('"')
+
+
+def test_all_that_is_handed_over_is_one_batch() -> None:
+    """B119, B121: entries of exactly these, found in the export, which consumes nothing."""
+    changes = handing(12, 13)
+    name = named(changes)
+    asked, outcomes = put(
+        changes,
+        ok([invoice(12), invoice(13)]),
+        ok([]),
+        export(transaction(13, "500013, 600013"), transaction(12), transaction(14)),
+        ok({"id": 41, "batchIdentifier": name}, 201),
+    )
+    assert [(each.method, each.url, each.effect) for each in asked] == [
+        ("GET", "finance/invoices", False),
+        ("GET", "finance/accounting/batches", False),
+        ("POST", "finance/accounting/export", False),
+        ("POST", "finance/accounting/batches", True),
+    ]
+    assert conditions(asked[:2]) == ["id in (12,13)", f'batchIdentifier="{name}"']
+    flags = {
+        "exportInvoicesFlag": True,
+        "exportExpensesFlag": False,
+        "exportProductsFlag": False,
+    }
+    assert sent(asked[2]) == {
+        "batchIdentifier": name,
+        "includedInvoiceIds": [12, 13],
+        **flags,
+    }
+    assert sent(asked[3]) == {
+        "batchIdentifier": name,
+        "processedRecordIds": [500012, 500013, 600013],
+        **flags,
+    }
+    assert {each.state for each in outcomes.values()} == {State.APPLIED}
+    assert len(asked) <= connector().capabilities.write_calls(Posting, 2)
+
+
+def test_a_batch_has_its_name_from_the_changes() -> None:
+    """In whatever order they come: so it is found again by who lost the answer."""
+    changes = handing(12, 13)
+    name = named(changes)
+    assert name == named(changes[::-1])
+    assert name != named(changes[:1])
+    assert name.startswith("TO-")
+    assert named(changes, batch_prefix="M-").startswith("M-")
+    assert len(named(changes, batch_prefix="x" * 80)) == 50
+
+
+def test_what_is_handed_over_already_stays_so() -> None:
+    """B21: also by somebody else's batch."""
+    asked, outcomes = put(handing(12), ok([invoice(12, glBatch=BATCH)]), ok([MADE]))
+    assert [each.method for each in asked] == ["GET", "GET"]
+    assert outcomes["name-12"].state is State.APPLIED
+    assert outcomes["name-12"].echo.batch == "TO-41"
+    assert believed(handing(12)[0], outcomes["name-12"]).state is State.APPLIED
+
+
+def test_a_batch_of_the_name_is_never_made_twice() -> None:
+    """Its answer was lost, and the invoices do not show it yet."""
+    changes = handing(12, 13)
+    entry = {"id": 500012, "invoice": {"id": 12, "identifier": "INV-12"}}
+    asked, outcomes = put(
+        changes, ok([invoice(12), invoice(13)]), ok([MADE]), ok([entry])
+    )
+    assert not any(each.effect for each in asked)
+    assert asked[2].url == "finance/accounting/batches/41/entries"
+    assert outcomes["name-12"].state is State.APPLIED
+    assert outcomes["name-13"].code is Code.STALE_VERSION
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        (),
+        (transaction(12, []),),
+        (transaction(12, ""),),
+        (transaction(12), transaction(12, ["500099"])),
+        (transaction(12, documentNumber="inv-12"),),
+    ],
+)
+def test_what_the_export_does_not_tell_for_certain_is_not_handed_over(
+    exported: Any,
+) -> None:
+    asked, outcomes = put(
+        handing(12, 13),
+        ok([invoice(12), invoice(13)]),
+        ok([]),
+        export(*exported, transaction(13)),
+        ok({"batchIdentifier": named(handing(12, 13))}, 201),
+    )
+    assert sent(asked[3])["processedRecordIds"] == [500013]
+    assert outcomes["name-13"].state is State.APPLIED
+    assert (outcomes["name-12"].state, outcomes["name-12"].code) == (
+        State.REJECTED,
+        Code.REFUSED,
+    )
+    assert "GL accounts are mapped" in outcomes["name-12"].remedy
+
+
+def test_two_documents_of_one_number_are_handed_over_together_or_not_at_all() -> None:
+    rows = [invoice(12, invoiceNumber="X"), invoice(13, invoiceNumber="X")]
+    both = [transaction(each, documentNumber="X") for each in (12, 13)]
+    name = named(handing(12, 13))
+    made = ok({"batchIdentifier": name}, 201)
+    asked, _ = put(handing(12, 13), ok(rows), ok([]), export(*both), made)
+    assert sent(asked[3])["processedRecordIds"] == [500012, 500013]
+    asked, outcomes = put(handing(12, 13), ok(rows), ok([]), export(both[0]))
+    assert not any(each.effect for each in asked)
+    assert {each.code for each in outcomes.values()} == {Code.REFUSED}
+
+
+def test_what_is_gone_or_cannot_be_read_is_not_handed_over() -> None:
+    bad = invoice(13, glBatch={"id": "x"})
+    asked, outcomes = put(handing(12, 13), ok([bad]))
+    assert len(asked) == 1
+    assert outcomes["name-12"].code is Code.VANISHED
+    assert outcomes["name-13"].code is Code.BAD_FIELD
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "code"),
+    [
+        (Response(502), State.UNKNOWN, Code.SERVER_ERROR),
+        (ok({"batchIdentifier": "other"}, 201), State.UNKNOWN, Code.BAD_PAYLOAD),
+        (Response(200, {}, "<html>"), State.UNKNOWN, Code.BAD_PAYLOAD),
+        (Response(403), State.REJECTED, Code.PERMISSION_MISSING),
+        (
+            ok({"code": "InvalidObject", "message": "not in the unposted list"}, 400),
+            State.REJECTED,
+            Code.REFUSED,
+        ),
+    ],
+)
+def test_what_becomes_of_a_batch_that_fails(
+    answer: Response, state: State, code: Code
+) -> None:
+    _, outcomes = put(
+        handing(12), ok([invoice(12)]), ok([]), export(transaction(12)), answer
+    )
+    assert (outcomes["name-12"].state, outcomes["name-12"].code) == (state, code)
+
+
+@pytest.mark.parametrize(
+    "odd", [ok([]), ok({"transactions": 5}), ok({"transactions": [5]})]
+)
+def test_an_export_of_something_else_hands_nothing_over(odd: Response) -> None:
+    asked, outcomes = put(handing(12), ok([invoice(12)]), ok([]), odd)
+    assert not any(each.effect for each in asked)
+    assert outcomes["name-12"].code is Code.BAD_PAYLOAD
+
+
+def entries(*rows: Any) -> Response:
+    return ok(
+        [
+            {"id": at, "invoice": {"id": own, "identifier": f"INV-{own}"}}
+            if isinstance(own, int)
+            else {"id": at, **own}
+            for at, own in enumerate(rows)
+        ]
+    )
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_a_batch_is_taken_back_with_all_that_is_in_it(void: bool) -> None:
+    """B134: then its invoices stand in the unposted list again."""
+    changes = handing(12, 13, on=None)
+    if void:
+        changes = [evolve(each, action=Action.VOID, after=None) for each in changes]
+    asked, outcomes = put(
+        changes,
+        ok([invoice(12, glBatch=BATCH), invoice(13, glBatch=BATCH)]),
+        ok([MADE]),
+        entries(12, 12, 13),
+        Response(204),
+    )
+    assert [(each.method, each.url) for each in asked[2:]] == [
+        ("GET", "finance/accounting/batches/41/entries"),
+        ("DELETE", "finance/accounting/batches/41"),
+    ]
+    assert asked[-1].effect
+    assert {each.state for each in outcomes.values()} == {State.APPLIED}
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (14, "INV-14"),
+        ({"invoice": None, "id": 9}, "entry 9"),
+        ({"invoice": {"id": 15}}, "15"),
+    ],
+)
+def test_a_batch_that_holds_anything_else_is_left_alone(other: Any, name: str) -> None:
+    """Nothing is handed back unasked: the others are named."""
+    asked, outcomes = put(
+        handing(12, on=None),
+        ok([invoice(12, glBatch=BATCH)]),
+        ok([MADE]),
+        entries(12, other),
+    )
+    assert not any(each.effect for each in asked)
+    assert outcomes["name-12"].code is Code.REFUSED
+    assert outcomes["name-12"].text.endswith(f"also holds {name}")
+    assert "together" in outcomes["name-12"].remedy
+
+
+def test_each_batch_is_taken_back_for_itself() -> None:
+    rows = [
+        invoice(12, glBatch=BATCH),
+        invoice(13, glBatch={"id": 42}),
+        invoice(14),
+    ]
+    _, outcomes = put(
+        handing(12, 13, 14, 15, on=None),
+        ok(rows),
+        ok([MADE]),
+        entries(12),
+        Response(500),
+        entries(13),
+        Response(204),
+    )
+    assert {name: each.state for name, each in outcomes.items()} == {
+        "name-12": State.UNKNOWN,
+        "name-13": State.APPLIED,
+        "name-14": State.APPLIED,  # it is in none
+        "name-15": State.REJECTED,  # there is none
+    }
+
+
+def test_what_goes_ahead_and_what_goes_back_may_come_in_one_write() -> None:
+    ahead, back = handing(12), handing(13, on=None)
+    name = named(ahead)
+    asked, outcomes = put(
+        [*back, asked_for(ADA), *ahead],
+        ok({"id": 251}, 201),
+        ok([invoice(12)]),
+        ok([]),
+        export(transaction(12)),
+        ok({"batchIdentifier": name}, 201),
+        ok([invoice(13, glBatch=BATCH)]),
+        ok([MADE]),
+        entries(13),
+        Response(204),
+    )
+    assert [each.method for each in asked if each.effect] == ["POST", "POST", "DELETE"]
+    assert {each.state for each in outcomes.values()} == {State.APPLIED}
 
 
 # Answers ---------------------------------------------------------------------------------

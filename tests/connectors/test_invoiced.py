@@ -253,7 +253,9 @@ def test_capabilities_say_what_it_can() -> None:
     able = connector().capabilities
     assert able == connector().capabilities
     assert able.fetch_calls(Settlement, 100) == 200
-    assert able.read_calls(Settlement, 990) == 12 + 990
+    # Eleven pages of invoices and of payments, whose last rows come again.
+    assert able.read_calls(Settlement, 1000) == 2 * 11 + 1 + 1010
+    assert able.read_calls(Invoice, 1000) == 11
     assert able.write_calls(Settlement, 10) == 30
     assert able.payments.owned_payment
     assert able.payments.detail is Cost.CALL_EACH
@@ -1407,6 +1409,13 @@ def test_customers_are_made_and_changed_and_not_voided() -> None:
     assert (patch.method, patch.url) == ("PATCH", "customers/250")
     assert body(patch) == {"name": "Acme Inc.", "email": None}
     asked, outcome = written(change(None, there))
+    assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
+
+
+def test_a_change_of_what_cannot_be_written_is_refused() -> None:
+    """It would be called carried out, and nothing would have changed."""
+    there = one(ok([customer()]), kind=Customer)
+    asked, outcome = written(change(evolve(there, active=False), there))
     assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
 
 

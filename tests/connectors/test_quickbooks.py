@@ -165,8 +165,8 @@ def test_what_the_payments_do_not_explain_is_not_guessed() -> None:
 
 def test_a_payment_in_disagreement_with_itself_explains_nothing() -> None:
     """Its own lines do not make its total: then of the invoice no part is told."""
-    odd = payment(TotalAmt=90)
-    assert level(bill(Balance=200, **paying("20")), odd).settled_by == {}
+    for odd in (payment(TotalAmt=90), payment(TxnDate="soon")):
+        assert level(bill(Balance=200, **paying("20")), odd).settled_by == {}
 
 
 def test_an_invoice_of_nothing_is_settled_on_its_own_day() -> None:
@@ -416,8 +416,9 @@ def test_a_payment_of_nothing_is_no_payment_but_applies_credits() -> None:
     assert put.carry
 
 
-def test_a_voided_payment_is_void() -> None:
-    row = payment(TotalAmt=0, Line=[], PrivateNote="Voided")
+def test_a_payment_of_nothing_for_nothing_is_void() -> None:
+    """Whatever its note says, in whatever language."""
+    row = payment(TotalAmt=0, Line=[], PrivateNote="Storniert")
     assert one(Payment, "Payment", row).status is Status.VOID
 
 
@@ -502,6 +503,8 @@ def test_deleted_invoices_are_gone_and_deleted_payments_tell_nothing() -> None:
     assert page.touched == ()
     _, payments = drive(quickbooks().page(Payment, CHANGED), feed(Payment=[gone("40")]))
     assert payments.gone == (ref("Payment", "40"),)
+    _, puts = drive(quickbooks().page(Application, CHANGED), feed(Payment=[gone("40")]))
+    assert (puts.gone, puts.records, puts.issues) == ((), (), ())
 
 
 @pytest.mark.parametrize(
@@ -804,16 +807,21 @@ PREFERENCES = {
 }
 COMPANY = ok({"CompanyInfo": {"Id": "1", "CompanyName": "Acme"}, "time": TIME})
 COUNTS = [ok({"QueryResponse": {"totalCount": 3}, "time": TIME})] * 4
+MARKED = [answer("Payment"), answer("Customer")]
 
 
 def test_a_check_tells_the_books() -> None:
     asked, health = drive(
-        quickbooks(zone="America/New_York").check(), COMPANY, ok(PREFERENCES), *COUNTS
+        quickbooks(zone="America/New_York").check(),
+        COMPANY,
+        ok(PREFERENCES),
+        *COUNTS,
+        *MARKED,
     )
     assert [each.url for each in asked] == [
         "companyinfo/1234",
         "preferences",
-        *["query"] * 4,
+        *["query"] * 6,
     ]
     assert all(params(each)["minorversion"] == "75" for each in asked)
     assert query(asked[2]) == "SELECT count(*) FROM Invoice"
@@ -838,11 +846,51 @@ def test_a_check_tells_the_books() -> None:
 def test_a_check_warns_of_preferences(prefs: dict[str, Any]) -> None:
     """Wherever they stand; credits that apply themselves race with ours."""
     _, health = drive(
-        quickbooks().check(), COMPANY, ok({"Preferences": prefs}), *COUNTS
+        quickbooks().check(), COMPANY, ok({"Preferences": prefs}), *COUNTS, *MARKED
     )
     assert health.ok
     assert [text for text in health.notes if "applies credits by itself" in text]
     assert [text for text in health.notes if "Custom transaction numbers" in text]
+
+
+def test_a_check_tells_which_marks_cannot_be_searched() -> None:
+    """Then a lost answer would be parked each time: another field helps, or none."""
+    refused = refusal(fault("4001", "'PrintOnCheckName' is not queryable"))
+    replies = (COMPANY, ok(PREFERENCES), *COUNTS, answer("Payment"), refused)
+    asked, health = drive(quickbooks().check(), *replies)
+    assert "PaymentRefNum IN ('TO-NONE')" in query(asked[6])
+    assert "PrintOnCheckName LIKE '%TO-NONE%'" in query(asked[7])
+    assert health.ok
+    (note,) = health.notes
+    assert note.startswith("The mark of a Customer cannot be searched, see marks:")
+    bare = quickbooks(marks={"Payment": "", "Customer": ""}).check()
+    assert drive(bare, COMPANY, ok(PREFERENCES), *COUNTS)[1].notes == ()
+
+
+def test_a_check_that_breaks_off_says_so() -> None:
+    _, health = drive(
+        quickbooks().check(),
+        COMPANY,
+        ok(PREFERENCES),
+        *COUNTS,
+        Response(503, {}, b""),
+    )
+    assert (health.reachable, health.code) == (False, Code.SERVER_ERROR)
+
+
+def test_the_zone_is_given_or_told_or_unknown() -> None:
+    """What is no zone is not one; what is given counts."""
+    for told, given, zone in (
+        ("America/Los_Angeles", "", "America/Los_Angeles"),
+        ("America/Los_Angeles", "Europe/Berlin", "Europe/Berlin"),
+        ("Pacific Standard Time", "", None),
+        ("../etc/passwd", "", None),
+    ):
+        company = ok({"CompanyInfo": {"CompanyName": "A", "DefaultTimeZone": told}})
+        replies = (company, ok(PREFERENCES), *COUNTS, *MARKED)
+        _, health = drive(quickbooks(zone=given).check(), *replies)
+        assert health.books is not None
+        assert health.books.zone == zone
 
 
 def test_a_check_names_what_is_not_permitted() -> None:
@@ -956,12 +1004,12 @@ def test_capabilities_are_what_the_arguments_make_of_them() -> None:
     assert mark is not None
     assert (mark.field, mark.is_number, mark.length) == ("DocNumber", True, 21)
     assert quickbooks(marks={"Payment": ""}).capabilities.kind(Payment).mark is None
-    # One answer of the feed, and payments in lists of 200; else two lists, read to the end.
+    # At most: the feed, two lists to their ends, and payments in lists of 200.
     assert [able.read_calls(Settlement, n) for n in (0, 1, 200, 474, 1000)] == [
-        1,
-        2,
-        2,
+        3,
         4,
+        4,
+        6,
         11,
     ]
     assert able.fetch_calls(Settlement, 1000) == 10

@@ -27,7 +27,8 @@ from tieout.capabilities import (
 )
 from tieout.change import Action, Change, State
 from tieout.connector import Health, Page
-from tieout.connectors.tryton import Tryton, call, decode, encode
+from tieout.connectors.tryton import Tryton
+from tieout.connectors.tryton.wire import call, decode, encode
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
     Basis,
@@ -35,6 +36,7 @@ from tieout.models import (
     Customer,
     Invoice,
     Part,
+    Payment,
     R,
     Ref,
     Settlement,
@@ -867,6 +869,7 @@ TRACE = 'Traceback (most recent call last):\n  File "trytond/rpc.py" …'
         ),
         (error("'account.invoice'", ""), Answer.REFUSED, Code.PERMISSION_MISSING, "'account.invoice'"),
         (error("database is locked", TRACE), Answer.UNCLEAR, Code.SERVER_ERROR, "database is locked"),
+        (error("'NoneType' object has no attribute 'id'", TRACE), Answer.REFUSED, Code.UNKNOWN_ERROR, "'NoneType' object has no attribute 'id'"),
         (error("list index out of range", TRACE), Answer.REFUSED, Code.UNKNOWN_ERROR, "list index out of range"),
         (error("", ""), Answer.REFUSED, Code.UNKNOWN_ERROR, "an error without words"),
         (error(), Answer.REFUSED, Code.UNKNOWN_ERROR, "[]"),
@@ -922,7 +925,7 @@ def test_a_body_that_still_is_gzip_is_unpacked() -> None:
 
 
 def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tieout.connectors.tryton.INFLATED_MAX", 1000)
+    monkeypatch.setattr("tieout.connectors.tryton.wire.INFLATED_MAX", 1000)
     body = gzip.compress(b" " * 100_000)
     with pytest.raises(Fault) as caught:
         drive(tryton().page(Settlement, Everything()), Response(200, {}, body))
@@ -994,15 +997,12 @@ def test_check_tells_credentials_and_companies_apart() -> None:
     assert of(refused.reachable, refused.signed_in) == (True, False)
     nowhere = checked(result({"company": None}), *([result([])] * 3))
     assert nowhere.missing == ("a company for the user",)
-    with pytest.raises(Fault) as caught:
-        checked(Response(503))
-    assert caught.value.code is Code.SERVER_ERROR
+    for answers in ((Response(503),), (result(PREFERENCES), Response(504))):
+        away = checked(*answers)
+        assert of(away.reachable, away.code) == (False, Code.SERVER_ERROR)
     with pytest.raises(Fault) as caught:
         checked(result(PREFERENCES), *([result([])] * 3), result([]))
     assert caught.value.code is Code.WRONG_COMPANY
-    with pytest.raises(Fault) as caught:
-        checked(result(PREFERENCES), Response(504))
-    assert caught.value.code is Code.SERVER_ERROR
 
 
 def test_b131_deep_links() -> None:
@@ -1014,15 +1014,22 @@ def test_b131_deep_links() -> None:
     ) == ("app://party.party?2")
 
 
-def test_b1_it_reads_and_never_writes() -> None:
+def test_capabilities_follow_the_arguments() -> None:
     connector = tryton(page_size=50, fetch_size=20, overlap=timedelta(minutes=3))
-    for kind in (Settlement, Invoice, CreditNote, Customer):
+    for kind in (Settlement, Invoice, CreditNote, Payment, Customer):
         declared = connector.capabilities.kind(kind)
-        assert declared.verbs == {Verb.READ}
         assert of(declared.page_size, declared.fetch_size) == (50, 20)
         assert declared.stable_order
         assert not declared.number_unique
     assert connector.capabilities.overlap == timedelta(minutes=3)
+    confirming = tryton(skip_warnings=("invoice_payment_term",)).capabilities
+    calls = connector.capabilities.kind(Invoice).write_calls
+    assert confirming.kind(Invoice).write_calls == calls + 2
+
+
+def test_b1_an_invoices_money_is_read_and_never_written() -> None:
+    connector = tryton()
+    assert connector.capabilities.kind(Settlement).verbs == {Verb.READ}
     ref = Ref(connector.connection, "Invoice", "1")
     change = Change("n", Action.VOID, Settlement, connector.connection, ref, target=ref)
     (outcome,), asked = drive(connector.write([change]))

@@ -80,13 +80,6 @@ def test_the_cost_counts_long_lists_and_rows_that_come_again() -> None:
     assert [told.read_calls(Invoice, n) for n in (0, 6, 7, 12, 13)] == [3, 3, 5, 5, 7]
 
 
-def test_one_answer_of_a_feed_is_one_call_until_it_is_full() -> None:
-    """Each change is two rows of the feed; what does not fit is read from the lists."""
-    kind = Kind(page_size=7, lists=2, long_lists=2, told_at_once=10)
-    told = Capabilities("X", {Invoice: kind})
-    assert [told.read_calls(Invoice, n) for n in (0, 4, 5, 7)] == [1, 1, 3, 3]
-
-
 def test_capabilities_are_values() -> None:
     """Declared, never found out: nothing changes them at run time."""
     with pytest.raises(FrozenInstanceError):

@@ -9,8 +9,9 @@ from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
 from benches.intacct import IntacctBench
 from benches.invoiced import InvoicedBench
+from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
+from benches.tryton import TrytonBench
 from benches.xero import XeroBench
-from paperbook import PaperbookBench
 from tieout.testing.conformance import Bench
 
 BENCHES: Mapping[str, type[Bench]] = {
@@ -20,8 +21,10 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Intacct": IntacctBench,
     "Invoiced": InvoicedBench,
     "Local": LocalBench,
-    "Paperbook": PaperbookBench,
+    "QuickBooks": QuickBooksBench,
+    "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
+    "Tryton": TrytonBench,
     "Xero": XeroBench,
 }
 """Every bench, by its system."""

@@ -7,6 +7,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve
+
 from benches.canary import CANARY
 from tieout.connectors.connectwise import ConnectWise
 from tieout.errors import Code
@@ -16,6 +18,7 @@ from tieout.models import (
     Customer,
     Invoice,
     Payment,
+    Record,
     RecordType,
     Settlement,
 )
@@ -52,6 +55,10 @@ class ConnectWiseBench(Bench):
 
     secrets = (CANARY,)
     zero_decimal = "JPY"
+    excuses: Mapping[str, str] = {
+        "the payment behind it is named": "payments are told with their invoice's id; "
+        "what an invoice says of its own has the rest of it alone",
+    }
     fields: Mapping[RecordType, Mapping[str, str]] = {
         kind: {
             "number": "invoiceNumber",
@@ -83,8 +90,8 @@ class ConnectWiseBench(Bench):
 
     def connector(self, **overrides: Any) -> ConnectWise:
         keys = dict(public_key="public", private_key=CANARY, client_id=CLIENT)
-        # Its closed status has this id, and it stamps invoices when their payments move.
-        ways = dict(final_status=2, payments_stamp=True)
+        # Ids of its closed status and of its currency; payments stamp their invoices.
+        ways = dict(final_status=2, currencies={"USD": 1}, payments_stamp=True)
         return ConnectWise(**{"company": self.company, **keys, **ways, **overrides})
 
     # What people do
@@ -183,6 +190,12 @@ class ConnectWiseBench(Bench):
             self.connectwise.delete_payment(_own(identity))
         else:
             self.connectwise.delete_invoice(int(identity))
+
+    def wanted(self, kind: RecordType, record: Record) -> Record:
+        """A company always has a currency."""
+        if isinstance(record, Customer):
+            return evolve(record, currency=self.currency)
+        return record
 
     # What goes wrong
 

@@ -40,6 +40,9 @@ class InvoicedBench(Bench):
 
     secrets = (CANARY,)
     zero_decimal = "JPY"
+    excuses: Mapping[str, str] = {
+        "one number, two documents": "a person cannot give a number twice either"
+    }
     fields: Mapping[RecordType, Mapping[str, str]] = dict.fromkeys(
         (Invoice, Settlement, CreditNote), _DOCUMENT
     )

@@ -13,7 +13,7 @@ from tieout.errors import Code
 from tieout.models import CreditNote, Customer, Invoice, RecordType, Settlement
 from tieout.testing.conformance import Bench, Sample, SetClock
 from tieout.testing.fakes.xero import FakeXero
-from tieout.wire import Answer, Response, write_json
+from tieout.wire import Answer, Request, Response, Transport, write_json
 
 TENANT = "6ad21e9c-8a35-4c57-9f0e-1f4b5a2c7d10"
 OTHER_TENANT = "7be32fad-9b46-4d68-8a1f-2a5c6b3d8e21"
@@ -75,6 +75,21 @@ def limited(what: str, seconds: str) -> Response:
     return Response(429, {"X-Rate-Limit-Problem": what, "Retry-After": seconds})
 
 
+class Gate:
+    """What stands before the API: an app without a scope gets no further."""
+
+    def __init__(self, behind: Transport, path: str) -> None:
+        self._behind, self._path = behind, path
+
+    def send(self, request: Request, timeout: float) -> Response:
+        if request.url.partition("?")[0].endswith(self._path):
+            return problem(401, "AuthorizationUnsuccessful")
+        return self._behind.send(request, timeout)
+
+    def close(self) -> None:
+        self._behind.close()
+
+
 class XeroBench(Bench):
     """One Xero organisation."""
 
@@ -115,7 +130,7 @@ class XeroBench(Bench):
             calls_per_day=None,
             **fake,
         )
-        self.transport = self.xero
+        self.transport: Transport = self.xero
 
     def connector(self, **overrides: Any) -> Xero:
         keys = dict(client_id="client", client_secret=CANARY, refresh_token=CANARY)
@@ -176,6 +191,10 @@ class XeroBench(Bench):
 
     def revoke(self) -> None:
         self.xero.revoke()
+
+    def deny(self) -> str:
+        self.transport = Gate(self.transport, "/Organisation")
+        return "accounting.settings.read"
 
     def neighbour(self) -> XeroBench:
         return XeroBench(OTHER_TENANT, self.clock)

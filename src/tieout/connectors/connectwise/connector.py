@@ -326,20 +326,18 @@ class ConnectWise(RestConnector):
         """Credit memos with the payment records that apply them (``applied``)."""
         memos = [each for each in map(mapping, rows) if _kind_of(each) is CreditNote]
         used = [each for each in memos if each.get("total") != each.get("balance")]
-        owners = {str(mapping(each.get("company")).get("id")) for each in used}
-        companies = ",".join(sorted(filter(ID.fullmatch, owners)))
+        companies = ",".join(sorted({_named(each, "company") for each in used} - {""}))
         if not companies:
             return rows
         where = f"{BILLS} and credits!=0 and company/id in ({companies})"
         bills = yield from self.listed(INVOICES, where)
         uses: dict[str, list[Any]] = {}
         for each in _each((yield from self._with_records(bills, ("credits",)))):
-            memo = str(mapping(each.get("credit")).get("id"))
-            uses.setdefault(memo, []).append(each)
-        applied = [uses.get(str(mapping(row).get("id"))) for row in rows]
+            uses.setdefault(_named(each, "credit"), []).append(each)
+        owns = [_named({"memo": row}, "memo") for row in rows]
         return [
-            {**row, "applied": some} if some else row
-            for row, some in zip(rows, applied, strict=True)
+            {**row, "applied": uses.get(own, [])} if own else row
+            for row, own in zip(rows, owns, strict=True)
         ]
 
     def _batched(self, rows: Iterable[Any]) -> Flow[list[Any]]:
@@ -350,8 +348,8 @@ class ConnectWise(RestConnector):
             # There a row's own id is a ledger entry's.
             own = {"id": told.get(self._unposted_id), "type": told.get("invoiceType")}
             found.append({**told, **own} if self._unposted_id in told else row)
-        held = [str(mapping(mapping(row).get("glBatch")).get("id")) for row in found]
-        ids = sorted({own for own in held if ID.fullmatch(own)})
+        held = [_named(row, "glBatch") for row in found]
+        ids = sorted({*held} - {""})
         if not ids:
             return found
         batches = yield from self.listed(BATCHES, f"id in ({','.join(ids)})")
@@ -401,7 +399,7 @@ class ConnectWise(RestConnector):
         url = f"{INVOICES}/{quote(change.target.id, safe='')}"
         row = Fields((yield from self.ask(Request("GET", url))).json())
         batch = id_behind(row, "glBatch")
-        if batch or row.inside("status").flag("isClosed"):
+        if batch or row.inside("status").flag("isClosed", default=True):
             text = f"it stands in batch {batch}" if batch else "it is closed"
             raise Fault(Code.REFUSED, text, remedy=DELETING)
 
@@ -568,6 +566,12 @@ def _kind_of(bill: Mapping[str, Any]) -> RecordType | None:
     """Of a document, if it can be asked about; one of no known kind is an issue."""
     sound = ID.fullmatch(str(bill.get("id")))
     return INVOICE_TYPES.get(str(bill.get("type"))) if sound else None
+
+
+def _named(row: Any, name: str) -> str:
+    """The id behind a reference, where it can be asked about."""
+    own = str(mapping(mapping(row).get(name)).get("id"))
+    return own if ID.fullmatch(own) and own != "0" else ""
 
 
 def _each(rows: Iterable[Any]) -> list[Any]:

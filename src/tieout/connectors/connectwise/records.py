@@ -245,19 +245,19 @@ class Records:
         currency, total = head["currency"], head["total"]
         balance = row.amount("balance", currency)
         cash, credit = (row.maybe_amount(name, currency) for name in ("payments", "credits"))
-        told = set() if credit is None else {credit}
+        parts = {part: each for part, each in ((Part.CASH, cash), (Part.CREDIT, credit)) if each is not None}
+        if cash is not None and credit is not None:
+            parts = _parts(total, balance, cash, {credit})
         money: dict[str, Any] = {}
         if row.has("records"):
             held, applied = receipts_of(records_of(row), head["ref"].id, currency)
-            cash, told = total_of(held), {applied, *told}
+            parts = _parts(total, balance, total_of(held), {applied, parts.get(Part.CREDIT, applied)})
             money = {"receipts": tuple(each.id for each in held), "last_on": last_on(held)}
             if balance <= 0 and money["last_on"]:
                 money |= {"paid_on": money["last_on"], "basis": Basis.LAST_RECEIPT}
-        if cash is not None and told:
-            money["settled_by"] = _parts(total, balance, cash, told)
         # A billing status says where the document is, not whether it is paid.
         status = Status.SETTLED if balance <= 0 else Status.OPEN
-        return Settlement(**head, balance=balance, status=status, on=on, **money)
+        return Settlement(**head, balance=balance, status=status, on=on, settled_by=parts, **money)
 
     def record(self, row: Fields) -> Payment | Application:
         """A payment record: money, or where it names a credit memo a part of that."""

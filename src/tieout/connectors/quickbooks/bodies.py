@@ -116,10 +116,9 @@ class Bodies:
                 told = self._document(change, record)
             case Payment():
                 told = self._payment(change, record)
-            case Application():
-                told = self._application(change, record, owner)
             case _:
-                raise refused(f"a {change.kind.__name__} cannot be sent")
+                assert isinstance(record, Application)  # no other kind is written
+                told = self._application(change, record, owner)
         empty: tuple[Any, ...] = (None, "", []) if change.target is None else (None,)
         return {name: each for name, each in told.items() if each not in empty}
 

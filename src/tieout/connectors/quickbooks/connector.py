@@ -65,6 +65,9 @@ MARKS: Mapping[str, str] = {
 """The field of each kind that our mark goes to. Notes would be better, but cannot be
 searched; the name on checks is the only searched field of a customer that nobody sees."""
 
+BATCH_MAX = 99
+"""Changes in one batch: more than any page says, and their ids have two digits."""
+
 GRACE = timedelta(days=1)
 """How long a refresh token still works after a newer one was given (from memory)."""
 
@@ -87,7 +90,7 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
     Invoice: evolve(_DOCUMENT, selects=_LISTED | {Open}, void_when="nothing is applied to it (unverified)"),
     Settlement: evolve(
         _KIND, verbs=frozenset({_READ}), selects=_LISTED | {Open}, creates=None, updates=caps.Updates.NONE,
-        lists=2, long_lists=2,
+        lists=2, long_lists=2, number_length=NUMBER_MAX,
     ),
     CreditNote: evolve(_DOCUMENT, writable=_DOCUMENT.writable - {"due"}, void_when="it is deleted, where that is allowed"),
     Payment: evolve(
@@ -98,6 +101,12 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
         void_when="it stands alone in its payment", write_calls=2,
     ),
 }
+_PAYMENTS = caps.Payments(
+    feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS),
+    # A payment that is edited or deleted does not tell which invoice it left.
+    blind=frozenset({caps.Blind.REVERSALS, caps.Blind.CREDITS}),
+    parts=frozenset({Part.CASH, Part.CREDIT, Part.OTHER}), paid_on=Basis.APPLICATIONS, detail=caps.Cost.CALL_BATCH,
+)
 # fmt: on
 
 
@@ -114,8 +123,8 @@ class QuickBooks(Reader, Writer):
     ``tax_code``, ``class_id``, ``location`` and ``deposit_account`` likewise are ids.
     ``tax_mode`` (``TaxExcluded``, ``TaxInclusive``) is sent outside the USA alone.
     ``currency`` is that of documents that name none, ``zone`` the company's time zone:
-    it is not known otherwise. ``delete_credit_memos``: a credit memo cannot be voided;
-    this lets it be deleted instead.
+    the API's own word for it is unverified. ``delete_credit_memos``: a credit memo cannot
+    be voided; this lets it be deleted instead.
 
     Facts that are unverified, each with the best guess as default:
 
@@ -127,6 +136,8 @@ class QuickBooks(Reader, Writer):
       the lists each time;
     - ``overlap``: how late a record may be committed;
     - ``sweep_every``: whether an invoice's change time moves when a payment leaves it;
+    - ``unique_numbers``: whether the company refuses a number that is taken, which is a
+      setting of its own (it warns of duplicates);
     - ``void_note``: how the note of a voided record begins, in the company's language;
     - ``idempotency_lifetime``: how long a repeated key makes nothing new;
     - ``auto_apply``: what the preference for credits that apply themselves is called;
@@ -160,7 +171,8 @@ class QuickBooks(Reader, Writer):
         per_minute: int = 500,
         per_second: int = 10,
         concurrency: int = 4,
-        idempotency_lifetime: timedelta = timedelta(0),
+        idempotency_lifetime: timedelta = timedelta(minutes=5),
+        unique_numbers: bool = False,
         currency: str = "",
         zone: str = "",
         item: str = "",
@@ -177,84 +189,83 @@ class QuickBooks(Reader, Writer):
         link: str = "",
         link_paths: Mapping[str, str] = LINK_PATHS,
     ) -> None:
-        # fmt: off
-        for holds, text in (
-            (re.fullmatch(r"[0-9]{1,20}", realm_id, re.ASCII), "realm_id is the company's number"),
-            (1 <= page_size <= PAGE_MAX, f"page_size is 1 to {PAGE_MAX}"),
-            (1 <= fetch_size < PAGE_MAX, f"fetch_size is 1 to {PAGE_MAX - 1}"),
-            (1 <= batch_size <= 100, "batch_size is 1 to 100"),  # noqa: PLR2004 - far above what any page says
-            (0 <= feed_rows <= CDC_MAX, f"feed_rows is 0 to {CDC_MAX}"),
-        ):
-            if not holds:
-                raise ConfigError(text)
+        sizes = (page_size, fetch_size, batch_size)
+        _check_arguments(realm_id, zone, feed_rows, *sizes)
         self.connection = f"quickbooks:{realm_id}"
-        base = base_url.rstrip("/") or f"{SANDBOX if sandbox else HOST}/v3/company/{realm_id}"
+        host, pages = (SANDBOX, SANDBOX_LINK) if sandbox else (HOST, LINK)
+        base = base_url.rstrip("/") or f"{host}/v3/company/{realm_id}"
         app = (client_id, client_secret, refresh_token)
         self.auth = OAuth2(base, token_url, *app, grace=GRACE)
-        self.minor_version, self._realm = minor_version, realm_id
-        self._zone, self._auto_apply = _zone(zone), auto_apply
-        self.feed_rows = feed_rows
-        self._link, self._link_paths = link.rstrip("/") or (SANDBOX_LINK if sandbox else LINK), link_paths
+        self.minor_version, self.feed_rows = minor_version, feed_rows
         self.mark_fields = {**MARKS, **(marks or {})}
-        self.bodies = Bodies(self.mark_fields, item, items or {}, tax_code, tax_mode, class_id, location, deposit_account)
+        codes = (tax_code, tax_mode, class_id, location, deposit_account)
+        self.bodies = Bodies(self.mark_fields, item, items or {}, *codes)
+        self._realm, self._zone, self._auto_apply = realm_id, zone, auto_apply
+        self._link, self._link_paths = link.rstrip("/") or pages, link_paths
         self._records = Records(self.connection, currency, void_note, self.mark_fields)
         self.resources = self._resources()
-        paid = self.resources[Application]
-        self.feeds = (self.resources[Settlement], evolve(paid, load=self._records.touched))
+        paid = evolve(self.resources[Application], load=self._records.touched)
+        self.feeds = (self.resources[Settlement], paid)
         kinds = {
-            kind: self._kind(kind, evolve(able, page_size=page_size, fetch_size=fetch_size, batch_size=batch_size))
-            for kind, able in _KINDS.items()
+            kind: self._kind(kind, sizes, unique=unique_numbers) for kind in _KINDS
         }
         if not delete_credit_memos:
-            kinds[CreditNote] = evolve(kinds[CreditNote], verbs=frozenset(caps.Verb) - {_VOID}, void_when="")
+            kinds[CreditNote] = evolve(
+                kinds[CreditNote], verbs=frozenset(caps.Verb) - {_VOID}, void_when=""
+            )
         self.capabilities = caps.Capabilities(
-            "QuickBooks", kinds,
-            caps.Payments(
-                feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS),
-                # A payment that is edited or deleted does not tell which invoice it left.
-                blind=frozenset({caps.Blind.REVERSALS, caps.Blind.CREDITS}), sweep_every=sweep_every,
-                parts=frozenset({Part.CASH, Part.CREDIT}), paid_on=Basis.APPLICATIONS, detail=caps.Cost.CALL_BATCH,
-            ),
-            deletions_visible=feed_rows > 0, version_token=True, credits_applicable=True,
-            idempotency_key=True, idempotency_lifetime=idempotency_lifetime, concurrency=concurrency,
-            limits=(caps.Limit(per_minute, 60), caps.Limit(per_second, 1)), overlap=overlap,
+            "QuickBooks",
+            kinds,
+            evolve(_PAYMENTS, sweep_every=sweep_every),
+            deletions_visible=feed_rows > 0,
+            version_token=True,
+            credits_applicable=True,
+            idempotency_key=True,
+            idempotency_lifetime=idempotency_lifetime,
+            concurrency=concurrency,
+            limits=(caps.Limit(per_minute, 60), caps.Limit(per_second, 1)),
+            overlap=overlap,
         )
-        # fmt: on
 
-    def _kind(self, kind: RecordType, able: caps.Kind) -> caps.Kind:
+    def _kind(
+        self, kind: RecordType, sizes: tuple[int, int, int], *, unique: bool
+    ) -> caps.Kind:
         """What can be done with a kind, by the arguments."""
-        able = evolve(able, told_at_once=self.feed_rows)
+        page_size, fetch_size, batch_size = sizes
+        able = _KINDS[kind]
+        able = evolve(
+            able,
+            page_size=page_size,
+            fetch_size=fetch_size,
+            batch_size=batch_size,
+            lists=able.lists + (self.feed_rows > 0),
+            number_unique=unique and able.number_length is not None,
+        )
         if kind is Settlement:
-            return able
+            return evolve(able, batch_size=1)
         name = self.mark_fields.get(kind.__name__, "")
-        numbered = name == "DocNumber"
-        mark = caps.Mark(name, is_number=numbered, length=WORDED.get(name, NUMBER_MAX))
+        length, is_number = WORDED.get(name, NUMBER_MAX), name == "DocNumber"
+        mark = caps.Mark(name, is_number=is_number, length=length)
         return evolve(able, mark=mark if name else None)
 
     def _resources(self) -> dict[RecordType, Resource[Any]]:
-        records = self._records
+        records, alive = self._records, self._records.alive
         # fmt: off
         rows = (
-            (Customer, "Customer", records.customer, "DisplayName"),
-            (Invoice, "Invoice", records.invoice, "DocNumber"),
-            (Settlement, "Invoice", records.settlement, "DocNumber"),
-            (CreditNote, "CreditMemo", records.credit_note, "DocNumber"),
-            (Payment, "Payment", records.payment, ""),
+            (Customer, "Customer", alive("Customer", records.customer), "DisplayName"),
+            (Invoice, "Invoice", alive("Invoice", records.invoice), "DocNumber"),
+            (Settlement, "Invoice", alive("Invoice", records.settlement), "DocNumber"),
+            (CreditNote, "CreditMemo", alive("CreditNote", records.credit_note), "DocNumber"),
+            (Payment, "Payment", alive("Payment", records.payment), ""),
             (Application, "Payment", records.applications, ""),
         )
-        # fmt: on
         return {
             kind: Resource[Any](
-                kind,
-                entity.lower(),
-                records.alive("Invoice" if kind is Settlement else kind.__name__, load),
-                rows=entity,
-                item=entity,
-                id_field="Id",
-                number_field=number,
+                kind, entity.lower(), load, rows=entity, item=entity, id_field="Id", number_field=number,
             )
             for kind, entity, load, number in rows
         }
+        # fmt: on
 
     # How it is
 
@@ -279,7 +290,7 @@ class QuickBooks(Reader, Writer):
             self._realm,
             name=company.text("CompanyName"),
             currency=home.currency("value") if home.has("value") else "",
-            zone=self._zone,
+            zone=self._zone or _known(company.text("DefaultTimeZone")),
             locked_through=books.maybe("BookCloseDate", iso_day),
         )
 
@@ -326,9 +337,30 @@ def _named(body: Any, name: str) -> Iterator[Any]:
             waiting += found
 
 
-def _zone(name: str) -> str | None:
-    """An IANA zone that exists."""
+def _check_arguments(
+    realm_id: str,
+    zone: str,
+    feed_rows: int,
+    page_size: int,
+    fetch_size: int,
+    batch_size: int,
+) -> None:
+    """`ConfigError` for arguments that cannot be."""
+    for holds, text in (
+        (re.fullmatch(r"[0-9]{1,20}", realm_id, re.ASCII), "realm_id is digits"),
+        (1 <= page_size <= PAGE_MAX, f"page_size is 1 to {PAGE_MAX}"),
+        (1 <= fetch_size < PAGE_MAX, f"fetch_size is 1 to {PAGE_MAX - 1}"),
+        (1 <= batch_size <= BATCH_MAX, f"batch_size is 1 to {BATCH_MAX}"),
+        (0 <= feed_rows <= CDC_MAX, f"feed_rows is 0 to {CDC_MAX}"),
+        (not zone or _known(zone), f"{zone!r} is no IANA time zone"),
+    ):
+        if not holds:
+            raise ConfigError(text)
+
+
+def _known(name: str) -> str | None:
+    """An IANA zone, if it is one."""
     try:
         return ZoneInfo(name).key if name else None
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ConfigError(f"{name!r} is no IANA time zone") from None
+        return None

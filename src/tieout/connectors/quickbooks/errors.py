@@ -26,7 +26,7 @@ _PLAN = "The company's QuickBooks plan has lapsed: renew it."
 _NUMBER = "Find the document of this number in QuickBooks. If it is the same one, link it; otherwise renumber."
 _NAME = "A customer, vendor or employee has this name already: link the customer, or give it another name."
 _LOCKED = "Ask the accountant to reopen the books, or date the document into an open period."
-_INACTIVE = "The customer, item, class or account it names was made inactive: make it active, or name another."
+INACTIVE = "The customer, item, class or account it names was made inactive: make it active, or name another."
 _MAPPING = "Correct the mapping: what the text names by its id is not there."
 _LINK = "Open both in QuickBooks: the document was voided, deleted or paid, or is of another customer."
 _DEPOSIT = "The payment is part of a bank deposit: take it out of the deposit in QuickBooks, then retry."
@@ -52,7 +52,7 @@ RULES = (
     Rule(Code.DUPLICATE_NUMBER, vendor_code="6240", remedy=_NAME),
     Rule(Code.LOCKED_PERIOD, vendor_code="6210", remedy=_LOCKED),
     Rule(Code.STALE_VERSION, vendor_code="5010"),
-    Rule(Code.REFUSED, vendor_code="610", text="made inactive", remedy=_INACTIVE),
+    Rule(Code.REFUSED, vendor_code="610", text="made inactive", remedy=INACTIVE),
     Rule(Code.NO_SUCH_RESOURCE, vendor_code="610"),
     Rule(Code.REFUSED, vendor_code="2500", remedy=_MAPPING),
     Rule(Code.REFUSED, vendor_code="620", remedy=_LINK),

@@ -20,7 +20,7 @@ from tieout.models import Basis, Part, Status, settled_day
 from tieout.money import ZERO
 
 PAYMENTS = "tieout:Payments"
-"""Under this name an invoice's row carries the rows of the payments linked to it."""
+"""Under this name an invoice's row carries the payments that are linked to it."""
 
 _HOW: Mapping[str, Part] = {"Payment": Part.CASH, "CreditMemo": Part.CREDIT}
 """By what a source settles; journal entries and the like are none of both."""
@@ -133,6 +133,35 @@ def _age(key: tuple[str, str]) -> tuple[int, str, str]:
     return (int(identity) if identity.isdecimal() else 0, identity, kind)
 
 
+class Paid:
+    """A payment's row, taken apart once, to however many invoices it is put."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self._row = row
+        self._parts: dict[str, Mapping[str, list[tuple[date | None, Put]]]] = {}
+
+    def put_to(self, invoice: str, currency: str) -> list[tuple[date | None, Put]]:
+        """
+        What it put to an invoice, with its day; nothing where its lines disagree.
+
+        That is an issue of the payment; of the invoice only the parts are not told.
+        """
+        if currency not in self._parts:
+            self._parts[currency] = self._taken_apart(currency)
+        return self._parts[currency].get(invoice, [])
+
+    def _taken_apart(self, currency: str) -> dict[str, list[tuple[date | None, Put]]]:
+        found: dict[str, list[tuple[date | None, Put]]] = {}
+        row = Fields(self._row)
+        try:
+            on = row.maybe("TxnDate", iso_day)
+            for put in split(row, currency):
+                found.setdefault(put.invoice, []).append((on, put))
+        except Fault:
+            return {}
+        return found
+
+
 # An invoice's money -----------------------------------------------------------------
 
 
@@ -176,15 +205,8 @@ def _puts(row: Fields, sale: Sale) -> Iterator[tuple[date | None, Put]]:
     deposit = row.maybe_amount("Deposit", sale.currency)
     if deposit:
         yield sale.on, Put(own, deposit, "Payment", "")
-    for payment in row.children(PAYMENTS):
-        on = payment.maybe("TxnDate", iso_day)
-        try:
-            puts = split(payment, sale.currency)
-        except Fault:
-            continue  # of that payment it is an issue; here the parts are not told
-        for put in puts:
-            if put.invoice == own:
-                yield on, put
+    for payment in row.raw.get(PAYMENTS, ()):
+        yield from payment.put_to(own, sale.currency)
 
 
 def _parts(puts: Iterable[tuple[date | None, Put]]) -> dict[Part, Decimal]:

@@ -16,9 +16,11 @@ from tieout.capabilities import Changed, Dated, Open, Select
 from tieout.change import Change
 from tieout.connector import (
     Fields,
+    Health,
     Page,
     Resource,
     RestConnector,
+    ailing,
     batches,
     enveloped,
     iso_instant,
@@ -26,7 +28,7 @@ from tieout.connector import (
 )
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import WORDED
-from tieout.connectors.quickbooks.money import PAYMENTS, linked
+from tieout.connectors.quickbooks.money import PAYMENTS, Paid, linked
 from tieout.connectors.quickbooks.queries import Place
 from tieout.connectors.quickbooks.records import is_deleted
 from tieout.errors import Code, Fate, Fault, Scope
@@ -54,6 +56,26 @@ class Reader(RestConnector):
     mark_fields: Mapping[str, str]
     feed_rows: int
     """From how many rows on the change feed is taken for cut off."""
+
+    def check(self) -> Flow[Health]:
+        """As the base does, and whether the fields of our marks can be searched."""
+        health = yield from super().check()
+        found: list[str] = []
+        for kind in (Payment, Customer) if health.ok else ():
+            if self.capabilities.kind(kind).mark is None:
+                continue
+            resource = self.resource(kind)
+            literal = self.literal(resource, "mark", "TO-NONE")
+            try:
+                yield from self.ask(self.fetch_request(resource, "mark", [literal]))
+            except Fault as fault:
+                if fault.code is not Code.UNKNOWN_ERROR:
+                    return ailing(fault)
+                name = kind.__name__
+                found.append(
+                    f"The mark of a {name} cannot be searched, see marks: {fault.text}"
+                )
+        return evolve(health, notes=(*health.notes, *found))
 
     # Reading: what changed
 
@@ -181,8 +203,9 @@ class Reader(RestConnector):
             request = self.fetch_request(payments, "id", literals)
             more = yield from self.all_rows(payments, request)
             found.update((str(each.get("Id")), each) for each in _live(more))
+        paid = {each: Paid(row) for each, row in found.items()}
         return [
-            {**row, PAYMENTS: [found[each] for each in some if each in found]}
+            {**row, PAYMENTS: [paid[each] for each in some if each in paid]}
             if some
             else row
             for row, some in zip(rows, links, strict=True)

@@ -212,8 +212,9 @@ class Records:
         total = row.amount("TotalAmt", currency)
         unapplied = row.maybe_amount("UnappliedAmt", currency)
         puts = split(row, currency)
-        void = self._noted_void(row) and not total and not puts
-        if not total and not unapplied and not void:
+        nothing = not total and not unapplied
+        void = nothing and not row.children("Line")
+        if nothing and not void:
             return None
         status = Status.VOID if void else Status.OPEN if unapplied else Status.SETTLED
         cash = [
@@ -231,7 +232,13 @@ class Records:
         # fmt: on
 
     def applications(self, row: Fields) -> tuple[Application, ...]:
-        """All that a payment put to invoices: its own money, and credit memos."""
+        """
+        All that a payment put to invoices: its own money, and credit memos.
+
+        One that was deleted does not tell what that was.
+        """
+        if is_deleted(row.raw):
+            return ()
         currency = self._currency(row)
         puts = [p for p in split(row, currency) if p.kind in ("Payment", "CreditMemo")]
         return tuple(self._application(row, currency, put) for put in puts)

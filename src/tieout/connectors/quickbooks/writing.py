@@ -18,7 +18,7 @@ from tieout.change import Action, Change, Outcome
 from tieout.connector import Resource, RestConnector, batches, guarded_batch, judge
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import Bodies, applies_credit, refused, targets
-from tieout.connectors.quickbooks.errors import faulty, told
+from tieout.connectors.quickbooks.errors import INACTIVE, faulty, told
 from tieout.connectors.quickbooks.records import own_id
 from tieout.errors import Code, Fate, Fault
 from tieout.fields import Fields
@@ -101,7 +101,10 @@ class Writer(RestConnector):
             body["sparse"] = True
         params = {**ends, **self._params([change])}
         request = Request("POST", resource.path, params, json=body, effect=True)
-        response = yield from self.ask(request)
+        try:
+            response = yield from self.ask(request)
+        except Fault as fault:
+            raise _meant(fault, change, body) from fault
         row = Fields(response.json()).child(resource.item)
         return self._done(resource, change, row)
 
@@ -109,7 +112,7 @@ class Writer(RestConnector):
         """One batch; its parts come back in any order, told apart by their ids."""
         owners = yield from self._owners(changes)
         resource = self.resource(changes[0].kind)
-        sent: dict[str, Change] = {}
+        sent: dict[str, tuple[Change, dict[str, Any]]] = {}
         parts: list[dict[str, Any]] = []
         outcomes: list[Outcome] = []
         for change in changes:
@@ -120,7 +123,7 @@ class Writer(RestConnector):
                 outcomes.append(Outcome.failed(change, fault))
                 continue
             own = str(len(sent) + 1)
-            sent[own] = change
+            sent[own] = (change, body)
             named = {"bId": own, "operation": _operation(change)}
             parts.append({**named, resource.item: body})
         if not sent:
@@ -129,26 +132,30 @@ class Writer(RestConnector):
             Request(
                 "POST",
                 "batch",
-                self._params(list(sent.values())),
+                self._params([each for each, _ in sent.values()]),
                 json={"BatchItemRequest": parts},
                 effect=True,
             )
         )
         for part in Fields(response.json()).children("BatchItemResponse"):
-            named_by = sent.pop(part.text("bId"), None)
-            if named_by is not None:
+            ours = sent.pop(part.text("bId"), None)
+            if ours is not None:
                 with suppress(Fault):  # then it is looked for
-                    outcomes.append(self._part(resource, named_by, part))
+                    outcomes.append(self._part(resource, *ours, part))
         return outcomes
 
-    def _part(self, resource: Resource[Any], change: Change, part: Fields) -> Outcome:
+    def _part(
+        self,
+        resource: Resource[Any],
+        change: Change,
+        body: Mapping[str, Any],
+        part: Fields,
+    ) -> Outcome:
         """What one part of a batch's answer says came of its change."""
         if faulty(part.raw):
             code, text = told(part.raw)
             fault = judge(Response(400), self.rules, code, text).fault()
-            if fault.code is Code.NO_SUCH_RESOURCE and change.target is not None:
-                fault = Fault(Code.VANISHED, fault.text, fate=fault.fate)
-            return Outcome.failed(change, fault, effect_sent=fault.fate is Fate.UNCLEAR)
+            return Outcome.failed(change, _meant(fault, change, body))
         return self._done(resource, change, part.child(resource.item))
 
     def _done(
@@ -207,6 +214,22 @@ def _stands_alone(change: Change) -> bool:
 
 
 _ALONE = (Invoice, Payment, Application)
+
+
+def _meant(fault: Fault, change: Change, body: Mapping[str, Any]) -> Fault:
+    """
+    A fault, as it is meant of a record that was to be changed.
+
+    "Made inactive" is said of what a body names, and of a record that is gone itself:
+    where the body names none it is the record.
+    """
+    names = any(key == "Line" or key.endswith("Ref") for key in body)
+    gone = fault.code is Code.NO_SUCH_RESOURCE or (
+        fault.remedy == INACTIVE and not names
+    )
+    if change.target is None or not gone:
+        return fault
+    return Fault(Code.VANISHED, fault.text, fate=fault.fate)
 
 
 def _operation(change: Change) -> str:

@@ -105,7 +105,8 @@ class Bench:
     are exact `Decimal`, days are `date`. A verb that is not overridden raises `NotStaged`,
     and the checks that need it do not apply: the report card says so. Raise `NotStaged`
     yourself, with the reason as its text, where the system has such a verb but will not
-    take just these arguments. A verb that raises anything else fails the check.
+    take just these arguments (pytest calls that check skipped; with an entry in ``excuses``
+    it is left out instead). A verb that raises anything else fails the check.
 
     A staging verb does at once what it says, at the instant that ``clock.now()`` is: the
     kit lets time pass between two of them where that matters. It does not count as a
@@ -278,8 +279,8 @@ class Bench:
 
     def deny(self) -> str:
         """
-        Take away the permission to read invoices; a word by which the vendor names it,
-        which has to stand in `Health.missing`.
+        Take away a permission that `check` asks for, such as to read invoices; a word by
+        which the vendor names it, which has to stand in `Health.missing`.
         """
         raise _not_staged("that a permission is taken away")
 

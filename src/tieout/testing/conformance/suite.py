@@ -7,7 +7,7 @@ pytest is imported where a class for it is made, and nowhere else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import frozen
@@ -184,8 +184,3 @@ def _method(make: Make, check: Check, cases: list[Case]) -> Callable[..., None]:
         method = pytest.mark.parametrize("kind", cases, ids=names)(each)
     method.__doc__ = check.shows
     return method
-
-
-def meanings() -> Mapping[str, str]:
-    """What each check shows, by its name: for documentation."""
-    return {name: check.shows for name, check in CHECKS.items()}

@@ -28,7 +28,6 @@ from tieout.models import (
     Payment,
     Posting,
     RecordType,
-    Ref,
     Settlement,
 )
 from tieout.session import Session
@@ -385,11 +384,6 @@ def repeated(ids: Sequence[str]) -> str:
     """Ids that came more than once; "" where each came once."""
     twice = [each for each in dict.fromkeys(ids) if ids.count(each) > 1]
     return listed(twice) if twice else ""
-
-
-def refs(connection: str, kind: str, identity_: str) -> Ref:
-    """A reference within the connection."""
-    return Ref(connection, kind, identity_)
 
 
 def answer_of(status: int, body: bytes = b"", **headers: str) -> Response:

@@ -45,26 +45,31 @@ def create(
     number: str = "",
     customer: str = "",
     target: str = "",
+    total: Decimal = HUNDRED,
+    name: str = "",
 ) -> Change:
     """
     That a new record of the check's kind (or another) is wanted.
 
     ``customer`` and ``target`` (the invoice of a payment or application) are staged where
-    they are not given.
+    they are not given. ``name`` is that of a customer, ``total`` that of a document.
     """
     wanted = kind or trial.kind
-    name = wanted.__name__
+    word = wanted.__name__
     position = trial.position()
-    source = Ref(OTHER_SIDE, name, str(position))
+    source = Ref(OTHER_SIDE, word, str(position))
     able = trial.capabilities.kind(wanted)
     own = number or trial.bench.number(position)
     connection = trial.connector.connection
-    mark = mark_of(connection, name, source)
+    mark = mark_of(connection, word, source)
     if able.mark is not None and able.mark.is_number:
         mark = own  # the number itself is what it is found by
-    after = trial.bench.wanted(wanted, _record(trial, wanted, own, customer, target))
+    record = _record(trial, wanted, own, customer, target, total)
+    if name:
+        record = evolve(record, name=name)
+    after = trial.bench.wanted(wanted, record)
     return Change(
-        change_name(connection, name, source, 0, Action.CREATE, 0),
+        change_name(connection, word, source, 0, Action.CREATE, 0),
         Action.CREATE,
         wanted,
         connection,
@@ -77,8 +82,13 @@ def create(
 
 
 def _record(
-    trial: Trial, kind: RecordType, number: str, customer: str, target: str
-) -> Record:
+    trial: Trial,
+    kind: RecordType,
+    number: str,
+    customer: str,
+    target: str,
+    total: Decimal,
+) -> Any:
     """A new record of a kind, as the other side wants it here."""
     if kind is Customer:
         name = f"Customer {number}"
@@ -90,20 +100,20 @@ def _record(
     expect_staged(
         kind in (Invoice, CreditNote), f"the kit creates no {kind.__name__} records"
     )
-    line = Line("Services", HUNDRED, quantity=Decimal(1), unit_price=HUNDRED)
+    line = Line("Services", total, quantity=Decimal(1), unit_price=total)
     document: dict[str, Any] = {
         "ref": _ref(trial, kind.__name__),
         "number": number,
         "customer": _ref(trial, "Customer", customer or trial.customer()),
         "currency": trial.bench.currency,
         "on": trial.day(5),
-        "total": HUNDRED,
+        "total": total,
         "status": Status.OPEN,
         "lines": (line,),
     }
     if kind is Invoice:
         return Invoice(**document, due=trial.day(35))
-    return CreditNote(**document, remaining=HUNDRED)
+    return CreditNote(**document, remaining=total)
 
 
 def _payment(trial: Trial, invoice: str) -> Payment:

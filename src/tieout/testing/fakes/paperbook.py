@@ -258,7 +258,7 @@ _ASKS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "since": lambda row, value: row["changed"] >= value,
     "ids": lambda row, value: row["id"] in value.split(","),
     "numbers": lambda row, value: row["number"] in value.split(","),
-    "memo": lambda row, value: row.get("memo") == value,
+    "memo": lambda row, value: row.get("memo") in value.split(","),
 }
 """By parameter, which rows are meant."""
 

@@ -14,14 +14,14 @@ from decimal import Decimal
 from attrs import frozen
 
 from tieout.capabilities import Verb
-from tieout.change import Change, Outcome, State
+from tieout.change import Change, State
 from tieout.errors import Code
 from tieout.evidence import shown
 from tieout.models import Settlement
 from tieout.money import ZERO
 from tieout.testing.conformance.check import Cases, Check, able_to, expect, listed, of
 from tieout.testing.conformance.check import where as provided
-from tieout.testing.conformance.checks.writing import applied, settle
+from tieout.testing.conformance.checks.writing import applied, code_of, settle
 from tieout.testing.conformance.trial import HOUR, Made, Trial
 from tieout.testing.conformance.wanted import level, same_but
 
@@ -116,13 +116,9 @@ def somebody_was_faster(trial: Trial) -> None:
     trial.bench.pay(made.id, LESS, trial.day(29))
     (outcome,) = trial.write(change)
     told = f"somebody paid in between, and it is {outcome.state.name}"
-    expect(outcome.code is Code.STALE_VERSION, f"{told} ({_code(outcome)})")
+    expect(outcome.code is Code.STALE_VERSION, f"{told} ({code_of(outcome)})")
     paid = _read(trial, made).paid
     expect(paid == LESS, f"25 were paid by hand; after a refused write it is {paid}")
-
-
-def _code(outcome: Outcome) -> str:
-    return f"{outcome.code.name}: {outcome.text}" if outcome.code else "no code"
 
 
 def what_is_not_ours(trial: Trial) -> None:
@@ -132,7 +128,7 @@ def what_is_not_ours(trial: Trial) -> None:
     change = level(trial, before, WHOLE, trial.day(30))
     (outcome,) = trial.write(change)
     told = f"over a payment entered by hand, it is {outcome.state.name}"
-    expect(outcome.code is Code.PAID_ON_BOTH_SIDES, f"{told} ({_code(outcome)})")
+    expect(outcome.code is Code.PAID_ON_BOTH_SIDES, f"{told} ({code_of(outcome)})")
     now = _read(trial, made)
     expect(now.receipts == before.receipts, "a payment entered by hand was touched")
     take = level(trial, now, WHOLE, trial.day(30), take_over=True)

@@ -52,6 +52,9 @@ from tieout.testing.conformance.trial import (
 from tieout.testing.conformance.wanted import any_write, first_verb
 from tieout.wire import Flow, Request, Response
 
+MARK_LENGTH = 16
+"""Characters of a mark, ``TO-`` and 13 more."""
+
 COUNTED = 25
 """Records whose reading is counted."""
 
@@ -118,6 +121,9 @@ def _flaws(capabilities: Capabilities) -> Iterable[str]:
             yield f"{name} can be selected and not read"
         if can.mark is not None and not creates:
             yield f"{name} has a mark, and is never created"
+        ours = can.mark is not None and not can.mark.is_number
+        if can.mark is not None and ours and can.mark.length < MARK_LENGTH:
+            yield f"the mark of {name} may have {can.mark.length} characters; ours has 16"
     yield from _flaws_of_money(capabilities)
 
 

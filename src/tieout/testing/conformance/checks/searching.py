@@ -74,8 +74,8 @@ STRANGE_IDS = (
 ADDRESS_MAX = 4096
 """Characters. Web servers cut addresses at about 2,000 to 8,000."""
 
-FETCHED_MAX = 600
-"""Records that the kit stages at most to fill more than one batch."""
+FETCHED_MAX = 1100
+"""Records that the kit stages at most, to fill two batches of 500 and begin another."""
 
 
 # By id ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ holds for every write.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from attrs import evolve
@@ -68,6 +69,14 @@ BATCH = 5
 CERTAIN = (State.REJECTED, State.NOT_SENT)
 UNCLEAR_STATUSES = (500, 502, 503, 504)
 REFUSING_STATUSES = (400, 403, 404, 409, 422)
+NAMES = (
+    "O'Hara & Söhne <GmbH>",
+    'The "Best" \\ Co.',
+    "日本 株式会社 ]]>",
+    "a; b, c = d?",
+)
+"""Names of customers that mean something in JSON, XML, addresses or queries."""
+
 PAGE_FOR_PEOPLE = Response(
     200, {"Content-Type": "text/html"}, b"<html><body>Please sign in</body></html>"
 )
@@ -104,7 +113,9 @@ def as_wanted(change: Change, record: Any) -> None:
     differ = [
         f"{name} {_told(getattr(record, name))} instead of {_told(getattr(after, name))}"
         for name in names
-        if hasattr(after, name) and getattr(record, name) != getattr(after, name)
+        # What is left open is for the system to fill in.
+        if getattr(after, name, None) not in (None, "")
+        and getattr(record, name) != getattr(after, name)
     ]
     told = f"{change.kind.__name__} {record.ref.id} shows {'; '.join(differ)}"
     expect(not differ and shown(record) == shown(after), told)
@@ -135,6 +146,32 @@ def what_is_made_is_there(trial: Trial) -> None:
         expect(not is_ours or given == number, told)
 
 
+def what_is_made_is_exact(trial: Trial) -> None:
+    for text in ("0.01", "1234.57", "1234567.89"):
+        change = create(trial, total=Decimal(text))
+        as_wanted(change, _made(trial, applied(trial, change), trial.kind))
+
+
+def what_is_written_arrives(trial: Trial) -> None:
+    for name in NAMES:
+        change = create(trial, name=f"{name} {trial.position()}")
+        as_wanted(change, _made(trial, applied(trial, change), trial.kind))
+
+
+def a_number_that_does_not_fit(trial: Trial) -> None:
+    length = trial.can.number_length
+    assert length is not None
+    change = create(trial, number="9" * (length + 1))
+    (outcome,) = trial.write(change)
+    if outcome.state is State.APPLIED:
+        number = _made(trial, outcome, trial.kind).number
+        told = f"a number of {length + 1} digits became one of {len(number)}"
+        expect(number == change.number, told)
+        return
+    told = f"a number that is too long is {outcome.state.name} ({code_of(outcome)})"
+    expect(outcome.state in CERTAIN, told)
+
+
 def the_answer_shows_it(trial: Trial) -> None:
     change = create(trial)
     outcome = applied(trial, change)
@@ -151,8 +188,7 @@ def it_is_found_by_its_mark(trial: Trial) -> None:
     change, other = create(trial), create(trial)
     outcome = applied(trial, change)
     settle(trial)
-    ours = found(trial, change)
-    mark = change.mark
+    ours, mark = found(trial, change), change.mark
     expect(len(ours) == 1, f"the mark {mark} is on {len(ours)} of the documents found")
     assert outcome.ref is not None
     told = f"by its mark {ours[0].ref.id} is found; {outcome.ref.id} was made"
@@ -162,6 +198,12 @@ def it_is_found_by_its_mark(trial: Trial) -> None:
     )
     strangers = found(trial, other)
     expect(not strangers, "a document that was never made is found by its mark")
+    applied(trial, other)
+    settle(trial)
+    records = trial.find(change, other).records
+    for each in (change, other):
+        together = any(carries(record, each.mark) for record in records)
+        expect(together, f"two are looked for at once, and {each.mark} is not found")
 
 
 def found(trial: Trial, change: Change) -> list[Any]:
@@ -197,12 +239,29 @@ def a_lost_answer_to_a_create(trial: Trial) -> None:
     expect(len(ours) == 1, told)
 
 
+def a_lost_answer_to_a_batch(trial: Trial) -> None:
+    changes = [create(trial) for _ in range(min(BATCH, trial.can.batch_size))]
+    trial.warm()
+    trial.tap.lose()
+    outcomes = trial.write(*changes)
+    states = {each.state for each in outcomes}
+    told = f"the answer to {len(changes)} was lost, and they are "
+    told += listed(each.name for each in states)
+    expect(State.UNKNOWN in states and states <= {State.UNKNOWN, *CERTAIN}, told)
+    settle(trial)
+    for change, outcome in zip(changes, outcomes, strict=True):
+        count = len(found(trial, change))
+        unsure = outcome.state is State.UNKNOWN
+        told = f"its answer was lost; {change.mark} is found {count} times"
+        expect(count == 1 if unsure else count == 0, told)
+
+
 def a_number_that_is_taken(trial: Trial) -> None:
     first = create(trial)
     applied(trial, first)
     second = create(trial, number=first.number)
     (outcome,) = trial.write(second)
-    told = f"a number that is taken is {outcome.state.name} ({_code(outcome)})"
+    told = f"a number that is taken is {outcome.state.name} ({code_of(outcome)})"
     expect(outcome.code is Code.DUPLICATE_NUMBER, told)
     expect(outcome.state in CERTAIN, told)
     records = trial.fetch(numbers=[first.number]).records
@@ -211,7 +270,8 @@ def a_number_that_is_taken(trial: Trial) -> None:
     )
 
 
-def _code(outcome: Outcome) -> str:
+def code_of(outcome: Outcome) -> str:
+    """Why a change was not carried out."""
     return f"{outcome.code.name}: {outcome.text}" if outcome.code else "no code"
 
 
@@ -241,7 +301,7 @@ def a_batch_is_told_by_name(trial: Trial) -> None:
     outcomes = trial.write(*changes)
     for change, outcome in zip(changes, outcomes, strict=True):
         told = f"in a batch of {len(changes)}, one is {outcome.state.name}"
-        expect(outcome.state is State.APPLIED, f"{told}: {_code(outcome)}")
+        expect(outcome.state is State.APPLIED, f"{told}: {code_of(outcome)}")
         _is_its_own(trial, change, outcome)
 
 
@@ -275,13 +335,13 @@ def one_bad_among_good(trial: Trial) -> None:
     changes = [*good[:1], bad, *good[1 : min(BATCH, trial.can.batch_size) - 1]]
     outcomes = dict(zip((c.name for c in changes), trial.write(*changes), strict=True))
     outcome = outcomes[bad.name]
-    told = f"the bad one of a batch is {outcome.state.name} ({_code(outcome)})"
+    told = f"the bad one of a batch is {outcome.state.name} ({code_of(outcome)})"
     expect(outcome.state in CERTAIN, told)
     expect(outcome.code is not None, told)
     for change in changes:
         if change is not bad:
             came = outcomes[change.name]
-            told = f"beside a bad one, a good one is {came.state.name}: {_code(came)}"
+            told = f"beside a bad one, a good one is {came.state.name}: {code_of(came)}"
             expect(came.state is State.APPLIED, told)
             _is_its_own(trial, change, came)
 
@@ -331,7 +391,7 @@ def a_stale_version(trial: Trial) -> None:
     trial.bench.edit(trial.kind, before.ref.id)
     (outcome,) = trial.write(change)
     told = f"somebody was faster, and the update is {outcome.state.name}"
-    expect(outcome.code is Code.STALE_VERSION, f"{told} ({_code(outcome)})")
+    expect(outcome.code is Code.STALE_VERSION, f"{told} ({code_of(outcome)})")
     expect(outcome.state in CERTAIN, told)
 
 
@@ -341,7 +401,7 @@ def what_vanished(trial: Trial) -> None:
             continue
         (outcome,) = trial.write(vanished(trial, any_write(trial, verb)))
         told = f"{verb.name} of what is not there is {outcome.state.name}"
-        expect(outcome.code is Code.VANISHED, f"{told} ({_code(outcome)})")
+        expect(outcome.code is Code.VANISHED, f"{told} ({code_of(outcome)})")
         expect(outcome.state in CERTAIN, told)
 
 
@@ -372,9 +432,19 @@ def void_twice(trial: Trial) -> None:
     before = standing(trial)
     applied(trial, void(trial, before))
     (outcome,) = trial.write(void(trial, before))
-    told = f"voided again, the outcome is {outcome.state.name} ({_code(outcome)})"
+    told = f"voided again, the outcome is {outcome.state.name} ({code_of(outcome)})"
     expect(outcome.state is not State.UNKNOWN, told)
     _is_void(trial, before)
+
+
+def an_archived_customer(trial: Trial) -> None:
+    made = trial.make()
+    owner = trial.fetch(trial.customer(), kind=Customer).records[0]
+    applied(trial, void(trial, owner))
+    trial.one(made)
+    if trial.listed:
+        ids = trial.read().ids
+        expect(made.id in ids, "the invoice of an archived customer is not in the list")
 
 
 # Whatever goes wrong --------------------------------------------------------------------
@@ -406,7 +476,7 @@ def _unclear(trial: Trial, answer: Response, *, carried_out: bool) -> None:
     if outcome.state is State.APPLIED and carried_out and looked:
         return  # it was read again, and is there
     told = f"{did} and answered {what}, it is {outcome.state.name}"
-    expect(outcome.state is State.UNKNOWN, f"{told} ({_code(outcome)})")
+    expect(outcome.state is State.UNKNOWN, f"{told} ({code_of(outcome)})")
 
 
 def refused_for_certain(trial: Trial) -> None:
@@ -417,7 +487,7 @@ def refused_for_certain(trial: Trial) -> None:
         trial.tap.answer(answer_of(status, b"{}"), times=9, effects=True)
         (outcome,) = trial.write(change)
         trial.tap.tricks.clear()
-        told = f"answered {status}, it is {outcome.state.name} ({_code(outcome)})"
+        told = f"answered {status}, it is {outcome.state.name} ({code_of(outcome)})"
         expect(outcome.state in CERTAIN, told)
         expect(outcome.code is not None, told)
         _not_insisted(trial.tap.effects(before), status)
@@ -445,7 +515,7 @@ def nobody_there(trial: Trial) -> None:
     trial.warm()
     trial.tap.break_off(Code.NOT_REACHED, Fate.NOT_SENT, times=99)
     (outcome,) = trial.write(change)
-    told = f"nothing left, and it is {outcome.state.name} ({_code(outcome)})"
+    told = f"nothing left, and it is {outcome.state.name} ({code_of(outcome)})"
     expect(outcome.state is State.NOT_SENT, told)
 
 
@@ -466,7 +536,9 @@ def _denied(trial: Trial, kind: RecordType, action: Action) -> None:
     except Fault as fault:
         told = f"{what} is not declared, and raises {fault.code.name}"
         raise Failed(f"{told}; every change has an outcome") from fault
-    told = f"{what} is not declared, and it is {outcome.state.name} ({_code(outcome)})"
+    told = (
+        f"{what} is not declared, and it is {outcome.state.name} ({code_of(outcome)})"
+    )
     expect(outcome.code is Code.NOT_ALLOWED and outcome.state in CERTAIN, told)
     sent = _requests(trial) != before
     expect(not sent, f"{what} is not declared, and a request is sent")
@@ -536,6 +608,7 @@ def effects_are_told(trial: Trial) -> None:
 _CREATE, _UPDATE, _VOID = Verb.CREATE, Verb.UPDATE, Verb.VOID
 _CREATES = able_to(_CREATE)
 _DOCUMENTS = (Invoice, CreditNote, Customer)
+_BILLS = (Invoice, Settlement, CreditNote)
 
 
 written = whose(lambda can: can.verbs - {Verb.READ}, able_to(Verb.READ))
@@ -575,6 +648,24 @@ WRITING: tuple[Check, ...] = (
         _CREATES,
     ),
     _check(
+        "what is made is exact",
+        "A cent and a million are written digit by digit.",
+        what_is_made_is_exact,
+        of(_CREATES, Invoice, CreditNote),
+    ),
+    _check(
+        "what is written arrives",
+        "A name with quotation marks, ampersands or another alphabet is kept as it is.",
+        what_is_written_arrives,
+        of(_CREATES, Customer),
+    ),
+    _check(
+        "a number that does not fit",
+        "It is refused, or kept whole: never cut off.",
+        a_number_that_does_not_fit,
+        of(whose(lambda can: can.number_length, _CREATES), Invoice, CreditNote),
+    ),
+    _check(
         "the answer shows it",
         "The outcome of a create has the document as the answer shows it.",
         the_answer_shows_it,
@@ -597,6 +688,13 @@ WRITING: tuple[Check, ...] = (
         "It is unknown, never sent again, and then found exactly once.",
         a_lost_answer_to_a_create,
         searched,
+        wire=True,
+    ),
+    _check(
+        "a lost answer to a batch",
+        "All that was in it is unknown, and each is then found exactly once.",
+        a_lost_answer_to_a_batch,
+        whose(lambda can: can.batch_size > 1, searched),
         wire=True,
     ),
     _check(
@@ -660,6 +758,12 @@ WRITING: tuple[Check, ...] = (
         "Taking back what was taken back does no harm, and is no riddle.",
         void_twice,
         able_to(_VOID),
+    ),
+    _check(
+        "an archived customer",
+        "A customer that is taken back hides none of its documents.",
+        an_archived_customer,
+        of(where(lambda c: c.kind(Customer).can(_VOID), able_to(Verb.READ)), *_BILLS),
     ),
     _check(
         "unclear answers",

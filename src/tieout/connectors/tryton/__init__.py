@@ -1,0 +1,5 @@
+"""Tryton as a ledger."""
+
+from tieout.connectors.tryton.connector import Tryton
+
+__all__ = ["Tryton"]

@@ -1,0 +1,205 @@
+"""
+How payments, and credit notes put to invoices, are written to Tryton.
+
+A payment is made with one effect and taken back with two: the end of its reconciliation,
+and a move that reverses it. Nothing is undone on which other documents hang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tieout.change import Change, Outcome
+from tieout.connector import Fields
+from tieout.connectors.tryton.asking import Asking, wanted
+from tieout.connectors.tryton.bodies import needed, words
+from tieout.connectors.tryton.levels import inside, level_of, own_lines, receivable
+from tieout.connectors.tryton.queries import BILLS, MOVES
+from tieout.connectors.tryton.records import ID, own_id
+from tieout.connectors.tryton.wire import about, answered, call, wizard
+from tieout.errors import Code, Fault
+from tieout.models import Application, CreditNote, Payment, Settlement, Status
+from tieout.wire import Flow
+
+PAY, CANCEL = "account.invoice.pay", "account.move.cancel"
+RECONCILE = "account.move.reconcile_lines"
+
+
+class Paying(Asking):
+    """Payments, and credit notes put to invoices."""
+
+    def create_payment(self, change: Change) -> Flow[Outcome]:
+        """Pay one invoice by Tryton's own wizard, with our mark in the description."""
+        after = wanted(change, Payment)
+        found = yield from self.found(change)
+        if found:
+            return Outcome.applied(change, ref=found[1].ref, echo=found[1])
+        told = self.defaults.payment_method
+        method = needed(told, "payment_method", "way of payment")
+        target = _only_target(after)
+        row = yield from self.row(Settlement, target)
+        self._payable(after, row)
+        description = words(after.reference, [change.mark])
+        more = {
+            "amount": after.amount,
+            "date": after.on,
+            "payment_method": method,
+            "description": description,
+        }
+
+        def forms(session: int) -> Flow[Mapping[str, Any]]:
+            on = about(BILLS, int(target))
+            asked = wizard(PAY, "execute", session, {}, "start", **on)
+            shown = answered((yield from self.connector.ask(asked)), dict)
+            held = Fields(shown).inside("view", "defaults").raw
+            start = {name: x for name, x in held.items() if "." not in name} | more
+            return {"start": start, "ask": _ask(row, start)}
+
+        yield from self.through(PAY, "pay", forms, about(BILLS, int(target)))
+        origin = ["origin", "=", f"{BILLS},{target}"]
+        domain = [origin, ["description", "=", description or None]]
+        rows = yield from self.rows(MOVES, domain, "description")
+        newest = max((int(own_id(Fields(each))) for each in rows), default=0)
+        return (yield from self.done(change, str(newest)))
+
+    def _payable(self, after: Payment, row: Fields) -> None:
+        """Refuse what Tryton would put otherwise than it is wanted."""
+        bill: Any = self.connector.resource(Settlement).load(row)
+        if bill is None or bill.status is not Status.OPEN:
+            raise Fault(Code.REFUSED, "nothing is owed on the invoice")
+        if bill.currency != after.currency:
+            text = f"the invoice is in {bill.currency}, the payment in {after.currency}"
+            raise Fault(Code.CURRENCY_DIFFERS, text)
+        over = max(after.amount - bill.balance, after.unapplied or 0)
+        if over > 0 and not self.overpay:
+            text = f"{after.amount} is paid, {bill.balance} is owed"
+            remedy = "Set overpay=True to leave the rest as the customer's credit."
+            raise Fault(Code.OVERPAID, text, remedy=remedy)
+        if over != (after.unapplied or over):
+            text = f"Tryton would leave {over} unapplied, not {after.unapplied}"
+            raise Fault(Code.NOT_ALLOWED, text, field="unapplied")
+
+    def void_payment(self, change: Change) -> Flow[Outcome]:
+        """Undo its reconciliation, then reverse its move."""
+        row, now = yield from self.target(change)
+        if now.status is Status.VOID:
+            return Outcome.applied(change)
+        lines, move = receivable(row), int(own_id(row))
+        yield from self.undone(lines, f"payment {move}", [x.id("id") for x in lines])
+        forms = {"default": {"description": None, "reversal": True}}
+        confirmed = ["cancel_invoice_move"]  # that is what was asked for
+        on = about(MOVES, move)
+        yield from self.through(CANCEL, "cancel", forms, on, confirmed)
+        return Outcome.applied(change)
+
+    def create_application(self, change: Change) -> Flow[Outcome]:
+        """
+        Put the whole of a credit note to an invoice.
+
+        Where it covers what is owed the lines are reconciled; otherwise they are linked
+        to the invoice, and it is reconciled with the rest.
+        """
+        after = wanted(change, Application)
+        if after.source.kind != "CreditNote":
+            text = f"a {after.source.kind} cannot be put to an invoice by itself"
+            raise Fault(Code.NOT_ALLOWED, text, field="source")
+        note_row = yield from self.row(CreditNote, after.source.id)
+        note: Any = self.connector.resource(CreditNote).load(note_row)
+        if note is None:
+            text = f"{after.source.id} is no credit note"
+            raise Fault(Code.NO_SUCH_RESOURCE, text)
+        held = [x for x in note.applications if x.target.id == after.target.id]
+        if held and held[0].amount == after.amount:
+            return Outcome.applied(change, ref=held[0].ref, echo=held[0])
+        row = yield from self.row(Settlement, after.target.id)
+        level = level_of(row, row.amount("total_amount", note.currency))
+        if after.amount != note.remaining:
+            text = f"{after.amount} is to be applied, {note.remaining} of it is left"
+            remedy = "Tryton applies a credit note as a whole: split it there by hand."
+            raise Fault(Code.NOT_ALLOWED, text, field="amount", remedy=remedy)
+        if level.balance < after.amount:
+            text = f"{level.balance} is owed, {after.amount} is to be applied"
+            raise Fault(Code.REFUSED, text, field="amount")
+        credit, bill = open_lines(own_lines(note_row)), open_lines(own_lines(row))
+        if level.balance == after.amount:
+            paid = open_lines(row.children("payment_lines."))
+            on = about("account.move.line", *credit, *bill, *paid)
+            shown = yield from self.through(RECONCILE, "start", {}, on)
+            if shown:
+                raise Fault(Code.REFUSED, "the lines do not balance")
+        else:
+            told = {"payment_lines": [["add", credit]]}
+            target = [int(own_id(row))]
+            asked = call(f"{BILLS}.write", target, told, effect=True)
+            yield from self.connector.ask(asked)
+        return (yield from self._put(change, after))
+
+    def _put(self, change: Change, after: Application) -> Flow[Outcome]:
+        """The application as the credit note tells it now."""
+        row = yield from self.row(CreditNote, after.source.id)
+        note: Any = self.connector.resource(CreditNote).load(row)
+        for each in note.applications:
+            if each.target.id == after.target.id:
+                return Outcome.applied(change, ref=each.ref, echo=each)
+        raise Fault(Code.BAD_PAYLOAD, "the credit note does not show what was applied")
+
+    def void_application(self, change: Change) -> Flow[Outcome]:
+        """Undo the reconciliation, and the link, of a credit note with an invoice."""
+        assert change.target is not None
+        source, _, target = change.target.id.partition("/")
+        row = yield from self.row(CreditNote, source)
+        note: Any = self.connector.resource(CreditNote).load(row)
+        held = note.applications if note else ()
+        if not any(x.ref.id == change.target.id for x in held):
+            yield from self.row(Settlement, target)
+            return Outcome.applied(change)
+        lines = own_lines(row)
+        own = [line.id("id") for line in lines]
+        yield from self.undone(lines, f"credit note {source}", own)
+        linked = [
+            int(own_id(line))
+            for line in lines
+            if int(target) in (line.raw.get("invoice_payments") or [])
+        ]
+        if linked:
+            told = {"payment_lines": [["remove", linked]]}
+            asked = call(f"{BILLS}.write", [int(target)], told, effect=True)
+            yield from self.connector.ask(asked)
+        return Outcome.applied(change)
+
+
+def open_lines(lines: Iterable[Fields]) -> list[int]:
+    return [int(own_id(line)) for line in lines if not line.has("reconciliation")]
+
+
+def _only_target(after: Payment) -> str:
+    targets = {each.target.id for each in after.applications}
+    if len(targets) != 1 or not all(map(ID.fullmatch, targets)):
+        text = "a payment in Tryton is made for exactly one invoice"
+        raise Fault(Code.NOT_ALLOWED, text, field="applications")
+    return targets.pop()
+
+
+def _ask(row: Fields, start: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The second form of the wizard, which it asks for where less or more is paid.
+
+    7.0 needs each of its fields.
+    """
+    level = level_of(
+        row, row.amount("total_amount", inside(row, "currency").text("code"))
+    )
+    over = start["amount"] > level.balance
+    lines = open_lines(own_lines(row))
+    return {
+        "amount": start["amount"],
+        "currency": start.get("currency"),
+        "company": start.get("company"),
+        "invoice": int(own_id(row)),
+        "lines": lines,
+        "lines_to_pay": lines,
+        "payment_lines": open_lines(row.children("payment_lines.")),
+        "type": "overpayment" if over else "partial",
+        "writeoff": None,
+    }
