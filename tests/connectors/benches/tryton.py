@@ -103,7 +103,7 @@ class TrytonBench(Bench):
         for kind in (Invoice, CreditNote, Settlement)
     }
     excuses: Mapping[str, str] = {
-        "reads to the end [Customer]": "the company is a party itself",
+        "a credit note is positive, less what was applied": "it is applied as a whole",
         "a balance that is none": "what is owed is worked out from several move lines",
     }
 
@@ -112,6 +112,7 @@ class TrytonBench(Bench):
     ) -> None:
         self.clock = clock or SetClock()
         self.database = database
+        self._lines: dict[str, int] = {}
         self.tryton = LinkedTryton(
             now=self.clock.now, database=database, password=CANARY, **fake
         )
@@ -180,13 +181,17 @@ class TrytonBench(Bench):
 
     def apply_credit(self, credit: str, invoice: str, amount: Decimal, on: date) -> str:
         try:
-            self.tryton.allocate(int(credit), int(invoice), amount, on)
+            line = self.tryton.allocate(int(credit), int(invoice), amount, on)
         except ValueError as reason:
             raise NotStaged("Tryton applies a credit note as a whole") from reason
+        self._lines[f"{credit}/{invoice}"] = line
         return f"{credit}/{invoice}"
 
     def unapply_credit(self, application: str) -> None:
-        self.tryton.unreconcile(int(application.partition("/")[2]))
+        invoice = int(application.partition("/")[2])
+        self.tryton.unreconcile(invoice)
+        apart = [["remove", [self._lines[application]]]]
+        self.tryton.edit_invoice(invoice, payment_lines=apart)
 
     def edit(self, kind: RecordType, identity: str) -> None:
         if kind is Customer:
