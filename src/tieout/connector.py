@@ -18,7 +18,7 @@ from urllib.parse import quote
 from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
-from tieout.capabilities import Capabilities, Changed, Select, Verb
+from tieout.capabilities import Capabilities, Changed, Open, Select, Verb
 from tieout.change import Action, Change, Issue, Outcome
 from tieout.errors import Code, ConfigError, Fate, Fault, Scope
 from tieout.fields import (
@@ -36,6 +36,7 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
+    Status,
     clean_number,
     visible,
 )
@@ -516,7 +517,8 @@ class RestConnector:
             token=self.token(resource, response),
             as_of=self.as_of(response),
         )
-        return (yield from self.detailed(page))
+        page = yield from self.detailed(page)
+        return _owing(page) if isinstance(select, Open) else page
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
@@ -963,6 +965,17 @@ def _cursor(at: int, following: str | None, lists: int) -> str | None:
     if lists == 1 or (following is None and at + 1 == lists):
         return following
     return f"{at}:{following}" if following is not None else f"{at + 1}:"
+
+
+def _owing(page: Page[R]) -> Page[R]:
+    """
+    The page without what owes nothing.
+
+    Few systems can be asked for exactly what is owed: their lists of what is unpaid hold
+    drafts, void documents and invoices of nothing.
+    """
+    owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
+    return evolve(page, records=tuple(owing))
 
 
 def _address(resource: Resource[Any], identity: str) -> str:

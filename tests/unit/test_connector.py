@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.auth import Headers
-from tieout.capabilities import Capabilities, Changed, Kind, Mark, Select, Verb
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Kind,
+    Mark,
+    Open,
+    Select,
+    Verb,
+)
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
@@ -1063,6 +1071,33 @@ def test_a_selection_may_go_through_several_lists() -> None:
     (asked,), page = drive(Listed().page(Settlement, SINCE, "1:"), items("2"))
     assert (asked.url, page.next) == ("history", None)
     assert page.touched == (Ref("plain:1", "Invoice", "2"),)
+
+
+def test_what_is_open_owes_something() -> None:
+    """A list of what is unpaid may hold drafts and void documents; other lists keep them."""
+
+    class Unpaid(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+
+            def load(row: Fields) -> Settlement:
+                status = Status.VOID if row.id("id") == "2" else Status.OPEN
+                return evolve(load_bill(row), status=status)
+
+            bills = self.resources[Settlement]
+            self.resources = {Settlement: evolve(bills, load=load)}
+            can = evolve(
+                self.capabilities.kind(Settlement), selects=frozenset({Changed, Open})
+            )
+            kinds = {Settlement: can}
+            self.capabilities = evolve(self.capabilities, kinds=kinds)
+
+    def ids(select: Select) -> list[str]:
+        _, page = drive(Unpaid().page(Settlement, select), items("1", "2"))
+        return [each.ref.id for each in page.records]
+
+    assert ids(Open()) == ["1"]
+    assert ids(SINCE) == ["1", "2"]
 
 
 def test_a_check_tells_what_the_connector_notes() -> None:
