@@ -405,8 +405,8 @@ class Resource(Generic[R]):
     ``rows`` names the list in a body, ``item`` the one record in the answer to a write
     (where empty, the body itself is it). ``load`` makes a record of a row; None for a row
     of no interest, several records as a tuple, and the `Ref` of a record that is gone.
-    ``dump`` is the body of a create or an update. ``id_field`` and ``number_field`` name a record in an issue; without a number
-    field the kind has no numbers.
+    ``dump`` is the body of a create or an update. ``id_field`` and ``number_field`` name a
+    record in an issue; without a number field the kind has no numbers.
 
     Records are asked for by ``id_parameter``, ``number_parameter`` and ``mark_parameter``;
     where ``one`` is true an id is asked for at ``path/{id}``, and 404 means that there is
@@ -438,9 +438,11 @@ class RestConnector:
 
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
-    are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `probes_behind`, `books`, `notes`; where a verb needs a
-    conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
+    are pure: `lists`, `list_request`, `rows`, `next_cursor`, `turned`, `token`, `as_of`,
+    `names`, `literal`, `fetch_request`, `write_request`, `written`, `explain`,
+    `suspicious`, `probes`, `probes_behind`, `books`, `notes`, `deep_link`; where a verb
+    needs a conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`,
+    `find`.
     """
 
     connection: str
