@@ -28,6 +28,8 @@ from tieout.fields import (
     iso_day,
     iso_instant,
     sound_day,
+    system_id,
+    utc_second,
 )
 from tieout.models import (
     NUMBER_MAX,
@@ -81,6 +83,8 @@ __all__ = [
     "retry_after",
     "server_time",
     "sound_day",
+    "system_id",
+    "utc_second",
 ]
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)

@@ -45,6 +45,8 @@ from tieout.connector import (
     retry_after,
     server_time,
     sound_day,
+    system_id,
+    utc_second,
 )
 from tieout.errors import Code, Fate, Fault
 from tieout.models import (
@@ -286,6 +288,20 @@ def test_ids_are_opaque_texts() -> None:
     raw = read_json(b'{"a": "007", "b": 9007199254740993, "c": 0}')
     found = Fields(raw)
     assert [found.id(name) for name in "abc"] == ["007", "9007199254740993", "0"]
+
+
+def test_an_id_of_another_system_is_refused() -> None:
+    """It becomes a part of addresses: what no vendor gives leads elsewhere."""
+    digits, row = re.compile("[0-9]+"), Fields({"a": 7, "b": "7/../8"}, "Doc")
+    assert system_id(row, "a", digits, "Acme") == "7"
+    fault = refused(Code.BAD_FIELD, lambda: system_id(row, "b", digits, "Acme"))
+    assert (fault.field, fault.text) == ("Doc.b", "Doc.b is no id of Acme")
+
+
+def test_an_instant_is_written_in_utc_without_its_zone() -> None:
+    """To the second, and rounded down: later would leave out what changed in it."""
+    told = iso_instant("2026-03-08T14:00:00.900+02:00")
+    assert utc_second(told) == "2026-03-08T12:00:00"
 
 
 def test_fields_inside_fields_say_where_they_stand() -> None:
