@@ -16,7 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.change import Change
-from tieout.connector import Fields, iso_day, iso_instant
+from tieout.connector import Fields, iso_day, iso_instant, system_id
 from tieout.connectors.connectwise.errors import TOTALS
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -54,10 +54,7 @@ IDENTIFIER_MAX = 30
 
 def own_id(row: Fields, name: str = "id") -> str:
     """An id, which becomes a part of addresses and conditions: digits alone."""
-    found, at = row.id(name), row.path(name)
-    if not ID.fullmatch(found):
-        raise Fault(Code.BAD_FIELD, f"{at} is no id of ConnectWise", field=at)
-    return found
+    return system_id(row, name, ID, "ConnectWise")
 
 
 def id_behind(row: Fields, name: str) -> str:
