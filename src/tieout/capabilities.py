@@ -172,11 +172,10 @@ class Kind:
     """How many of them hold a row for each change; the others are short."""
     page_repeats: int = 0
     """Rows at least that a page has in common with the one before it."""
+    page_after_full: bool = False
+    """Whether a full page is followed by another, if an empty one."""
     page_calls: int = 1
     """Calls for one page, or one search by ids: more where other lists are read for it."""
-    last_page_says_so: bool = True
-    """Whether the last page is known to be the last; where it is not, a full page is
-    followed by another, if an empty one."""
     write_calls: int = 1
     """Calls for one batch of writes: 2 where each is looked at before it is sent."""
 
@@ -248,9 +247,7 @@ class Capabilities:
         """
         can = self.kind(kind)
         step = max(1, can.page_size - can.page_repeats)
-        pages = max(1, ceil(changed / step))
-        if not can.last_page_says_so:
-            pages = changed // step + 1
+        pages = max(1, ceil((changed + can.page_after_full) / step))
         lists = pages * can.long_lists + can.lists - can.long_lists
         last = changed - (pages - 1) * step
         details = [can.page_size] * (pages - 1) + [last]

@@ -177,14 +177,10 @@ def test_deleting_is_for_what_counts_nowhere(batched: bool) -> None:
         assert (outcome.state, left) == (State.APPLIED, 0)
 
 
-COUNTED = 999
-"""A full page without a link is asked on behind: of a thousand, once in vain."""
-
-
 def test_reading_and_handing_over_cost_what_is_declared() -> None:
     """`Capabilities.read_calls`, `fetch_calls` and `write_calls` say so."""
     site = Site()
-    ids = [site.bill(f"N-{each}") for each in range(COUNTED)]
+    ids = [site.bill(f"N-{each}") for each in range(1000)]
     for own in ids:
         site.bench.pay(own, Decimal(100), DAY)
     able, fake = site.system.capabilities, site.fake
@@ -196,8 +192,8 @@ def test_reading_and_handing_over_cost_what_is_declared() -> None:
             cursor = page.next
             if cursor is None:
                 break
-        assert found == COUNTED
-        assert fake.requests - before <= able.read_calls(kind, COUNTED)
+        assert found == 1000
+        assert fake.requests - before <= able.read_calls(kind, 1000)
         before = fake.requests
         records = site.run(site.system.fetch(kind, ids=_ids(site, kind, ids))).records
         assert len(records) == 100

@@ -81,6 +81,16 @@ def test_the_cost_counts_long_lists_and_rows_that_come_again() -> None:
     assert [told.read_calls(Invoice, n) for n in (0, 6, 7, 12, 13)] == [3, 3, 5, 5, 7]
 
 
+def test_the_cost_counts_the_empty_page_behind_a_full_one() -> None:
+    """Where nothing but a page that is not full says that a list has ended."""
+    kinds = {
+        kind: Kind(page_size=7, page_after_full=True) for kind in (Invoice, Settlement)
+    }
+    told = Capabilities("X", kinds, Payments(detail=Cost.CALL_EACH))
+    assert [told.read_calls(Invoice, n) for n in (0, 6, 7, 13, 14)] == [1, 1, 2, 2, 3]
+    assert told.read_calls(Settlement, 14) == 3 + 14
+
+
 def test_capabilities_are_values() -> None:
     """Declared, never found out: nothing changes them at run time."""
     with pytest.raises(FrozenInstanceError):
@@ -93,7 +103,7 @@ def test_a_full_page_may_be_followed_by_an_empty_one() -> None:
     kind = Kind(page_size=100)
     told, untold = (
         Capabilities("X", {Settlement: each})
-        for each in (kind, evolve(kind, last_page_says_so=False))
+        for each in (kind, evolve(kind, page_after_full=True))
     )
     assert [told.read_calls(Settlement, n) for n in (0, 99, 100, 101)] == [1, 1, 1, 2]
     assert [untold.read_calls(Settlement, n) for n in (0, 99, 100, 101)] == [1, 1, 2, 2]

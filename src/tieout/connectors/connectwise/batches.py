@@ -40,9 +40,9 @@ class Documents(Protocol):
 
     batch_prefix: str
 
-    def fetch(
-        self, kind: type[Posting], *, ids: Sequence[str] = ()
-    ) -> Flow[Page[Posting]]: ...
+    def standing(self, ids: Sequence[str]) -> Flow[Page[Posting]]:
+        """Documents as they stand, but for when their batches were made."""
+        ...
 
     def ask(self, request: Request) -> Flow[Response]: ...
 
@@ -102,7 +102,7 @@ def _as_they_are(
 ) -> Flow[tuple[list[Outcome], list[tuple[Change, Posting]]]]:
     """What is as wanted already or is gone, and what is left to do."""
     targets = {change.name: change.target.id for change in changes if change.target}
-    page = yield from documents.fetch(Posting, ids=[*targets.values()])
+    page = yield from documents.standing([*targets.values()])
     held = {record.ref.id: record for record in page.records}
     bad = {issue.source.id: issue for issue in page.issues if issue.source}
     outcomes: list[Outcome] = []
@@ -118,8 +118,7 @@ def _as_they_are(
         elif (found.on is not None) is handed_over:
             waiting.append((change, found))
         else:
-            done = Outcome.applied(change, version=found.version, echo=found)
-            outcomes.append(done)
+            outcomes.append(Outcome.applied(change, version=found.version))
     return outcomes, waiting
 
 

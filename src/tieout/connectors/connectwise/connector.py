@@ -9,46 +9,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 
 from attrs import evolve
 
-from tieout import capabilities as caps
 from tieout.auth import basic
-from tieout.capabilities import (
-    Changed,
-    Dated,
-    Everything,
-    Open,
-    Select,
-    Unposted,
-    Verb,
-)
+from tieout.capabilities import Limit, Select, Unposted
 from tieout.change import Action, Change, Outcome
 from tieout.connector import (
     Books,
     Fields,
+    Page,
     Resource,
     RestConnector,
     guarded_batch,
     next_link,
 )
+from tieout.connectors.connectwise.abilities import abilities
 from tieout.connectors.connectwise.batches import (
-    BATCHES,
     LISTED,
     hand_over,
     hands_over,
     is_posting,
     take_back,
 )
+from tieout.connectors.connectwise.conditions import (
+    BILLS,
+    COMPANIES,
+    INVOICES,
+    MEMOS,
+    PAGE_SIZE_MAX,
+    PLAIN,
+    payments_of,
+    query,
+    quoted,
+    selected,
+)
 from tieout.connectors.connectwise.errors import DELETING, RULES, explained, mapping
+from tieout.connectors.connectwise.joins import (
+    ROLL_UPS,
+    each_record,
+    with_batches,
+    with_records,
+    with_uses,
+)
 from tieout.connectors.connectwise.member import MemberKeys, host_of
 from tieout.connectors.connectwise.records import (
     ID,
-    IDENTIFIER_MAX,
-    INVOICE_TYPES,
     Records,
     edits,
     filled,
@@ -60,14 +68,12 @@ from tieout.connectors.connectwise.records import (
     receipts_of,
     stamp,
 )
-from tieout.errors import Code, ConfigError, Fault, Scope
+from tieout.errors import Code, ConfigError, Fault
 from tieout.models import (
     Application,
-    Basis,
     CreditNote,
     Customer,
     Invoice,
-    Part,
     Payment,
     Posting,
     RecordType,
@@ -76,26 +82,6 @@ from tieout.models import (
 )
 from tieout.owned import Receipt, Wanted, keep_level
 from tieout.wire import Flow, Request, Response
-
-PAGE_SIZE_MAX = 1000
-"""The vendor's own; it gives 25 where nothing is said."""
-
-NUMBER_LENGTH = 15
-"""Characters of an invoice's number, which is our mark."""
-
-INVOICES, COMPANIES = "finance/invoices", "company/companies"
-BILLS, MEMOS = 'type!="CreditMemo"', 'type="CreditMemo"'
-
-ROLL_UPS: Mapping[RecordType, tuple[str, ...]] = {
-    Settlement: ("payments",),
-    Payment: ("payments",),
-    Application: ("payments", "credits"),
-}
-"""Where all of these are zero, an invoice has no payment records of the kind."""
-
-_ZERO = re.compile(r"0+(\.0+)?", re.ASCII)
-_PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
-"""Other numbers are asked for alone: one that is refused must not spoil a batch."""
 
 DEEP_LINK = (
     "https://{host}/v4_6_release/services/system_io/router/openrecord.rails"
@@ -142,13 +128,13 @@ class ConnectWise(RestConnector):
     ids = re.compile(rf"{ID.pattern}(/{ID.pattern})?", re.ASCII)
     """Of a payment or an application: its invoice's id and its own."""
     cursors = ID
-    plain = re.compile(rf"[0-9]+|\"{_PLAIN.pattern}\"", re.ASCII)
+    plain = re.compile(rf"[0-9]+|\"{PLAIN.pattern}\"", re.ASCII)
 
     # fmt: off
     def __init__(
         self, *, company: str, public_key: str, private_key: str, client_id: str,
         site: str = "na.myconnectwise.net", version: str = "2025.16", base_url: str = "",
-        page_size: int = PAGE_SIZE_MAX, fetch_size: int = 50, concurrency: int = 4, limits: tuple[caps.Limit, ...] = (),
+        page_size: int = PAGE_SIZE_MAX, fetch_size: int = 50, concurrency: int = 4, limits: tuple[Limit, ...] = (),
         payment_fields: Mapping[str, Any] | None = None, invoice_fields: Mapping[str, Any] | None = None,
         company_fields: Mapping[str, Any] | None = None, voided_company: Mapping[str, Any] | None = None,
         invoice_type: str = "Miscellaneous", final_status: int | None = None, negative_memos: bool = False,
@@ -176,14 +162,9 @@ class ConnectWise(RestConnector):
         self._dated, self._applications, self._unposted_id = partial_payment_date, applications, unposted_id
         self.batch_prefix, self._template = batch_prefix, deep_link_template
         self.resources = self._resources()
-        payments = caps.Payments(
-            feeds=(caps.Feed.STAMP,), blind=frozenset({caps.Blind.DELETIONS} if payments_stamp else caps.Blind),
-            parts=frozenset({Part.CASH, Part.CREDIT}), paid_on=Basis.LAST_RECEIPT, detail=caps.Cost.CALL_EACH,
-            holds_date_alone=False, holds_open_date=partial_payment_date, owned_payment=True,
-        )
-        kinds = _kinds(page_size, fetch_size, may_delete=may_delete, stamped=payments_stamp, final=final_status is not None)
-        self.capabilities = caps.Capabilities(
-            "ConnectWise", kinds, payments, limits=limits, concurrency=concurrency, credits_applicable=True, invoices_per_payment=1,
+        self.capabilities = abilities(
+            page_size, fetch_size, may_delete=may_delete, stamped=payments_stamp, final=final_status is not None,
+            dated=partial_payment_date, limits=limits, concurrency=concurrency,
         )
 
     def _resources(self) -> dict[RecordType, Resource[Any]]:
@@ -225,7 +206,7 @@ class ConnectWise(RestConnector):
         """The payments of an invoice, where one is to be seen."""
         rows = response.json()
         ids = _ids(rows) if name == INVOICES and isinstance(rows, list) else []
-        paths = [_payments(str(each)) for each in ids[:1]]
+        paths = [payments_of(str(each)) for each in ids[:1]]
         return {path: Request("GET", path, {"pageSize": "1"}) for path in paths}
 
     def books(self, answers: Mapping[str, Response]) -> Books:
@@ -253,9 +234,9 @@ class ConnectWise(RestConnector):
         Pages by number would lose a record where others come and go between two calls.
         """
         path = LISTED if isinstance(select, Unposted) else resource.path
-        conditions = (resource.parameters["conditions"], *_selected(select))
+        conditions = (resource.parameters["conditions"], *selected(select))
         size = self.capabilities.kind(resource.kind).page_size
-        request = _query(path, conditions, size)
+        request = query(path, conditions, size)
         return request if cursor is None else self.turned(resource, request, cursor)
 
     def turned(self, resource: Resource[Any], request: Request, cursor: str) -> Request:
@@ -282,7 +263,7 @@ class ConnectWise(RestConnector):
         """A payment's id is found with its invoice's."""
         if by == "id":
             return value.partition("/")[0]
-        return f'"{value}"' if _PLAIN.fullmatch(value) else _quoted(value)
+        return f'"{value}"' if PLAIN.fullmatch(value) else quoted(value)
 
     def fetch_request(
         self, resource: Resource[Any], by: str, literals: Sequence[str]
@@ -290,78 +271,31 @@ class ConnectWise(RestConnector):
         names = {"id": "id", "mark": resource.mark_parameter}
         name = names.get(by, resource.number_field)
         if self.plain.fullmatch(literals[0]):
-            return _query(resource.path, [f"{name} in ({','.join(literals)})"])
-        return _query(resource.path, [f"{name}={literals[0]}"])
+            return query(resource.path, [f"{name} in ({','.join(literals)})"])
+        return query(resource.path, [f"{name}={literals[0]}"])
 
     def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
         """Documents with their payment records, with their uses, or with their batches."""
         kind = resource.kind
         if kind in ROLL_UPS:
-            rows = yield from self._with_records(rows, ROLL_UPS[kind])
-            return rows if kind is Settlement else _each(rows)
+            rows = yield from with_records(self, rows, ROLL_UPS[kind])
+            return rows if kind is Settlement else each_record(rows)
         if kind is CreditNote and self._applications:
-            return (yield from self._used(rows))
-        return (yield from self._batched(rows)) if kind is Posting else rows
+            return (yield from with_uses(self, rows))
+        if kind is Posting:
+            return (yield from with_batches(self, rows, self._unposted_id))
+        return rows
 
-    def _with_records(
-        self, rows: Iterable[Any], roll_ups: Iterable[str]
-    ) -> Flow[list[Any]]:
-        """Invoices with their payment ``records``, unless these roll-ups are zero."""
-        found: list[Any] = []
-        for row in rows:
-            bill = mapping(row)
-            told = any(not _ZERO.fullmatch(str(bill.get(name))) for name in roll_ups)
-            if _kind_of(bill) is Invoice and told:
-                try:
-                    records: Any = yield from self.listed(_payments(str(bill["id"])))
-                except Fault as fault:
-                    if fault.code.scope is Scope.CONNECTION:
-                        raise
-                    records = fault
-                row = {**bill, "records": records}  # noqa: PLW2901 - the same, and more
-            found.append(row)
-        return found
-
-    def _used(self, rows: list[Any]) -> Flow[list[Any]]:
-        """Credit memos with the payment records that apply them (``applied``)."""
-        memos = [each for each in map(mapping, rows) if _kind_of(each) is CreditNote]
-        used = [each for each in memos if each.get("total") != each.get("balance")]
-        companies = ",".join(sorted({_named(each, "company") for each in used} - {""}))
-        if not companies:
-            return rows
-        where = f"{BILLS} and credits!=0 and company/id in ({companies})"
-        bills = yield from self.listed(INVOICES, where)
-        uses: dict[str, list[Any]] = {}
-        for each in _each((yield from self._with_records(bills, ("credits",)))):
-            uses.setdefault(_named(each, "credit"), []).append(each)
-        owns = [_named({"memo": row}, "memo") for row in rows]
-        return [
-            {**row, "applied": uses.get(own, [])} if own else row
-            for row, own in zip(rows, owns, strict=True)
-        ]
-
-    def _batched(self, rows: Iterable[Any]) -> Flow[list[Any]]:
-        """Documents, also as the unposted list has them, with their batches (``batch``)."""
-        found: list[Any] = []
-        for row in rows:
-            told = mapping(row)
-            # There a row's own id is a ledger entry's.
-            own = {"id": told.get(self._unposted_id), "type": told.get("invoiceType")}
-            found.append({**told, **own} if self._unposted_id in told else row)
-        held = [_named(row, "glBatch") for row in found]
-        ids = sorted({*held} - {""})
-        if not ids:
-            return found
-        batches = yield from self.listed(BATCHES, f"id in ({','.join(ids)})")
-        by_id = {str(mapping(each).get("id")): each for each in batches}
-        return [
-            {**row, "batch": by_id[own]} if own in by_id else row
-            for row, own in zip(found, held, strict=True)
-        ]
+    def standing(self, ids: Sequence[str]) -> Flow[Page[Posting]]:
+        """Documents as they stand, without asking when their batches were made."""
+        known = list(filter(ID.fullmatch, ids))
+        where = f"id in ({','.join(known)})"
+        rows = (yield from self.listed(INVOICES, where)) if known else []
+        return Page(*self.load(self.resources[Posting], rows))
 
     def listed(self, path: str, condition: str = "") -> Flow[list[Any]]:
         """All rows of a list."""
-        request = _query(path, [condition])
+        request = query(path, [condition])
         return (yield from self.all_rows(self.resources[Invoice], request))
 
     # Writing ----------------------------------------------------------------------------
@@ -441,13 +375,13 @@ class ConnectWise(RestConnector):
 
     def receipts(self, invoice: Settlement) -> Flow[list[Receipt]]:
         """Its cash payments."""
-        rows = yield from self.listed(_payments(invoice.ref.id))
+        rows = yield from self.listed(payments_of(invoice.ref.id))
         return receipts_of(rows, invoice.ref.id, invoice.currency)[0]
 
     def payment_request(
         self, invoice: Settlement, wanted: Wanted, held: Receipt | None
     ) -> Request:
-        path, told = _payments(invoice.ref.id), {"amount": wanted.amount}
+        path, told = payments_of(invoice.ref.id), {"amount": wanted.amount}
         dated = {"paymentDate": stamp(wanted.on)} if wanted.dated else {}
         if held is None:
             body = {**self._records.payment_fields, **told, **filled(dated)}
@@ -463,82 +397,7 @@ class ConnectWise(RestConnector):
         return receipt_of(row, invoice.ref.id, invoice.currency)[0]
 
 
-# What it can do -----------------------------------------------------------------------
-
-
-# fmt: off
-_LISTED, _VERBS = frozenset({Changed, Everything}), frozenset(Verb)
-
-
-def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: bool) -> dict[RecordType, caps.Kind]:
-    """What can be done with each kind; ``page`` and ``fetch`` are sizes."""
-    document = caps.Kind(
-        _VERBS if may_delete else _VERBS - {Verb.VOID}, _LISTED | {Dated, Open},
-        writable=frozenset({"number", "customer", "on", "due", "total"}), updates=caps.Updates.SPARSE,
-        creates=caps.Creates.FINAL if final else caps.Creates.POSTED_BY_A_PERSON,
-        void_when="it is neither batched nor closed: it is deleted" if may_delete else "",
-        mark=caps.Mark("invoiceNumber", is_number=True, length=NUMBER_LENGTH), number_length=NUMBER_LENGTH,
-        page_size=page, fetch_size=fetch, stable_order=True, last_page_says_so=False, write_calls=1 + may_delete,
-    )
-    # Nothing lists payments: a page of them is one of invoices, and a call for each of these.
-    some = min(page, fetch)
-    payment = evolve(
-        document, verbs=_VERBS, selects=_LISTED if stamped else frozenset({Everything}), writable=frozenset({"amount", "on"}),
-        creates=caps.Creates.FINAL, void_when="always: it is deleted", mark=None, number_length=None,
-        page_size=some, fetch_size=some, page_calls=1 + some, write_calls=1,
-    )
-    changed = evolve(document, verbs=_VERBS - {Verb.CREATE, Verb.VOID}, creates=None, mark=None, void_when="")
-    return {
-        Customer: evolve(
-            payment, selects=_LISTED, writable=frozenset({"name", "number", "email"}), mark=caps.Mark("identifier", length=IDENTIFIER_MAX),
-            void_when="always: it is called deleted, or gets another status", page_size=page, fetch_size=fetch, page_calls=1,
-        ),
-        Invoice: document, CreditNote: evolve(document, writable=document.writable - {"due"}),
-        Payment: payment, Application: evolve(payment, verbs=_VERBS - {Verb.UPDATE}, writable=frozenset(), updates=caps.Updates.NONE),
-        Settlement: evolve(changed, writable=frozenset({"settled_by", "paid_on"}), write_calls=2),
-        # What stands there and when that was batched, whether the batch was made before, the export, the batch.
-        Posting: evolve(
-            changed, verbs=_VERBS - {Verb.CREATE}, selects=frozenset({Unposted}), writable=frozenset({"on"}),
-            void_when="its batch holds nothing else", batch_size=fetch, page_calls=2, write_calls=5,
-        ),
-    }
-# fmt: on
-
-
-# Requests -----------------------------------------------------------------------------
-
-
-def _query(path: str, conditions: Iterable[str], size: int = PAGE_SIZE_MAX) -> Request:
-    told = " and ".join(filter(None, conditions))
-    params = {"conditions": told} if told else {}
-    params |= {"orderBy": "id asc", "pageSize": str(size)}
-    return Request("GET", path, params)
-
-
-def _quoted(text: str) -> str:
-    """In the quotes that it does not hold; how to escape is not documented."""
-    mark = "'" if '"' in text else '"'
-    if mark in text or "\\" in text:
-        raise Fault(Code.NOT_ALLOWED, "both kinds of quotes, or a backslash")
-    return f"{mark}{text}{mark}"
-
-
-def _selected(select: Select) -> list[str]:
-    match select:
-        case Changed(since):
-            return [f"lastUpdated>=[{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}]"]
-        case Dated(first, last):
-            return [f"date>=[{first}T00:00:00Z]", f"date<=[{last}T23:59:59Z]"]
-        case Open(through):
-            return ["balance>0", *([f"date<=[{through}T23:59:59Z]"] if through else [])]
-        case Unposted(through):
-            return [f"invoiceDate<=[{through}T23:59:59Z]"]
-        case _:
-            return []
-
-
-def _payments(invoice: str) -> str:
-    return f"{INVOICES}/{quote(invoice, safe='')}/payments"
+# Requests and rows ----------------------------------------------------------------------
 
 
 def _place(resource: Resource[Any], change: Change) -> str:
@@ -547,43 +406,13 @@ def _place(resource: Resource[Any], change: Change) -> str:
     if change.kind not in (Payment, Application):
         return "/".join(filter(None, (resource.path, quote(target, safe=""))))
     if not target:
-        return _payments(invoice_of(change.after))
+        return payments_of(invoice_of(change.after))
     invoice, _, own = target.partition("/")
     if not own:
         raise Fault(Code.VANISHED, f"{target} is no payment of an invoice")
-    return f"{_payments(invoice)}/{quote(own, safe='')}"
-
-
-# Rows ---------------------------------------------------------------------------------
+    return f"{payments_of(invoice)}/{quote(own, safe='')}"
 
 
 def _ids(rows: Iterable[Any]) -> list[int]:
     found = [str(mapping(each).get("id")) for each in rows]
     return [int(each) for each in found if ID.fullmatch(each)]
-
-
-def _kind_of(bill: Mapping[str, Any]) -> RecordType | None:
-    """Of a document, if it can be asked about; one of no known kind is an issue."""
-    sound = ID.fullmatch(str(bill.get("id")))
-    return INVOICE_TYPES.get(str(bill.get("type"))) if sound else None
-
-
-def _named(row: Any, name: str) -> str:
-    """The id behind a reference, where it can be asked about."""
-    own = str(mapping(mapping(row).get(name)).get("id"))
-    return own if ID.fullmatch(own) and own != "0" else ""
-
-
-def _each(rows: Iterable[Any]) -> list[Any]:
-    """The payment records of invoices, each with its invoice (``bill``) and its full id."""
-    found: list[Any] = []
-    for bill in map(mapping, rows):
-        own, records = str(bill.get("id")), bill.get("records")
-        if isinstance(records, Fault) or _kind_of(bill) is None:
-            found.append({"bill": bill, "key": own, "records": records})
-            continue
-        found += [
-            {**each, "bill": bill, "key": f"{own}/{each.get('id')}"}
-            for each in map(mapping, records or ())
-        ]
-    return found

@@ -88,7 +88,7 @@ def capabilities(
                 able,
                 page_size=page_size,
                 fetch_size=fetch_size,
-                last_page_says_so=False,
+                page_after_full=True,
                 write_calls=able.write_calls + (skips if kind in _WARNED else 0),
             )
             for kind, able in _KINDS.items()
