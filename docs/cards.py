@@ -43,11 +43,11 @@ def sign(card: Card, name: str) -> str:
 
 
 def costs(systems: Sequence[str]) -> tuple[list[str], Iterable[Sequence[str]]]:
-    """The titles and rows of what each system costs; fails where it is not as declared."""
+    """The titles and rows of what each system costs; fails where it is more than declared."""
     rows: list[Sequence[str]] = []
     for name in systems:
         for each in measure(BENCHES[name]).costs:
-            if each.calls != each.declared:
+            if each.calls > each.declared:
                 raise SystemExit(f"{name} declares other costs: {each}")
             what = f"{each.what} {each.kind}"
             rows.append((name, what, str(each.calls), str(each.declared)))
