@@ -149,7 +149,7 @@ class Intacct(IntacctWriter):
         )
         self._landing = Landing(self._queries, self._records, mark_field)
         self._bodies = Bodies(
-            base_currency, rate_type, Lines(account, tax_accounts or {}, location, department),
+            base_currency, rate_type, Lines(account, tax_accounts or {}, location or locationid, department),
             deposit_accounts or {}, payment_methods or {}, payment_method, MARKS[mark_field],
             reversed_on or _same_day, bill_to=bill_to_contacts,
         )
