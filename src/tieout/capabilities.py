@@ -174,6 +174,9 @@ class Kind:
     """Rows at least that a page has in common with the one before it."""
     page_calls: int = 1
     """Calls for one page, or one search by ids: more where other lists are read for it."""
+    last_page_says_so: bool = True
+    """Whether the last page is known to be the last; where it is not, a full page is
+    followed by another, if an empty one."""
     write_calls: int = 1
     """Calls for one batch of writes: 2 where each is looked at before it is sent."""
 
@@ -244,9 +247,12 @@ class Capabilities:
         these are not in the list.
         """
         can = self.kind(kind)
-        pages = max(1, ceil(changed / max(1, can.page_size - can.page_repeats)))
+        step = max(1, can.page_size - can.page_repeats)
+        pages = max(1, ceil(changed / step))
+        if not can.last_page_says_so:
+            pages = changed // step + 1
         lists = pages * can.long_lists + can.lists - can.long_lists
-        last = changed - (pages - 1) * (can.page_size - can.page_repeats)
+        last = changed - (pages - 1) * step
         details = [can.page_size] * (pages - 1) + [last]
         return lists * can.page_calls + sum(
             self._detail_calls(kind, rows) for rows in details

@@ -154,8 +154,11 @@ class TrytonBench(Bench):
         currency: str,
         **more: Any,
     ) -> str:
-        given = dict(on=on, currency=currency, **more)
-        return str(self.tryton.add_invoice(number, int(customer), total, **given))
+        whose = int(customer)
+        made = self.tryton.add_invoice(
+            number, whose, total, on=on, currency=currency, **more
+        )
+        return str(made)
 
     def credit_note(
         self, number: str, total: Decimal, *, customer: str, on: date, currency: str
@@ -225,8 +228,8 @@ class TrytonBench(Bench):
         yield Sample("a warning", past, Code.REFUSED)
         stale = failure("ConcurrencyException", "Records were modified")
         yield Sample("somebody was faster", stale, Code.STALE_VERSION)
-        code = failure("LoginException", ["sms", "A code", "char"])
-        yield Sample("a second factor", code, Code.SIGN_IN_REFUSED)
+        factor = failure("LoginException", ["sms", "A code", "char"])
+        yield Sample("a second factor", factor, Code.SIGN_IN_REFUSED)
         module = failure("'account.invoice'", "")
         yield Sample("a missing module", module, Code.PERMISSION_MISSING)
         busy = failure("database is locked", TRACE)

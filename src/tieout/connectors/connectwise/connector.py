@@ -478,7 +478,7 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
         creates=caps.Creates.FINAL if final else caps.Creates.POSTED_BY_A_PERSON,
         void_when="it is neither batched nor closed: it is deleted" if may_delete else "",
         mark=caps.Mark("invoiceNumber", is_number=True, length=NUMBER_LENGTH), number_length=NUMBER_LENGTH,
-        page_size=page, fetch_size=fetch, stable_order=True, write_calls=1 + may_delete,
+        page_size=page, fetch_size=fetch, stable_order=True, last_page_says_so=False, write_calls=1 + may_delete,
     )
     # Nothing lists payments: a page of them is one of invoices, and a call for each of these.
     some = min(page, fetch)
