@@ -140,7 +140,7 @@ CONNECTORS: Mapping[str, Documented] = {
             "bill_to_contacts": "whether a customer is one customer for each of its bill-to contacts",
             "account": "the general ledger account of lines that name none",
             "tax_accounts": 'the account of tax, by tax code; `""` for all others',
-            "location": "the location of lines that name none, and of overpayments",
+            "location": "the location of lines that name none, and of overpayments; by default the entity",
             "department": "the department of the same",
             "deposit_accounts": "the bank account of a payment by currency and method, such as `EUR/EFT`, `EUR/*` or `*/*`; `undeposited:1099` is an account of undeposited funds",
             "payment_methods": "the vendor's word for each payment method of yours",
