@@ -20,6 +20,7 @@ from tieout.connectors.tryton.records import ID, own_id
 from tieout.connectors.tryton.wire import about, answered, call, wizard
 from tieout.errors import Code, Fault
 from tieout.models import Application, CreditNote, Payment, Settlement, Status
+from tieout.money import ZERO
 from tieout.wire import Flow
 
 PAY, CANCEL = "account.invoice.pay", "account.move.cancel"
@@ -71,13 +72,14 @@ class Paying(Asking):
         if bill.currency != after.currency:
             text = f"the invoice is in {bill.currency}, the payment in {after.currency}"
             raise Fault(Code.CURRENCY_DIFFERS, text)
-        over = max(after.amount - bill.balance, after.unapplied or 0)
+        rest = max(after.amount - bill.balance, ZERO)
+        over = max(rest, after.unapplied or ZERO)
         if over > 0 and not self.overpay:
             text = f"{after.amount} is paid, {bill.balance} is owed"
             remedy = "Set overpay=True to leave the rest as the customer's credit."
             raise Fault(Code.OVERPAID, text, remedy=remedy)
-        if over != (after.unapplied or over):
-            text = f"Tryton would leave {over} unapplied, not {after.unapplied}"
+        if rest != (after.unapplied or rest):
+            text = f"Tryton would leave {rest} unapplied, not {after.unapplied}"
             raise Fault(Code.NOT_ALLOWED, text, field="unapplied")
 
     def void_payment(self, change: Change) -> Flow[Outcome]:
