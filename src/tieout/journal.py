@@ -18,8 +18,9 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
+from tieout.connector import Page
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
-from tieout.evidence import Proof, asks_again, judged, shown
+from tieout.evidence import Proof, asks_again, awaited, judged, shown
 from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
 from tieout.store import (
@@ -171,7 +172,7 @@ class Journal(Hold):
         deadline: datetime,
         settle: timedelta,
     ) -> Intent:
-        now, wanted = self._clock.now(), shown(change.after)
+        now, wanted = self._clock.now(), awaited(change)
         # After a refusal the content is another one: its count begins again.
         attempt = (held.attempt if held and held.stage is Stage.PLANNED else 0) + 1
         key, key_at = _key(change, held, wanted, now)
@@ -650,9 +651,9 @@ class Journal(Hold):
         can_look = True
         # A look proves absence only if it began after the wait: an answer may be old.
         now = self._clock.now()
-        found: list[Record] = []
+        found: Page[Record] = Page()
         try:
-            found = list(find([_asked(each) for each in unknown]))
+            found = find([_asked(each) for each in unknown])
         except Fault as fault:
             can_look = fault.code is not Code.NOT_ALLOWED
             if fault.code.scope is Scope.CONNECTION and not fault.code.retryable:
@@ -668,9 +669,21 @@ class Journal(Hold):
         proofs = [
             (each, proof)
             for each in unknown
-            if (proof := judged(each, found, now, can_look=can_look))
+            if (proof := judged(each, found.records, now, can_look=can_look))
         ]
-        return self._proved(proofs)
+        if not any(each.blocking for each in found.issues):
+            return self._proved(proofs)
+        # What was found and could not be read may be the very document.
+        absent = [each for each, proof in proofs if proof.by == "proved absent"]
+        sure = [each for each in proofs if each[0] not in absent]
+        issues = self._proved(sure)
+        if len(unknown) == 1:
+            text = "an unclear write is not settled: what is there cannot be read: %s"
+            log.warning(text, found.issues[0])
+            return issues
+        for each in absent:
+            issues += self._looked_at([each], find)
+        return issues
 
     def _proved(self, proofs: Sequence[tuple[Intent, Proof]]) -> list[Issue]:
         changes = {intent.name: _asked(intent) for intent, _ in proofs}
@@ -819,7 +832,7 @@ class Journal(Hold):
         while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
             after = some[-1].name
             now = self._clock.now()
-            found = list(find([_asked(each) for each in some]))
+            found = find([_asked(each) for each in some]).records
             proofs = [(each, judged(each, found, now)) for each in some]
             issues += self._proved(
                 [
@@ -832,7 +845,7 @@ class Journal(Hold):
         return issues
 
 
-Find: TypeAlias = Callable[[Sequence[Change]], Iterable[Record]]
+Find: TypeAlias = Callable[[Sequence[Change]], Page[Record]]
 """Looks on the other side for what changes may have made."""
 
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
@@ -867,7 +880,7 @@ def _key(
         held is not None
         and held.key
         and held.stage in (Stage.PLANNED, Stage.UNKNOWN)
-        and held.wanted == wanted
+        and (held.wanted, held.agreed) == (wanted, change.agreed)
     ):
         return held.key, held.key_at or now
     told = f"{change.name}|{wanted}|{held.key if held else ''}|{now.isoformat()}"
