@@ -12,13 +12,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.connector import Page
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.evidence import Proof, asks_again, awaited, judged, shown
 from tieout.lease import WRITE, Hold
@@ -651,7 +650,7 @@ class Journal(Hold):
         can_look = True
         # A look proves absence only if it began after the wait: an answer may be old.
         now = self._clock.now()
-        found: Page[Record] = Page()
+        found: Found | None = None
         try:
             found = find([_asked(each) for each in unknown])
         except Fault as fault:
@@ -666,12 +665,13 @@ class Journal(Hold):
         except Exception as error:  # noqa: BLE001 - the caller's own code may look
             log.warning("looking for unclear writes raised %s", type(error).__name__)
             return []
+        records, unread = (found.records, found.issues) if found else ((), ())
         proofs = [
             (each, proof)
             for each in unknown
-            if (proof := judged(each, found.records, now, can_look=can_look))
+            if (proof := judged(each, records, now, can_look=can_look))
         ]
-        if not any(each.blocking for each in found.issues):
+        if not any(each.blocking for each in unread):
             return self._proved(proofs)
         # What was found and could not be read may be the very document.
         absent = [each for each, proof in proofs if proof.by == "proved absent"]
@@ -679,7 +679,7 @@ class Journal(Hold):
         issues = self._proved(sure)
         if len(unknown) == 1:
             text = "an unclear write is not settled: what is there cannot be read: %s"
-            log.warning(text, found.issues[0])
+            log.warning(text, unread[0])
             return issues
         for each in absent:
             issues += self._looked_at([each], find)
@@ -832,8 +832,8 @@ class Journal(Hold):
         while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
             after = some[-1].name
             now = self._clock.now()
-            found = find([_asked(each) for each in some]).records
-            proofs = [(each, judged(each, found, now)) for each in some]
+            records = find([_asked(each) for each in some]).records
+            proofs = [(each, judged(each, records, now)) for each in some]
             issues += self._proved(
                 [
                     (intent, proof)
@@ -845,7 +845,17 @@ class Journal(Hold):
         return issues
 
 
-Find: TypeAlias = Callable[[Sequence[Change]], Page[Record]]
+class Found(Protocol):
+    """What a look brought: records, and issues of those that could not be read."""
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    @property
+    def issues(self) -> Sequence[Issue]: ...
+
+
+Find: TypeAlias = Callable[[Sequence[Change]], Found]
 """Looks on the other side for what changes may have made."""
 
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
