@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
 from tieout.capabilities import Capabilities, Changed, Open, Select, Verb
-from tieout.change import Action, Change, Issue, Outcome
+from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.errors import Code, ConfigError, Fate, Fault, Scope
 from tieout.fields import (
     FIRST_DAY,
@@ -356,10 +356,19 @@ def guarded_batch(
     """
     The flow of several writes in one request: an outcome for each, by its name.
 
-    What the flow does not tell of is unknown once an effect went out.
+    What the flow does not tell of is unknown once an effect went out, and so is that of
+    which it tells two things.
     """
     outcomes, fault, sent = yield from _watched(flow, judge)
-    told = {outcome.name: outcome for outcome in outcomes or ()}
+    told: dict[str, Outcome] = {}
+    for outcome in outcomes or ():
+        held = told.setdefault(outcome.name, outcome)
+        if (held.state, held.ref) != (outcome.state, outcome.ref):
+            text = "the answer tells two things of it"
+            doubt = Outcome(
+                held.name, State.UNKNOWN, code=Code.OUTCOME_UNKNOWN, text=text
+            )
+            told[held.name] = doubt
     lost = fault or Fault(
         Code.OUTCOME_UNKNOWN, "the answer does not tell of it", fate=Fate.UNCLEAR
     )
@@ -948,7 +957,8 @@ class RestConnector:
         if "mark" in wanted:
             return page  # a mark stands in a text: `tieout.evidence` looks for it
         case = str if self.ids_have_case else str.casefold
-        ids, numbers = set(map(case, wanted["id"])), {*wanted.get("number", ())}
+        ids = set(map(case, wanted["id"]))
+        numbers = {clean_number(each) for each in wanted.get("number", ())}
 
         def meant(ref: Ref | None, known: Iterable[str]) -> bool:
             # An id may be today's handle of a record that is called otherwise for ever.

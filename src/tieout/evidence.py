@@ -23,8 +23,10 @@ from tieout.models import (
     Payment,
     Posting,
     Record,
+    Ref,
     Settlement,
     Status,
+    clean_number,
 )
 from tieout.store import Doubt, Intent, Stage
 
@@ -68,6 +70,18 @@ def shown(record: Record | None) -> str:
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 
+def awaited(change: Change) -> str:
+    """
+    What a record has to show for a change to have been carried out; "" where nothing does.
+
+    An update of what `shown` does not tell, such as a due date, looks the same before and
+    after: nothing that is found proves it, and it is sent again, which changes nothing.
+    """
+    wanted = shown(change.after)
+    updates = change.action is Action.UPDATE and change.kind is not Settlement
+    return "" if updates and shown(change.before) == wanted else wanted
+
+
 def carries(record: Record, mark: str) -> bool:
     """Whether a document carries a mark: as its number, in its reference, or in a field."""
     if not mark:
@@ -77,7 +91,9 @@ def carries(record: Record, mark: str) -> bool:
         getattr(record, "reference", ""),
         *(text for text in record.custom.values() if isinstance(text, str)),
     ]
-    return any(mark == text or mark in text.split() for text in texts)
+    # A number is read without outer white space and in NFC, however it was sent.
+    names = {mark, clean_number(mark)}
+    return any(text in names or mark in text.split() for text in texts)
 
 
 def believed(change: Change, outcome: Outcome) -> Outcome:
@@ -96,9 +112,17 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = change.action is not Action.CREATE or (
         not change.mark or carries(echo, change.mark)
     )
-    if ours and shown(echo) == shown(change.after):
+    if ours and _is_of(echo, change.target) and shown(echo) == shown(change.after):
         return outcome
     return _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+
+
+def _is_of(echo: Record, target: Ref | None) -> bool:
+    """Whether an answer can be of the record that was to be changed."""
+    if target is None or echo.ref.kind != target.kind:
+        return True
+    names = {each.casefold() for each in (target.id, *target.aliases)}
+    return not names.isdisjoint(x.casefold() for x in (echo.ref.id, *echo.ref.aliases))
 
 
 def _doubtful(change: Change, text: str) -> Outcome:

@@ -376,16 +376,16 @@ class Records:
     def payment_body(self, change: Change) -> dict[str, Any]:
         after = change.after
         assert isinstance(after, Payment)
-        targets = [put.target.id for put in after.applications]
-        if len(targets) != 1 or after.unapplied:
+        if after.unapplied or not after.is_of_one:
             text = "a payment in Xero is of exactly one invoice, wholly applied to it"
             raise Fault(Code.NOT_ALLOWED, text)
+        (target,) = (put.target.id for put in after.applications if put.live)
         account = after.account or self.deposit_account
         if not account:
             text = "no account to deposit it to: set deposit_account"
             raise Fault(Code.NOT_ALLOWED, text, field="account")
         told = {"Date": after.on.isoformat(), "Amount": after.amount}
-        ends = {"Invoice": {"InvoiceID": targets[0]}, "Account": {"Code": account}}
+        ends = {"Invoice": {"InvoiceID": target}, "Account": {"Code": account}}
         return {**ends, **told, "Reference": change.mark or after.reference}
 
 
