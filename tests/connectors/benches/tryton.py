@@ -24,7 +24,7 @@ from tieout.models import (
 )
 from tieout.testing.conformance import Bench, NotStaged, Sample, SetClock
 from tieout.testing.fakes.tryton import FakeTryton
-from tieout.wire import Answer, Request, Response, read_json, write_json
+from tieout.wire import Answer, Request, Response, write_json
 
 JSON = {"Content-Type": "application/json"}
 TRACE = 'Traceback (most recent call last):\n  File "trytond/rpc.py"'
@@ -53,38 +53,11 @@ def plain(response: Response) -> Response:
     return Response(response.status, headers, gzip.decompress(response.body))
 
 
-class LinkedTryton(FakeTryton):
-    """
-    The fake, with the list `invoice_payments` of a move line, which real servers have.
-
-    The fake knows the same link as `invoice_payment`, of which there is at most one. What
-    it packs is unpacked, as by every transport.
-    """
+class UnpackedTryton(FakeTryton):
+    """The fake, whose answers are unpacked as by every transport."""
 
     def send(self, request: Request, timeout: float) -> Response:
-        body = request.body()
-        if b"invoice_payments" not in body:
-            return plain(super().send(request, timeout))
-        asked = read_json(body.replace(b"invoice_payments", b"invoice_payment"))
-        response = plain(super().send(evolve(request, json=asked), timeout))
-        if response.status != 200:
-            return response
-        return evolve(response, body=write_json(_listed(read_json(response.body))))
-
-
-def _listed(value: Any) -> Any:
-    """A value in which each link to an invoice is a list."""
-    if isinstance(value, list):
-        return [_listed(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    told = {name: _listed(each) for name, each in value.items()}
-    for name in ("invoice_payment", "invoice_payment."):
-        if name in told:
-            link = told.pop(name)
-            key = name.replace("payment", "payments")
-            told[key] = [] if link is None else [link]
-    return told
+        return plain(super().send(request, timeout))
 
 
 class TrytonBench(Bench):
@@ -113,7 +86,7 @@ class TrytonBench(Bench):
         self.clock = clock or SetClock()
         self.database = database
         self._lines: dict[str, int] = {}
-        self.tryton = LinkedTryton(
+        self.tryton = UnpackedTryton(
             now=self.clock.now, database=database, password=CANARY, **fake
         )
         self.transport = self.tryton
