@@ -194,8 +194,18 @@ def _is_target(intent: Intent, record: Record) -> bool:
 
 def _as_wanted(intent: Intent, record: Record | None) -> bool:
     if intent.action is Action.VOID:
-        return getattr(record, "status", None) is Status.VOID
+        return _is_ended(record)
     return record is not None and shown(record) == intent.wanted
+
+
+def _is_ended(record: Record | None) -> bool:
+    """Whether a record was taken back: not every kind of them has a status for it."""
+    match record:
+        case Customer():
+            return not record.active
+        case Posting():
+            return record.on is None
+    return getattr(record, "status", None) is Status.VOID
 
 
 def _like_any_other(record: Record | None) -> bool:
