@@ -665,7 +665,8 @@ class Journal(Hold):
         except Exception as error:  # noqa: BLE001 - the caller's own code may look
             log.warning("looking for unclear writes raised %s", type(error).__name__)
             return []
-        records, unread = (found.records, found.issues) if found else ((), ())
+        records: Sequence[Record] = found.records if found else ()
+        unread: Sequence[Issue] = found.issues if found else ()
         proofs = [
             (each, proof)
             for each in unknown
