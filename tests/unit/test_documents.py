@@ -1246,3 +1246,28 @@ def test_what_has_no_status_can_be_taken_back_too(there: Record, ended: bool) ->
     proof = judged(intent, [there], world.clock.now() + RIPE)
     assert proof is not None
     assert (proof.by == "found") is ended
+
+
+def test_a_document_that_lost_its_mark_is_not_made_again() -> None:
+    """R4: the other side numbers it itself; a person says which one it is."""
+    world = World("a")
+    make = world.book.make
+
+    def renumbered(change: Change) -> Invoice:
+        made = evolve(make(change), number="AUTO-1", reference="")
+        world.book.documents[made.ref.id] = made
+        return made
+
+    world.book.make = renumbered  # type: ignore[method-assign]
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    for _ in range(3):
+        world.wait()
+        world.post("a")
+    assert len(world.book.documents) == len(world.book.sent) == 1
+    (made,) = world.book.documents
+    parked = world.parked("a", Doubt.CONFLICT)
+    assert [each.id for each in parked.candidates] == [made]
+    world.engine.answer(parked.name, Landed(made))
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id == made
