@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Outcome, State
 from tieout.errors import Code, Fate, Fault
@@ -114,7 +114,11 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     )
     if ours and _is_of(echo, change.target) and shown(echo) == shown(change.after):
         return outcome
-    return _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+    doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+    if not ours and shown(echo) == shown(change.after):
+        # Ours in all but the mark, which the other side may have left out or altered.
+        return evolve(doubtful, ref=echo.ref)
+    return doubtful
 
 
 def _is_of(echo: Record, target: Ref | None) -> bool:
@@ -194,8 +198,18 @@ def _is_target(intent: Intent, record: Record) -> bool:
 
 def _as_wanted(intent: Intent, record: Record | None) -> bool:
     if intent.action is Action.VOID:
-        return getattr(record, "status", None) is Status.VOID
+        return _is_ended(record)
     return record is not None and shown(record) == intent.wanted
+
+
+def _is_ended(record: Record | None) -> bool:
+    """Whether a record was taken back: not every kind of them has a status for it."""
+    match record:
+        case Customer():
+            return not record.active
+        case Posting():
+            return record.on is None
+    return getattr(record, "status", None) is Status.VOID
 
 
 def _like_any_other(record: Record | None) -> bool:
@@ -207,7 +221,15 @@ def _like_any_other(record: Record | None) -> bool:
 
 
 def _absent(intent: Intent) -> Proof | None:
-    """It was not carried out. A level that a person was asked about is compared anew."""
+    """
+    It was not carried out. A level that a person was asked about is compared anew.
+
+    Where an answer showed a document that is ours in all but the mark, no search for the
+    mark proves anything.
+    """
+    unmarked = intent.action is Action.CREATE and intent.candidates
+    if unmarked and intent.stage is not Stage.PARKED:
+        return Proof("in doubt", doubt=Doubt.CONFLICT)
     if intent.stage is not Stage.PARKED and intent.attempt >= ATTEMPTS_MAX:
         return Proof("in doubt", doubt=Doubt.TOO_OFTEN)
     if intent.stage is Stage.PARKED and intent.kind is not Settlement:

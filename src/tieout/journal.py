@@ -255,12 +255,16 @@ class Journal(Hold):
             wait = timedelta(seconds=intent.settle)
             not_before = max(not_before, self._clock.now() + wait)
         tried = outcome.state is not State.NOT_SENT
+        # What the answer showed is ours in all but the mark (`believed`).
+        unknown = outcome.state is State.UNKNOWN
+        unmarked = unknown and intent.action is Action.CREATE
         return evolve(
             intent,
             stage=step(intent, outcome.state.value),
             attempt=intent.attempt if tried else intent.attempt - 1,
             not_before=not_before,
             result=outcome.ref if outcome.state is State.APPLIED else None,
+            candidates=(outcome.ref,) if outcome.ref and unmarked else (),
             code=outcome.code,
             text=outcome.text,
         )
@@ -665,7 +669,8 @@ class Journal(Hold):
         except Exception as error:  # noqa: BLE001 - the caller's own code may look
             log.warning("looking for unclear writes raised %s", type(error).__name__)
             return []
-        records, unread = (found.records, found.issues) if found else ((), ())
+        records: Sequence[Record] = found.records if found else ()
+        unread: Sequence[Issue] = found.issues if found else ()
         proofs = [
             (each, proof)
             for each in unknown
@@ -679,7 +684,7 @@ class Journal(Hold):
         issues = self._proved(sure)
         if len(unknown) == 1:
             text = "an unclear write is not settled: what is there cannot be read: %s"
-            log.warning(text, unread[0])
+            log.warning(text, "; ".join(map(str, unread)))
             return issues
         for each in absent:
             issues += self._looked_at([each], find)
@@ -700,6 +705,8 @@ class Journal(Hold):
         for intent, proof in proofs:
             change = changes[intent.name]
             doubt, refs = proof.doubt, [each.ref for each in proof.candidates]
+            if doubt is Doubt.CONFLICT and not refs:
+                refs = [*intent.candidates]
             if intent.name in taken and proof.record is not None:
                 doubt, refs = Doubt.TAKEN, [proof.record.ref]
             if doubt is not None:

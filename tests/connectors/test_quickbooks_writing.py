@@ -373,6 +373,16 @@ def test_a_credit_for_an_invoice_that_is_gone_is_not_sent() -> None:
     assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
 
 
+def test_a_credit_in_another_currency_than_the_invoice_is_not_sent() -> None:
+    """SB23: the amount would be taken for one in the invoice's."""
+    euros = bill(CurrencyRef={"value": "EUR"})
+    asked, (outcome,) = write(
+        change(after=applied()), replies=(answer("Invoice", euros),)
+    )
+    assert len(asked) == 1
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.CURRENCY_DIFFERS)
+
+
 # Changing ---------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from tieout.change import Action, Change, Issue, Outcome, change_name, mark_of
 from tieout.connector import Page, guarded
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fate, Fault
-from tieout.evidence import carries, shown
+from tieout.evidence import carries, judged, shown
 from tieout.journal import Landed, Reply
 from tieout.lease import LEASE, WRITE
 from tieout.models import (
@@ -1221,3 +1221,53 @@ def test_a_number_is_a_mark_however_it_was_written() -> None:
     one = invoice(BOOK, "1", number="Caf\u00e9-1")
     assert carries(one, " Cafe\u0301-1")
     assert not carries(one, "Cafe-1")
+
+
+@pytest.mark.parametrize(
+    ("there", "ended"),
+    [
+        (Customer(Ref(BOOK, "Customer", "1"), "Acme"), False),
+        (Customer(Ref(BOOK, "Customer", "1"), "Acme", active=False), True),
+        (
+            Posting(Ref(BOOK, "Posting", "1"), on=datetime(2026, 3, 1, tzinfo=UTC)),
+            False,
+        ),
+        (Posting(Ref(BOOK, "Posting", "1")), True),
+    ],
+)
+def test_what_has_no_status_can_be_taken_back_too(there: Record, ended: bool) -> None:
+    """2.4: a void whose answer was lost is seen where it was carried out."""
+    world = World("a")
+    one = world.change("a")
+    world.book.fates = ["late"]
+    world.apply(one)
+    asked: dict[str, Any] = {"action": Action.VOID, "kind": type(there)}
+    intent = evolve(world.intent(one), target=there.ref, **asked)
+    proof = judged(intent, [there], world.clock.now() + RIPE)
+    assert proof is not None
+    assert (proof.by == "found") is ended
+
+
+def test_a_document_that_lost_its_mark_is_not_made_again() -> None:
+    """R4: the other side numbers it itself; a person says which one it is."""
+    world = World("a")
+    make = world.book.make
+
+    def renumbered(change: Change) -> Invoice:
+        made = evolve(make(change), number="AUTO-1", reference="")
+        world.book.documents[made.ref.id] = made
+        return made
+
+    world.book.make = renumbered  # type: ignore[method-assign]
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    for _ in range(3):
+        world.wait()
+        world.post("a")
+    assert len(world.book.documents) == len(world.book.sent) == 1
+    (made,) = world.book.documents
+    parked = world.parked("a", Doubt.CONFLICT)
+    assert [each.id for each in parked.candidates] == [made]
+    world.engine.answer(parked.name, Landed(made))
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id == made
