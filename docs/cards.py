@@ -15,6 +15,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "connectors")]
 
 from benches import BENCHES  # noqa: E402 - it lies among the tests
 
+from tieout.models import Invoice, Payment, Settlement  # noqa: E402
 from tieout.testing.conformance import Card, Result, examine, measure  # noqa: E402
 
 SIGNS = {Result.FAILED: "✗", Result.PASSED: "✓", Result.NOT_APPLICABLE: "-"}
@@ -43,15 +44,15 @@ def sign(card: Card, name: str) -> str:
 
 
 def costs(systems: Sequence[str]) -> tuple[list[str], Iterable[Sequence[str]]]:
-    """The titles and rows of what each system costs; fails where it is not as declared."""
+    """The titles and rows of what each system costs; fails where it is more than declared."""
     rows: list[Sequence[str]] = []
     for name in systems:
-        for each in measure(BENCHES[name]).costs:
-            if each.calls != each.declared:
-                raise SystemExit(f"{name} declares other costs: {each}")
+        for each in measure(BENCHES[name], only=(Settlement, Invoice, Payment)).costs:
+            if each.calls > each.declared:
+                raise SystemExit(f"{name} declares less: {each}")
             what = f"{each.what} {each.kind}"
             rows.append((name, what, str(each.calls), str(each.declared)))
-    return ["System", "1,000 times", "Calls", "Declared"], rows
+    return ["System", "1,000 times", "Calls", "Declared (at most)"], rows
 
 
 def benches(modules: Mapping[str, object]) -> list[str]:

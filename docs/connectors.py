@@ -12,6 +12,7 @@ from typing import Any
 
 from tieout.connectors.autotask import Autotask
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.intacct import Intacct
 from tieout.connectors.invoiced import Invoiced
 from tieout.connectors.quickbooks import QuickBooks
 from tieout.connectors.tryton import Tryton
@@ -112,6 +113,48 @@ CONNECTORS: Mapping[str, Documented] = {
             "domain": "what the host of a zone ends with; the keys go nowhere else",
             "web_url": "where people sign in, such as `https://ww14.autotask.net`; without it there are no addresses of pages",
             "link_paths": "the addresses of pages for people; the invoice's is not sure",
+        },
+    ),
+    "intacct": Documented(
+        Intacct,
+        dict(company="c", user="u", password="p", sender="s", sender_password="q"),
+        {
+            "company": "the company id that people sign in with",
+            "user": "a user for web services alone: a person's password change would break the link",
+            "password": "of the user",
+            "sender": "your web services sender id, which the company has to authorize",
+            "sender_password": "of the sender",
+            "locationid": "the entity that every call is for; a part of the connection's name",
+            "base_currency": "of the company: it counts where a document tells no currency, and another one is sent with the vendor's rate",
+            "url": "where the sign-in is; all else goes to where that leads",
+            "page_size": "records in one page; 2000 is the vendor's most",
+            "fetch_size": "ids or numbers in one request; at most 1000 (not sure)",
+            "batch_size": "changes in one request; at most 100 (second hand)",
+            "zone": "the IANA time zone of change times (not sure)",
+            "overlap": "how far before the marker a read begins (a guess)",
+            "late_commit": "how long Intacct may go on after we gave up: 15 minutes by its documentation",
+            "sweep_every": "how often open and lately closed invoices are read again",
+            "parts": "whether what was paid is split into cash and credit; without it a page costs two calls less",
+            "order_entry": "whether the company has that module: what it made is known by its document there",
+            "returns": "the transaction definitions of order entry whose documents are credit notes; all, where none is named",
+            "deletions": "whether the audit history is read for deleted invoices; it needs a permission of its own",
+            "bill_to_contacts": "whether a customer is one customer for each of its bill-to contacts",
+            "account": "the general ledger account of lines that name none",
+            "tax_accounts": 'the account of tax, by tax code; `""` for all others',
+            "location": "the location of lines that name none, and of overpayments; by default the entity",
+            "department": "the department of the same",
+            "deposit_accounts": "the bank account of a payment by currency and method, such as `EUR/EFT`, `EUR/*` or `*/*`; `undeposited:1099` is an account of undeposited funds",
+            "payment_methods": "the vendor's word for each payment method of yours",
+            "payment_method": "of payments that name none",
+            "rate_type": "the kind of exchange rate of documents in another currency",
+            "mark_field": "where a credit note carries our mark: `DOCNUMBER`, `EXTERNALID` or `DESCRIPTION` (which of them can be searched is not sure)",
+            "delete_credit_notes": "whether voiding a credit note deletes it: Intacct has no other way",
+            "without": "standard fields that this company does not have, such as `CUSTOMER.CURRENCY`",
+            "extra_fields": "further fields, also of your own, by object; they land in a record's `custom`",
+            "states": "what the words for an invoice's state mean (not sure)",
+            "payment_states": "the same for payments (not sure)",
+            "look_up": "whether Intacct is asked which field is missing when it says no more than that something went wrong",
+            "reversed_on": "the day on which a document of some day is taken back; that very day, where it is not given",
         },
     ),
     "invoiced": Documented(

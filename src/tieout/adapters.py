@@ -15,7 +15,7 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 
 from attrs import evolve
 
-from tieout.change import Action, Change, Outcome, State
+from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.connector import Connector, Page, batches
 from tieout.errors import Code, Fate, Fault, Scope
 from tieout.models import Record
@@ -86,6 +86,7 @@ class Direct:
 
     def find(self, changes: Sequence[Change]) -> Page[Record]:
         records: list[Record] = []
+        issues: list[Issue] = []
         for connection, kind in dict.fromkeys((c.connection, c.kind) for c in changes):
             concerned = [
                 each
@@ -97,7 +98,8 @@ class Direct:
             for some in batches(concerned, size):
                 page = session.run(session.connector.find(some))
                 records.extend(page.records)
-        return Page(tuple(records))
+                issues.extend(page.issues)
+        return Page(tuple(records), tuple(issues))
 
     def _through(
         self, session: Session, changes: Sequence[Change], deadline: datetime

@@ -146,6 +146,9 @@ LIFETIME_DEFAULT = 1800.0
 """Seconds, where a token endpoint does not tell how long a token lasts: half an hour is
 less than all vendors give, and renewing too early costs one call."""
 
+LIFETIME_MAX = 86_400.0 * 366
+"""Seconds; a token endpoint that promises more than a year means "for ever"."""
+
 
 @frozen
 class OAuth2:
@@ -214,7 +217,8 @@ class OAuth2:
         sent = urlencode([each for each in form.items() if each[1]]).encode()
         # It has no effect on the books, and within the grace repeating it is harmless.
         response = yield Request("POST", self.token_url, (), headers, content=sent)
-        verdict = judge(response, self.rules, text=response.text())
+        text = self._hushed(response.text(), form.get("refresh_token", ""))
+        verdict = judge(response, self.rules, text=text)
         if verdict.answer is not Answer.OK:
             raise verdict.fault()
         try:
@@ -226,7 +230,15 @@ class OAuth2:
             raise Fault(Code.BAD_PAYLOAD, fault.text, fate=Fate.UNCLEAR) from fault
         if refresh:
             values["refresh_token"] = refresh
-        lifetime = float(told or LIFETIME_DEFAULT)
+        # One that has ended already would be renewed before every call.
+        lasts = told if told is not None and told > 0 else LIFETIME_DEFAULT
+        lifetime = min(float(lasts), LIFETIME_MAX)
         # Renewed a minute early, so that it does not end in the middle of a call.
         lasting = timedelta(seconds=max(lifetime - 60, lifetime / 2))
         return grant.renewed(values, expires_at=now + lasting)
+
+    def _hushed(self, text: str, token: str) -> str:
+        """An error's words, which may repeat what was sent, without the secrets."""
+        for secret in (self.client_secret, token):
+            text = text.replace(secret, "***") if secret else text
+        return text

@@ -246,10 +246,10 @@ class Capabilities:
         these are not in the list.
         """
         can = self.kind(kind)
-        ended = changed + can.page_after_full
-        pages = max(1, ceil(ended / max(1, can.page_size - can.page_repeats)))
+        step = max(1, can.page_size - can.page_repeats)
+        pages = max(1, ceil((changed + can.page_after_full) / step))
         lists = pages * can.long_lists + can.lists - can.long_lists
-        last = changed - (pages - 1) * (can.page_size - can.page_repeats)
+        last = changed - (pages - 1) * step
         details = [can.page_size] * (pages - 1) + [last]
         return lists * can.page_calls + sum(
             self._detail_calls(kind, rows) for rows in details

@@ -17,6 +17,7 @@ from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
+from tieout.connector import Page
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.evidence import believed
 from tieout.journal import Journal, about, when
@@ -177,8 +178,8 @@ class Carrying:
             after = some[-1].name
         return found
 
-    def _find(self, changes: Sequence[Change]) -> Sequence[Record]:
-        return self.live.find(changes).records
+    def _find(self, changes: Sequence[Change]) -> Page[Record]:
+        return self.live.find(changes)
 
     def _check_restored(self) -> None:
         """

@@ -18,8 +18,8 @@ from urllib.parse import quote
 from attrs import evolve, field, frozen
 
 from tieout.auth import Auth
-from tieout.capabilities import Capabilities, Changed, Select, Verb
-from tieout.change import Action, Change, Issue, Outcome
+from tieout.capabilities import Capabilities, Changed, Open, Select, Verb
+from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.errors import Code, ConfigError, Fate, Fault, Scope
 from tieout.fields import (
     FIRST_DAY,
@@ -28,6 +28,8 @@ from tieout.fields import (
     iso_day,
     iso_instant,
     sound_day,
+    system_id,
+    utc_second,
 )
 from tieout.models import (
     NUMBER_MAX,
@@ -36,6 +38,7 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
+    Status,
     clean_number,
     visible,
 )
@@ -80,6 +83,8 @@ __all__ = [
     "retry_after",
     "server_time",
     "sound_day",
+    "system_id",
+    "utc_second",
 ]
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
@@ -351,10 +356,19 @@ def guarded_batch(
     """
     The flow of several writes in one request: an outcome for each, by its name.
 
-    What the flow does not tell of is unknown once an effect went out.
+    What the flow does not tell of is unknown once an effect went out, and so is that of
+    which it tells two things.
     """
     outcomes, fault, sent = yield from _watched(flow, judge)
-    told = {outcome.name: outcome for outcome in outcomes or ()}
+    told: dict[str, Outcome] = {}
+    for outcome in outcomes or ():
+        held = told.setdefault(outcome.name, outcome)
+        if (held.state, held.ref) != (outcome.state, outcome.ref):
+            text = "the answer tells two things of it"
+            doubt = Outcome(
+                held.name, State.UNKNOWN, code=Code.OUTCOME_UNKNOWN, text=text
+            )
+            told[held.name] = doubt
     lost = fault or Fault(
         Code.OUTCOME_UNKNOWN, "the answer does not tell of it", fate=Fate.UNCLEAR
     )
@@ -404,8 +418,8 @@ class Resource(Generic[R]):
     ``rows`` names the list in a body, ``item`` the one record in the answer to a write
     (where empty, the body itself is it). ``load`` makes a record of a row; None for a row
     of no interest, several records as a tuple, and the `Ref` of a record that is gone.
-    ``dump`` is the body of a create or an update. ``id_field`` and ``number_field`` name a record in an issue; without a number
-    field the kind has no numbers.
+    ``dump`` is the body of a create or an update. ``id_field`` and ``number_field`` name a
+    record in an issue; without a number field the kind has no numbers.
 
     Records are asked for by ``id_parameter``, ``number_parameter`` and ``mark_parameter``;
     where ``one`` is true an id is asked for at ``path/{id}``, and 404 means that there is
@@ -437,9 +451,11 @@ class RestConnector:
 
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
-    are pure: `list_request`, `next_cursor`, `literal`, `fetch_request`, `write_request`,
-    `written`, `explain`, `suspicious`, `probes`, `probes_behind`, `books`, `notes`; where a verb needs a
-    conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`, `find`.
+    are pure: `lists`, `list_request`, `rows`, `next_cursor`, `turned`, `token`, `as_of`,
+    `names`, `literal`, `fetch_request`, `write_request`, `written`, `explain`,
+    `suspicious`, `probes`, `probes_behind`, `books`, `notes`, `deep_link`; where a verb
+    needs a conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`,
+    `find`.
     """
 
     connection: str
@@ -516,7 +532,8 @@ class RestConnector:
             token=self.token(resource, response),
             as_of=self.as_of(response),
         )
-        return (yield from self.detailed(page))
+        page = yield from self.detailed(page)
+        return _owing(page) if isinstance(select, Open) else page
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
@@ -940,7 +957,8 @@ class RestConnector:
         if "mark" in wanted:
             return page  # a mark stands in a text: `tieout.evidence` looks for it
         case = str if self.ids_have_case else str.casefold
-        ids, numbers = set(map(case, wanted["id"])), {*wanted.get("number", ())}
+        ids = set(map(case, wanted["id"]))
+        numbers = {clean_number(each) for each in wanted.get("number", ())}
 
         def meant(ref: Ref | None, known: Iterable[str]) -> bool:
             # An id may be today's handle of a record that is called otherwise for ever.
@@ -963,6 +981,17 @@ def _cursor(at: int, following: str | None, lists: int) -> str | None:
     if lists == 1 or (following is None and at + 1 == lists):
         return following
     return f"{at}:{following}" if following is not None else f"{at + 1}:"
+
+
+def _owing(page: Page[R]) -> Page[R]:
+    """
+    The page without what owes nothing.
+
+    Few systems can be asked for exactly what is owed: their lists of what is unpaid hold
+    drafts, void documents and invoices of nothing.
+    """
+    owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
+    return evolve(page, records=tuple(owing))
 
 
 def _address(resource: Resource[Any], identity: str) -> str:

@@ -403,7 +403,7 @@ class Engine:
         direct = self._direct()
         journal.acquire()
         try:
-            return journal.audit(lambda changes: direct.find(changes).records)
+            return journal.audit(direct.find)
         finally:
             journal.release()
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Outcome, State
 from tieout.errors import Code, Fate, Fault
@@ -23,8 +23,10 @@ from tieout.models import (
     Payment,
     Posting,
     Record,
+    Ref,
     Settlement,
     Status,
+    clean_number,
 )
 from tieout.store import Doubt, Intent, Stage
 
@@ -68,6 +70,18 @@ def shown(record: Record | None) -> str:
     return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
 
 
+def awaited(change: Change) -> str:
+    """
+    What a record has to show for a change to have been carried out; "" where nothing does.
+
+    An update of what `shown` does not tell, such as a due date, looks the same before and
+    after: nothing that is found proves it, and it is sent again, which changes nothing.
+    """
+    wanted = shown(change.after)
+    updates = change.action is Action.UPDATE and change.kind is not Settlement
+    return "" if updates and shown(change.before) == wanted else wanted
+
+
 def carries(record: Record, mark: str) -> bool:
     """Whether a document carries a mark: as its number, in its reference, or in a field."""
     if not mark:
@@ -77,7 +91,9 @@ def carries(record: Record, mark: str) -> bool:
         getattr(record, "reference", ""),
         *(text for text in record.custom.values() if isinstance(text, str)),
     ]
-    return any(mark == text or mark in text.split() for text in texts)
+    # A number is read without outer white space and in NFC, however it was sent.
+    names = {mark, clean_number(mark)}
+    return any(text in names or mark in text.split() for text in texts)
 
 
 def believed(change: Change, outcome: Outcome) -> Outcome:
@@ -96,9 +112,21 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = change.action is not Action.CREATE or (
         not change.mark or carries(echo, change.mark)
     )
-    if ours and shown(echo) == shown(change.after):
+    if ours and _is_of(echo, change.target) and shown(echo) == shown(change.after):
         return outcome
-    return _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+    doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
+    if not ours and shown(echo) == shown(change.after):
+        # Ours in all but the mark, which the other side may have left out or altered.
+        return evolve(doubtful, ref=echo.ref)
+    return doubtful
+
+
+def _is_of(echo: Record, target: Ref | None) -> bool:
+    """Whether an answer can be of the record that was to be changed."""
+    if target is None or echo.ref.kind != target.kind:
+        return True
+    names = {each.casefold() for each in (target.id, *target.aliases)}
+    return not names.isdisjoint(x.casefold() for x in (echo.ref.id, *echo.ref.aliases))
 
 
 def _doubtful(change: Change, text: str) -> Outcome:
@@ -170,8 +198,18 @@ def _is_target(intent: Intent, record: Record) -> bool:
 
 def _as_wanted(intent: Intent, record: Record | None) -> bool:
     if intent.action is Action.VOID:
-        return getattr(record, "status", None) is Status.VOID
+        return _is_ended(record)
     return record is not None and shown(record) == intent.wanted
+
+
+def _is_ended(record: Record | None) -> bool:
+    """Whether a record was taken back: not every kind of them has a status for it."""
+    match record:
+        case Customer():
+            return not record.active
+        case Posting():
+            return record.on is None
+    return getattr(record, "status", None) is Status.VOID
 
 
 def _like_any_other(record: Record | None) -> bool:
@@ -183,7 +221,15 @@ def _like_any_other(record: Record | None) -> bool:
 
 
 def _absent(intent: Intent) -> Proof | None:
-    """It was not carried out. A level that a person was asked about is compared anew."""
+    """
+    It was not carried out. A level that a person was asked about is compared anew.
+
+    Where an answer showed a document that is ours in all but the mark, no search for the
+    mark proves anything.
+    """
+    unmarked = intent.action is Action.CREATE and intent.candidates
+    if unmarked and intent.stage is not Stage.PARKED:
+        return Proof("in doubt", doubt=Doubt.CONFLICT)
     if intent.stage is not Stage.PARKED and intent.attempt >= ATTEMPTS_MAX:
         return Proof("in doubt", doubt=Doubt.TOO_OFTEN)
     if intent.stage is Stage.PARKED and intent.kind is not Settlement:

@@ -196,6 +196,19 @@ class Fields:
         return [Fields(row, f"{self.path(name)}[{at}]") for at, row in enumerate(rows)]
 
 
+def system_id(row: Fields, name: str, ids: re.Pattern[str], system: str) -> str:
+    """An id that looks as those of a system do: it becomes a part of addresses."""
+    found, at = row.id(name), row.path(name)
+    if not ids.fullmatch(found):
+        raise Fault(Code.BAD_FIELD, f"{at} is no id of {system}", field=at)
+    return found
+
+
+def utc_second(instant: datetime) -> str:
+    """An instant as ``2026-03-08T12:00:00``: UTC to the second, without its zone."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         value.encode()  # half a character can be written nowhere: a ValueError

@@ -12,14 +12,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
-from tieout.evidence import Proof, asks_again, judged, shown
+from tieout.evidence import Proof, asks_again, awaited, judged, shown
 from tieout.lease import WRITE, Hold
 from tieout.models import Link, Record, Ref, Settlement, Status
 from tieout.store import (
@@ -171,7 +171,7 @@ class Journal(Hold):
         deadline: datetime,
         settle: timedelta,
     ) -> Intent:
-        now, wanted = self._clock.now(), shown(change.after)
+        now, wanted = self._clock.now(), awaited(change)
         # After a refusal the content is another one: its count begins again.
         attempt = (held.attempt if held and held.stage is Stage.PLANNED else 0) + 1
         key, key_at = _key(change, held, wanted, now)
@@ -255,12 +255,16 @@ class Journal(Hold):
             wait = timedelta(seconds=intent.settle)
             not_before = max(not_before, self._clock.now() + wait)
         tried = outcome.state is not State.NOT_SENT
+        # What the answer showed is ours in all but the mark (`believed`).
+        unknown = outcome.state is State.UNKNOWN
+        unmarked = unknown and intent.action is Action.CREATE
         return evolve(
             intent,
             stage=step(intent, outcome.state.value),
             attempt=intent.attempt if tried else intent.attempt - 1,
             not_before=not_before,
             result=outcome.ref if outcome.state is State.APPLIED else None,
+            candidates=(outcome.ref,) if outcome.ref and unmarked else (),
             code=outcome.code,
             text=outcome.text,
         )
@@ -650,9 +654,9 @@ class Journal(Hold):
         can_look = True
         # A look proves absence only if it began after the wait: an answer may be old.
         now = self._clock.now()
-        found: list[Record] = []
+        found: Found | None = None
         try:
-            found = list(find([_asked(each) for each in unknown]))
+            found = find([_asked(each) for each in unknown])
         except Fault as fault:
             can_look = fault.code is not Code.NOT_ALLOWED
             if fault.code.scope is Scope.CONNECTION and not fault.code.retryable:
@@ -665,12 +669,26 @@ class Journal(Hold):
         except Exception as error:  # noqa: BLE001 - the caller's own code may look
             log.warning("looking for unclear writes raised %s", type(error).__name__)
             return []
+        records: Sequence[Record] = found.records if found else ()
+        unread: Sequence[Issue] = found.issues if found else ()
         proofs = [
             (each, proof)
             for each in unknown
-            if (proof := judged(each, found, now, can_look=can_look))
+            if (proof := judged(each, records, now, can_look=can_look))
         ]
-        return self._proved(proofs)
+        if not any(each.blocking for each in unread):
+            return self._proved(proofs)
+        # What was found and could not be read may be the very document.
+        absent = [each for each, proof in proofs if proof.by == "proved absent"]
+        sure = [each for each in proofs if each[0] not in absent]
+        issues = self._proved(sure)
+        if len(unknown) == 1:
+            text = "an unclear write is not settled: what is there cannot be read: %s"
+            log.warning(text, "; ".join(map(str, unread)))
+            return issues
+        for each in absent:
+            issues += self._looked_at([each], find)
+        return issues
 
     def _proved(self, proofs: Sequence[tuple[Intent, Proof]]) -> list[Issue]:
         changes = {intent.name: _asked(intent) for intent, _ in proofs}
@@ -687,6 +705,8 @@ class Journal(Hold):
         for intent, proof in proofs:
             change = changes[intent.name]
             doubt, refs = proof.doubt, [each.ref for each in proof.candidates]
+            if doubt is Doubt.CONFLICT and not refs:
+                refs = [*intent.candidates]
             if intent.name in taken and proof.record is not None:
                 doubt, refs = Doubt.TAKEN, [proof.record.ref]
             if doubt is not None:
@@ -819,8 +839,8 @@ class Journal(Hold):
         while some := self._store.find(Intent, "marked", value, after, LOOK_SIZE):
             after = some[-1].name
             now = self._clock.now()
-            found = list(find([_asked(each) for each in some]))
-            proofs = [(each, judged(each, found, now)) for each in some]
+            records = find([_asked(each) for each in some]).records
+            proofs = [(each, judged(each, records, now)) for each in some]
             issues += self._proved(
                 [
                     (intent, proof)
@@ -832,7 +852,17 @@ class Journal(Hold):
         return issues
 
 
-Find: TypeAlias = Callable[[Sequence[Change]], Iterable[Record]]
+class Found(Protocol):
+    """What a look brought: records, and issues of those that could not be read."""
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    @property
+    def issues(self) -> Sequence[Issue]: ...
+
+
+Find: TypeAlias = Callable[[Sequence[Change]], Found]
 """Looks on the other side for what changes may have made."""
 
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
@@ -867,7 +897,7 @@ def _key(
         held is not None
         and held.key
         and held.stage in (Stage.PLANNED, Stage.UNKNOWN)
-        and held.wanted == wanted
+        and (held.wanted, held.agreed) == (wanted, change.agreed)
     ):
         return held.key, held.key_at or now
     told = f"{change.name}|{wanted}|{held.key if held else ''}|{now.isoformat()}"

@@ -235,6 +235,16 @@ class Payment:
     custom: Custom = field(factory=dict)
     carry: Any = field(default=None, eq=False, repr=False, metadata=_VOLATILE)
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether all its money was put to one invoice, and nothing besides it."""
+        puts = [put for put in self.applications if put.live]
+        return len(puts) == 1 and (puts[0].amount, puts[0].currency, puts[0].how) == (
+            self.amount,
+            self.currency,
+            Part.CASH,
+        )
+
 
 @frozen
 class Settlement:

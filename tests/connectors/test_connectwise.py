@@ -1688,6 +1688,32 @@ def test_a_new_invoice_has_what_the_site_needs() -> None:
     assert "dueDate" not in body
 
 
+def test_no_currency_is_guessed_where_ids_are_given() -> None:
+    """SB23: without one the company's own would be taken for it."""
+    asked, outcome = written(asked_for(BILL), currencies={"EUR": 3})
+    assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"amount": Decimal(50)},
+        {"currency": "EUR"},
+        {"how": Part.CREDIT},
+        {"live": False},
+    ],
+)
+def test_a_payment_is_not_more_than_what_is_put_to_its_invoice(
+    more: Mapping[str, Any],
+) -> None:
+    """All of it would be put there, in the invoice's currency."""
+    whole = money()
+    (one,) = whole.applications
+    wanted = evolve(whole, applications=(evolve(one, **more),))
+    asked, outcome = written(asked_for(wanted))
+    assert (asked, outcome.code) == ([], Code.NOT_ALLOWED)
+
+
 @pytest.mark.parametrize(("negative", "total"), [(False, 40), (True, -40)])
 def test_a_new_credit_memo_is_an_invoice_of_its_own_type(
     negative: bool, total: int

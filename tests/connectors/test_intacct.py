@@ -1647,6 +1647,11 @@ def test_check_asks_for_a_row_of_each_list_in_one_request() -> None:
     assert (health.books.identity, health.books.currency) == ("acme", "EUR")
     assert tuple(functions(asked)) == PROBES
     assert asked.body().count(b"<pagesize>1</pagesize>") == len(PROBES)
+    other = intacct(base_currency="USD")
+    _, told = drive(other.check(), probed(**{PROBES[1]: books}))
+    assert [each.partition(";")[0] for each in told.missing] == [
+        "base_currency='USD': documents are in EUR"
+    ]
     own = intacct(
         base_currency="USD", locationid="100", order_entry=False, deletions=True
     )

@@ -345,6 +345,8 @@ def test_what_is_nearest_to_a_line_wins_and_harms_no_other() -> None:
     bare = lined(Line("a", D("1.00")), location="", department="")
     assert "locationid" not in bare
     assert "departmentid" not in bare
+    entity = lined(Line("a", D("1.00")), location="", locationid="200")
+    assert "<locationid>200</locationid>" in entity
 
 
 def test_a_key_that_is_not_known_is_left_out_with_a_notice() -> None:

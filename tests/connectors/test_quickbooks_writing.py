@@ -373,6 +373,16 @@ def test_a_credit_for_an_invoice_that_is_gone_is_not_sent() -> None:
     assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
 
 
+def test_a_credit_in_another_currency_than_the_invoice_is_not_sent() -> None:
+    """SB23: the amount would be taken for one in the invoice's."""
+    euros = bill(CurrencyRef={"value": "EUR"})
+    asked, (outcome,) = write(
+        change(after=applied()), replies=(answer("Invoice", euros),)
+    )
+    assert len(asked) == 1
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.CURRENCY_DIFFERS)
+
+
 # Changing ---------------------------------------------------------------------------
 
 
@@ -571,6 +581,17 @@ def test_several_go_in_one_batch_and_come_back_in_any_order() -> None:
         Code.DUPLICATE_NUMBER,
     )
     assert "link" in told["c-1002"].remedy
+
+
+def test_of_a_part_that_comes_twice_with_two_answers_nothing_is_certain() -> None:
+    """H: it was made and refused; the same answer twice is one."""
+    made = {"bId": "1", "Invoice": bill("10")}
+    no = {"bId": "1", **fault("6000", "no", message="A business validation error")}
+    same = [{"bId": "2", "Invoice": bill("11", DocNumber="1002")}] * 2
+    for parts in ([made, no, *same], [no, *same, made]):
+        _, outcomes = write(*pair()[:2], replies=(ok({"BatchItemResponse": parts}),))
+        told = {each.name: each.state for each in outcomes}
+        assert told == {"c-1001": State.UNKNOWN, "c-1002": State.APPLIED}
 
 
 def test_the_key_of_a_batch_is_the_same_for_the_same_changes() -> None:

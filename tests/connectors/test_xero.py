@@ -1681,6 +1681,13 @@ def test_a_payment_is_of_one_invoice_and_carries_the_mark_as_reference() -> None
         receipt(unapplied=TEN),
         receipt(account=""),
         evolve(receipt(), applications=receipt().applications * 2),
+        # Of another sum than what is put to the invoice: all of it would be.
+        evolve(receipt(), amount=FORTY + TEN),
+        evolve(receipt(), currency="USD"),
+        *(
+            receipt(applications=(evolve(receipt().applications[0], **each),))
+            for each in ({"how": Part.CREDIT}, {"live": False})
+        ),
     ],
 )
 def test_a_payment_that_xero_cannot_hold_is_not_sent(wanted: Payment) -> None:

@@ -38,6 +38,7 @@ from .tryton.server import TrytonServer, template
 
 TODAY = dt.date.today()  # noqa: DTZ011 - the ledger's own day
 HUNDRED, FORTY, SIXTY = Decimal(100), Decimal(40), Decimal(60)
+NOTHING = Decimal(0)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["inline", "worker"])
@@ -187,7 +188,7 @@ def test_what_is_made_is_read_back_equal(clerk: Clerk) -> None:
     assert (paid.amount, paid.reference, paid.on) == (SIXTY, "cheque 5", TODAY)
     assert [each.target for each in paid.applications] == [invoice.ref]
     parts = {Part.CREDIT: FORTY, Part.CASH: SIXTY}
-    assert clerk.level(invoice) == (Status.SETTLED, 0, parts)
+    assert clerk.level(invoice) == (Status.SETTLED, NOTHING, parts)
 
 
 def test_what_was_made_can_be_undone(clerk: Clerk) -> None:
@@ -225,4 +226,4 @@ def test_a_whole_credit_note_settles_and_a_draft_is_posted_later(clerk: Clerk) -
     assert echo.custom == draft.custom
     note = clerk.document(CreditNote, customer.ref, FORTY)
     clerk.apply(note, echo)
-    assert clerk.level(echo) == (Status.SETTLED, 0, {Part.CREDIT: FORTY})
+    assert clerk.level(echo) == (Status.SETTLED, NOTHING, {Part.CREDIT: FORTY})

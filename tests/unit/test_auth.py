@@ -1,13 +1,22 @@
-"""Grants, and the two auths that need no sign-in."""
+"""Grants, the two auths that need no sign-in, and what a token endpoint may say."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from doubles import BASE, drive
 
-from tieout.auth import Grant, Headers, NoAuth
-from tieout.wire import Request
+from tieout.auth import (
+    LIFETIME_DEFAULT,
+    LIFETIME_MAX,
+    Grant,
+    Headers,
+    NoAuth,
+    OAuth2,
+)
+from tieout.errors import Code, Fault
+from tieout.wire import Request, Response
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
@@ -69,3 +78,31 @@ def test_the_hosts_own_app_needs_no_credentials() -> None:
     request = Request("GET", "x")
     assert auth.sign(request, auth.first()) is request
     assert drive(auth.renew(auth.first(), NOW)) == ([], Grant(""))
+
+
+def oauth(body: bytes, status: int = 200) -> Grant:
+    """What a token endpoint's answer brings."""
+    auth = OAuth2(BASE, "https://id.example/token", "app", "CANARY-1", "CANARY-2")
+    return drive(auth.renew(auth.first(), NOW), Response(status, {}, body))[1]
+
+
+@pytest.mark.parametrize(
+    ("told", "lasts"),
+    [
+        ("-5", LIFETIME_DEFAULT),
+        ("0", LIFETIME_DEFAULT),
+        ("99999999999999999", LIFETIME_MAX),
+    ],
+)
+def test_a_lifetime_that_cannot_be_is_not_believed(told: str, lasts: float) -> None:
+    """A5: none that ended already, and none beyond all calendars."""
+    grant = oauth(f'{{"access_token":"a","expires_in":{told}}}'.encode())
+    assert grant.expires_at == NOW + timedelta(seconds=lasts - 60)
+
+
+def test_a_refusal_that_repeats_the_secrets_is_told_without_them() -> None:
+    """X19, B157: the text is kept and logged."""
+    with pytest.raises(Fault) as caught:
+        oauth(b'{"error":"invalid_grant","was":"CANARY-2 of CANARY-1"}', 400)
+    assert caught.value.code is Code.RECONNECT_NEEDED
+    assert "CANARY" not in caught.value.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
 from tieout.capabilities import (
@@ -95,3 +96,14 @@ def test_capabilities_are_values() -> None:
     with pytest.raises(FrozenInstanceError):
         ABLE.concurrency = 9  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     assert Limit(60, 60.0).scope is LimitScope.CONNECTION
+
+
+def test_a_full_page_may_be_followed_by_an_empty_one() -> None:
+    """Where nothing says that a page is the last, one more is asked for."""
+    kind = Kind(page_size=100)
+    told, untold = (
+        Capabilities("X", {Settlement: each})
+        for each in (kind, evolve(kind, page_after_full=True))
+    )
+    assert [told.read_calls(Settlement, n) for n in (0, 99, 100, 101)] == [1, 1, 1, 2]
+    assert [untold.read_calls(Settlement, n) for n in (0, 99, 100, 101)] == [1, 1, 2, 2]

@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.auth import Headers
-from tieout.capabilities import Capabilities, Changed, Kind, Mark, Select, Verb
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Kind,
+    Mark,
+    Open,
+    Select,
+    Verb,
+)
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import (
     BY_STATUS,
@@ -37,6 +45,8 @@ from tieout.connector import (
     retry_after,
     server_time,
     sound_day,
+    system_id,
+    utc_second,
 )
 from tieout.errors import Code, Fate, Fault
 from tieout.models import (
@@ -278,6 +288,20 @@ def test_ids_are_opaque_texts() -> None:
     raw = read_json(b'{"a": "007", "b": 9007199254740993, "c": 0}')
     found = Fields(raw)
     assert [found.id(name) for name in "abc"] == ["007", "9007199254740993", "0"]
+
+
+def test_an_id_of_another_system_is_refused() -> None:
+    """It becomes a part of addresses: what no vendor gives leads elsewhere."""
+    digits, row = re.compile("[0-9]+"), Fields({"a": 7, "b": "7/../8"}, "Doc")
+    assert system_id(row, "a", digits, "Acme") == "7"
+    fault = refused(Code.BAD_FIELD, lambda: system_id(row, "b", digits, "Acme"))
+    assert (fault.field, fault.text) == ("Doc.b", "Doc.b is no id of Acme")
+
+
+def test_an_instant_is_written_in_utc_without_its_zone() -> None:
+    """To the second, and rounded down: later would leave out what changed in it."""
+    told = iso_instant("2026-03-08T14:00:00.900+02:00")
+    assert utc_second(told) == "2026-03-08T12:00:00"
 
 
 def test_fields_inside_fields_say_where_they_stand() -> None:
@@ -1063,6 +1087,33 @@ def test_a_selection_may_go_through_several_lists() -> None:
     (asked,), page = drive(Listed().page(Settlement, SINCE, "1:"), items("2"))
     assert (asked.url, page.next) == ("history", None)
     assert page.touched == (Ref("plain:1", "Invoice", "2"),)
+
+
+def test_what_is_open_owes_something() -> None:
+    """A list of what is unpaid may hold drafts and void documents; other lists keep them."""
+
+    class Unpaid(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+
+            def load(row: Fields) -> Settlement:
+                status = Status.VOID if row.id("id") == "2" else Status.OPEN
+                return evolve(load_bill(row), status=status)
+
+            bills = self.resources[Settlement]
+            self.resources = {Settlement: evolve(bills, load=load)}
+            can = evolve(
+                self.capabilities.kind(Settlement), selects=frozenset({Changed, Open})
+            )
+            kinds = {Settlement: can}
+            self.capabilities = evolve(self.capabilities, kinds=kinds)
+
+    def ids(select: Select) -> list[str]:
+        _, page = drive(Unpaid().page(Settlement, select), items("1", "2"))
+        return [each.ref.id for each in page.records]
+
+    assert ids(Open()) == ["1"]
+    assert ids(SINCE) == ["1", "2"]
 
 
 def test_a_check_tells_what_the_connector_notes() -> None:

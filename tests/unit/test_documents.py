@@ -14,11 +14,11 @@ from doubles import Desk, SetClock, Wire, able
 
 from tieout.adapters import Callbacks, PlanFile
 from tieout.capabilities import Capabilities, Changed, Kind, Verb
-from tieout.change import Action, Change, Outcome, change_name, mark_of
+from tieout.change import Action, Change, Issue, Outcome, change_name, mark_of
 from tieout.connector import Page, guarded
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fate, Fault
-from tieout.evidence import carries, shown
+from tieout.evidence import carries, judged, shown
 from tieout.journal import Landed, Reply
 from tieout.lease import LEASE, WRITE
 from tieout.models import (
@@ -1147,3 +1147,127 @@ def test_a_mark_is_a_word_of_its_own() -> None:
     assert mark != mark_of(BOOK, "Invoice", source, 1)
     assert mark != mark_of(BOOK, "Invoice", source, role="fee")
     assert mark != mark_of(BOOK, "Invoice", Ref("shop:2", "Invoice", "a"))
+
+
+def test_an_unread_document_is_not_proof_that_there_is_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """2.2: the look failed for that one; its neighbour goes on, and nothing is doubled."""
+    world = World("a", "b")
+    world.book.fates = ["lost after", "lost before"]
+    world.post("a", "b")
+    (made,) = world.book.documents
+    find = world.book.find
+
+    def half_blind(changes: Sequence[Change]) -> Flow[Page[Record]]:
+        page = yield from find(changes)
+        bad = Issue(Code.BAD_FIELD, Ref(BOOK, "Invoice", made), text="Total is missing")
+        found = tuple(each for each in page.records if each.ref.id != made)
+        issues = (bad,) if len(found) < len(page.records) else ()
+        return Page(found, issues)
+
+    world.book.find = half_blind  # type: ignore[method-assign]
+    world.wait()
+    report = world.post("a", "b")
+    assert codes(report) == [Code.OUTCOME_UNKNOWN]
+    assert [each.number for each in world.book.sent] == ["INV-a", "INV-b", "INV-b"]
+    assert "Total is missing" in caplog.text
+    world.book.find = find  # type: ignore[method-assign]
+    world.post("a")
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id == made
+    assert len(world.book.documents) == 2
+
+
+def test_an_update_that_does_not_show_is_sent_again_after_a_lost_answer() -> None:
+    """2.4: that the total is as wanted proves nothing of a due date."""
+    world = World("a")
+    world.post("a")
+    due = date(2026, 5, 5)
+    world.shop.documents["a"] = evolve(world.shop.documents["a"], due=due)
+    world.book.fates = ["lost before"]
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    world.wait()
+    assert world.post("a").ok
+    assert [each.due for each in world.book.documents.values()] == [due]
+    assert "adopted" not in world.events()
+
+
+def test_other_content_that_shows_the_same_gets_another_key() -> None:
+    """2.2, PF6: a key that is repeated with another body brings the old answer."""
+    world = World("a")
+    world.post("a")
+    for day in (5, 6):
+        due = date(2026, 5, day)
+        world.shop.documents["a"] = evolve(world.shop.documents["a"], due=due)
+        world.book.fates = ["not sent"]
+        world.post("a")
+    first, second = (each.key for each in world.book.sent[1:])
+    assert first != second
+
+
+def test_an_answer_about_another_document_proves_no_update() -> None:
+    """SB20: what it shows is equal, and it is not the one that was changed."""
+    world = World("a")
+    world.post("a")
+    world.shop.documents["a"] = invoice(SHOP, "a", "70")
+    world.book.echo = invoice(BOOK, "D9", "70")
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+
+
+def test_a_number_is_a_mark_however_it_was_written() -> None:
+    """X: systems are read without outer white space and in NFC."""
+    one = invoice(BOOK, "1", number="Caf\u00e9-1")
+    assert carries(one, " Cafe\u0301-1")
+    assert not carries(one, "Cafe-1")
+
+
+@pytest.mark.parametrize(
+    ("there", "ended"),
+    [
+        (Customer(Ref(BOOK, "Customer", "1"), "Acme"), False),
+        (Customer(Ref(BOOK, "Customer", "1"), "Acme", active=False), True),
+        (
+            Posting(Ref(BOOK, "Posting", "1"), on=datetime(2026, 3, 1, tzinfo=UTC)),
+            False,
+        ),
+        (Posting(Ref(BOOK, "Posting", "1")), True),
+    ],
+)
+def test_what_has_no_status_can_be_taken_back_too(there: Record, ended: bool) -> None:
+    """2.4: a void whose answer was lost is seen where it was carried out."""
+    world = World("a")
+    one = world.change("a")
+    world.book.fates = ["late"]
+    world.apply(one)
+    asked: dict[str, Any] = {"action": Action.VOID, "kind": type(there)}
+    intent = evolve(world.intent(one), target=there.ref, **asked)
+    proof = judged(intent, [there], world.clock.now() + RIPE)
+    assert proof is not None
+    assert (proof.by == "found") is ended
+
+
+def test_a_document_that_lost_its_mark_is_not_made_again() -> None:
+    """R4: the other side numbers it itself; a person says which one it is."""
+    world = World("a")
+    make = world.book.make
+
+    def renumbered(change: Change) -> Invoice:
+        made = evolve(make(change), number="AUTO-1", reference="")
+        world.book.documents[made.ref.id] = made
+        return made
+
+    world.book.make = renumbered  # type: ignore[method-assign]
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    for _ in range(3):
+        world.wait()
+        world.post("a")
+    assert len(world.book.documents) == len(world.book.sent) == 1
+    (made,) = world.book.documents
+    parked = world.parked("a", Doubt.CONFLICT)
+    assert [each.id for each in parked.candidates] == [made]
+    world.engine.answer(parked.name, Landed(made))
+    link = world.link("a")
+    assert link is not None
+    assert link.ledger.id == made

@@ -1107,6 +1107,7 @@ def test_the_wizard_pays_in_full_without_asking(client: Client, posted: int) -> 
         "move.journal.type",
         "description",
         "invoice_payment",
+        "invoice_payments",
     )
     assert (line["date"], line["credit"]) == (day(date(2026, 3, 9)), money("100.00"))
     assert line["move."]["origin"] == f"{INVOICE},{posted}"
@@ -1114,6 +1115,7 @@ def test_the_wizard_pays_in_full_without_asking(client: Client, posted: int) -> 
     assert line["move."]["journal."]["type"] == "cash"
     assert (line["description"], line["maturity_date"]) == (None, None)
     assert line["invoice_payment"] == posted
+    assert line["invoice_payments"] == [posted]
 
 
 def test_the_paid_day_is_a_trap(fake: FakeTryton, client: Client, posted: int) -> None:

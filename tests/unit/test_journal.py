@@ -13,6 +13,7 @@ from attrs import evolve
 from doubles import NOW, Recorder, SetClock, change, level
 
 from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.connector import Page
 from tieout.errors import Code, Fault, StoreError
 from tieout.evidence import ATTEMPTS_MAX, shown
 from tieout.journal import (
@@ -222,7 +223,7 @@ def test_a_zombie_writes_nothing() -> None:
         lambda: zombie.note(Marker("p", "v", "me", NOW)),
         zombie.renew,
         zombie.deadline,
-        lambda: zombie.recover(lambda _: []),
+        lambda: zombie.recover(lambda _: Page()),
     ):
         assert code_of(write) is Code.LEASE_LOST
     assert intent_of(store, one).stage is Stage.SENDING
@@ -640,8 +641,8 @@ def crashed(store: Store, clock: SetClock, *changes: Change) -> None:
     clock.pass_by(LEASE.total_seconds())
 
 
-def looking(*records: Record) -> Callable[[Sequence[Change]], Iterable[Record]]:
-    return lambda _: records
+def looking(*records: Record) -> Callable[[Sequence[Change]], Page[Record]]:
+    return lambda _: Page(records)
 
 
 def test_what_was_being_sent_is_looked_for_and_adopted() -> None:
@@ -652,10 +653,10 @@ def test_what_was_being_sent_is_looked_for_and_adopted() -> None:
     journal = begun(store, clock, "run-2")
     asked: list[Sequence[Change]] = []
 
-    def find(changes: Sequence[Change]) -> Iterable[Record]:
+    def find(changes: Sequence[Change]) -> Page[Record]:
         asked.append(changes)
         assert isinstance(one.after, Settlement)
-        return [evolve(one.after, receipts=("r9",))]
+        return Page((evolve(one.after, receipts=("r9",)),))
 
     # A payment without a mark may be anybody's: it proves nothing while ours may land.
     journal.recover(find)
@@ -771,7 +772,7 @@ def test_looking_may_fail_and_everything_waits() -> None:
     crashed(store, clock, one)
     clock.pass_by(LATER.total_seconds())
 
-    def find(_: Sequence[Change]) -> Iterable[Record]:
+    def find(_: Sequence[Change]) -> Page[Record]:
         raise Fault(Code.NOT_REACHED)
 
     journal = begun(store, clock, "run-2")
@@ -783,7 +784,7 @@ def test_nothing_to_recover_asks_nothing() -> None:
     """No call is made for nothing."""
     journal = begun()
 
-    def find(_: Sequence[Change]) -> Iterable[Record]:
+    def find(_: Sequence[Change]) -> Page[Record]:
         raise AssertionError("nothing was to be looked for")
 
     journal.recover(find)
@@ -832,7 +833,7 @@ def life(store: Recorder, clock: SetClock, landed: list[str], run: str) -> None:
     one = change("1", paid="100")
     journal = begun(store, clock, run)
     assert one.after is not None
-    journal.recover(lambda _: [one.after] if landed and one.after else [])
+    journal.recover(lambda _: Page((one.after,) if landed and one.after else ()))
     held = store.get(Intent, [one.name]).get(one.name)
     if held is None or held.stage is Stage.PLANNED:
         sent(journal, one)

@@ -1,1 +1,1 @@
-"""One file a system. None of them imports another, and nothing here does I/O."""
+"""One file or folder a system. None of them imports another, and nothing here does I/O."""

@@ -24,7 +24,6 @@ from tieout.change import Action, Change, Outcome
 from tieout.connector import (
     Books,
     Fields,
-    Page,
     Resource,
     RestConnector,
     Rule,
@@ -41,7 +40,6 @@ from tieout.models import (
     Line,
     Part,
     Posting,
-    R,
     RecordType,
     Ref,
     Settlement,
@@ -428,16 +426,6 @@ class Autotask(RestConnector):
             yield "no invoice is visible: the user's line of business may be another"
 
     # Reading
-
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        page = yield from super().page(kind, select, cursor)
-        if not isinstance(select, Open):
-            return page
-        # Nothing is owed on an invoice of zero, although it has no paid date.
-        owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
-        return evolve(page, records=tuple(owing))
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None

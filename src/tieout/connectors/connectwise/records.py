@@ -16,7 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.change import Change
-from tieout.connector import Fields, iso_day, iso_instant
+from tieout.connector import Fields, iso_day, iso_instant, system_id
 from tieout.connectors.connectwise.errors import TOTALS
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -54,10 +54,7 @@ IDENTIFIER_MAX = 30
 
 def own_id(row: Fields, name: str = "id") -> str:
     """An id, which becomes a part of addresses and conditions: digits alone."""
-    found, at = row.id(name), row.path(name)
-    if not ID.fullmatch(found):
-        raise Fault(Code.BAD_FIELD, f"{at} is no id of ConnectWise", field=at)
-    return found
+    return system_id(row, name, ID, "ConnectWise")
 
 
 def id_behind(row: Fields, name: str) -> str:
@@ -327,9 +324,16 @@ class Records:
         final = self.final_status if after.status is not Status.DRAFT else None
         new = {
             "type": "CreditMemo" if memo else self.invoice_type, "status": _reference(final),
-            "currency": _reference(self.currencies.get(after.currency)),
+            "currency": _reference(self._unit(after.currency)),
         }
         return {**self.invoice_fields, **told, **new}
+
+    def _unit(self, currency: str) -> int | None:
+        """ConnectWise's id of a currency; where ids are given, none is left to be guessed."""
+        if self.currencies and currency not in self.currencies:
+            text = f"currencies has no id of ConnectWise's for {currency}"
+            raise Fault(Code.NOT_ALLOWED, text, field="currency")
+        return self.currencies.get(currency)
 
     def payment_body(self, change: Change) -> dict[str, Any]:
         """A payment record's fields, of money and of an applied credit memo alike."""
@@ -347,13 +351,14 @@ class Records:
 
 def invoice_of(after: Any) -> str:
     """The id of the one invoice that a new payment or application is of."""
-    puts = after.applications if isinstance(after, Payment) else (after,)
-    if len(puts) != 1 or (isinstance(after, Payment) and after.unapplied):
+    if not isinstance(after, Payment):
+        return str(after.target.id)
+    if after.unapplied or not after.is_of_one:
         text = (
             "a payment in ConnectWise is of exactly one invoice, wholly applied to it"
         )
         raise Fault(Code.NOT_ALLOWED, text, field="applications")
-    return str(puts[0].target.id)
+    return next(put.target.id for put in after.applications if put.live)
 
 
 def _reference(identity: str | int | None) -> dict[str, int] | None:

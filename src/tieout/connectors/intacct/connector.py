@@ -137,73 +137,50 @@ class Intacct(IntacctWriter):
         who = (company, user, password, sender, sender_password, locationid)
         self.auth = self._signer = IntacctSession(url, *who)
         self._base_currency, self._look_up = base_currency, look_up
-        self._bill_to, self._mark_field = bill_to_contacts, mark_field
+        self._bill_to = bill_to_contacts
         tz, extra = _zone(zone), dict(extra_fields or {})
-        self._queries = Queries(
-            tz,
-            frozenset(without),
-            _with(extra, mark_field, bill_to=bill_to_contacts),
-            private=not locationid,
-        )
+        asked = _with(extra, mark_field, bill_to=bill_to_contacts)
+        # fmt: off
+        self._queries = Queries(tz, frozenset(without), asked, private=not locationid)
         self._joins = Joins(self._gathered, self._queries, parts, order_entry)
         self._records = Records(
-            self.connection,
-            tz,
-            base_currency,
-            states,
-            payment_states,
-            bill_to_contacts,
-            mark_field,
-            tuple(returns),
-            extra,
+            self.connection, tz, base_currency, states, payment_states, bill_to_contacts, mark_field,
+            tuple(returns), extra,
         )
         self._landing = Landing(self._queries, self._records, mark_field)
         self._bodies = Bodies(
-            base_currency,
-            rate_type,
-            Lines(account, tax_accounts or {}, location, department),
-            deposit_accounts or {},
-            payment_methods or {},
-            payment_method,
-            MARKS[mark_field],
-            reversed_on or _same_day,
-            bill_to=bill_to_contacts,
+            base_currency, rate_type, Lines(account, tax_accounts or {}, location or locationid, department),
+            deposit_accounts or {}, payment_methods or {}, payment_method, MARKS[mark_field],
+            reversed_on or _same_day, bill_to=bill_to_contacts,
         )
         self.resources = self._resources()
         self._history = self._deletions() if deletions else ()
         self.feeds = self._money_feeds()
-        self.capabilities = able(
-            Arguments(
-                page_size,
-                fetch_size,
-                batch_size,
-                mark_field,
-                parts,
-                deletions,
-                delete_credit_notes,
-                bill_to_contacts,
-                order_entry,
-                overlap,
-                late_commit,
-                sweep_every,
-                lists=len(self.feeds),
-                contacts_size=READ_MAX,
-            )
-        )
+        self.capabilities = able(Arguments(
+            page_size, fetch_size, batch_size, mark_field, parts, deletions, delete_credit_notes, bill_to_contacts,
+            order_entry, overlap, late_commit, sweep_every, lists=len(self.feeds), contacts_size=READ_MAX,
+        ))
 
-    # fmt: off
     def _resources(self) -> dict[RecordType, Resource[Any]]:
         """By kind; a path is a list of `SOURCES`, and behind ``/`` what it is read for."""
         records, names = self._records, ("ID", "RECORDID")
         # What cannot be read of a row that holds several is an issue of none of them.
         customer = "" if self._bill_to else "CUSTOMERID"
         return {
-            Customer: Resource(Customer, "customers", records.customer, "", customer, "CUSTOMERID"),
+            Customer: Resource(
+                Customer, "customers", records.customer, "", customer, "CUSTOMERID"
+            ),
             Invoice: Resource(Invoice, "invoices", records.invoice, "", *names),
-            Settlement: Resource(Settlement, "invoices/money", records.settlement, "", *names),
-            CreditNote: Resource(CreditNote, "credit notes", records.credit_note, "", *names),
+            Settlement: Resource(
+                Settlement, "invoices/money", records.settlement, "", *names
+            ),
+            CreditNote: Resource(
+                CreditNote, "credit notes", records.credit_note, "", *names
+            ),
             Payment: Resource(Payment, "payments", records.payment, "", KEY, ""),
-            Application: Resource(Application, "details", records.applications, "", "", ""),
+            Application: Resource(
+                Application, "details", records.applications, "", "", ""
+            ),
         }
 
     def _deletions(self) -> tuple[Resource[Any], ...]:
@@ -223,6 +200,7 @@ class Intacct(IntacctWriter):
             Resource(CreditNote, "credit notes/touched", touched, "", KEY, ""),
             *self._history,
         )
+
     # fmt: on
 
     def lists(self, kind: RecordType, select: Select) -> Sequence[Resource[Any]]:
@@ -251,7 +229,12 @@ class Intacct(IntacctWriter):
                 missing.append(text)
             if not result.good:
                 notes.append(f"{text} {verdict.remedy}".strip())
-        books = self._told(reply)
+        base = self._base(reply)
+        if self._base_currency and base not in ("", self._base_currency):
+            # Documents in the company's own currency are sent without one.
+            text = f"base_currency={self._base_currency!r}: documents are in {base}"
+            missing.append(f"{text}; correct it, or leave it out")
+        books = Books(self._books, currency=base or self._base_currency)
         return Health(True, True, tuple(missing), books=books, notes=tuple(notes))
 
     def _probes(self) -> dict[str, Element]:
@@ -266,12 +249,11 @@ class Intacct(IntacctWriter):
             probes[f"{module} ({name})"] = Source(name, KEY)
         return {name: self._queries.query(x, size=1) for name, x in probes.items()}
 
-    def _told(self, reply: Reply) -> Books:
-        """The company: its base currency is that of any document."""
+    def _base(self, reply: Reply) -> str:
+        """The company's base currency, as any document tells it."""
         rows = [row for each in reply.results for row in each.rows]
         told = [row.get("BASECURR") for row in rows if isinstance(row, Mapping)]
-        base = next((each for each in told if isinstance(each, str)), "")
-        return Books(self._books, currency=self._base_currency or base)
+        return next((each for each in told if isinstance(each, str)), "")
 
 
 def _with(

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import evolve
 
-from tieout.capabilities import Open, Select
+from tieout.capabilities import Select
 from tieout.connector import (
     Page,
     Resource,
@@ -50,7 +50,6 @@ from tieout.models import (
     R,
     RecordType,
     Settlement,
-    Status,
 )
 from tieout.wire import Answer, Flow, Request, Response, Verdict
 
@@ -80,19 +79,13 @@ class IntacctReader(RestConnector):
     _bill_to: bool
     _look_up: bool
 
-    def is_id(self, text: str) -> bool:
-        return self.ids.fullmatch(text) is not None
-
     # Reading
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
         page = yield from super().page(kind, select, cursor)
-        records: list[Any] = [*page.records]
-        if isinstance(select, Open):  # a draft owes too
-            records = [each for each in records if each.status is Status.OPEN]
-        return evolve(page, records=self._contacts(kind, records))
+        return evolve(page, records=self._contacts(kind, page.records))
 
     def _contacts(
         self, kind: RecordType, records: Iterable[Any], asked: Iterable[str] = ()

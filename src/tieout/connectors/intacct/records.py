@@ -210,28 +210,20 @@ class Records(Rows):
         received before, and for one without cash.
         """
         status = self.status(row, self.payment_states)
-        type_, parent = row.text("RECORDTYPE").lower(), key_of(row, "PARENTPAYMENTKEY")
         currency = self.currency(row)
         amount = self.amount(row, "TOTALENTERED", currency)
-        part = type_ == APPLIED_OVERPAYMENT or (type_ == OVERPAYMENT and parent)
-        if status is None or amount <= 0 or part:
+        if status is None or amount <= 0 or _is_part(row):
             return None
         if row.flag("REVERSED"):
             status = Status.VOID
         ref = self.ref("Payment", number_of(row))
-        own = [
-            put
-            for put in puts(row, currency, self.payment_states)
-            if (put.kind, put.source, put.how) == ("Payment", ref.id, Part.CASH)
-        ]
-        rest = amount - sum_of(own, Part.CASH)
+        on = row.maybe("RECEIPTDATE", day) or row.maybe("WHENPAID", day)
+        on = on or row.read("WHENCREATED", day)
+        applied = self._applied(row, ref, currency, on, live=status is not Status.VOID)
+        rest = amount - sum((each.amount for each in applied), ZERO)
         if rest < 0:
             text = f"{amount} was received, and {amount - rest} put to invoices"
             raise Fault(Code.TOTALS_DISAGREE, text, field="TRX_TOTALENTERED")
-        on = row.maybe("RECEIPTDATE", day) or row.maybe("WHENPAID", day)
-        on = on or row.read("WHENCREATED", day)
-        live = status is not Status.VOID
-        applied = [self.application(put, currency, on, live=live) for put in own]
         held = row.text("UNDEPOSITEDACCOUNTNO")
         return Payment(
             ref,
@@ -242,11 +234,21 @@ class Records(Rows):
             status,
             reference=clean_number(row.text("DOCNUMBER")),
             unapplied=rest,
-            applications=tuple(applied),
+            applications=applied,
             method=row.text("PAYMENTMETHOD"),
             account=row.text("FINANCIALENTITY") or (held and f"{UNDEPOSITED}{held}"),
             changed_at=self.changed_at(row),
             custom=self.custom(row, "ARPYMT", "RECORD_URL"),
+        )
+
+    def _applied(
+        self, row: Fields, ref: Ref, currency: str, on: date, *, live: bool
+    ) -> tuple[Application, ...]:
+        """What a payment's own money was put to."""
+        return tuple(
+            self.application(put, currency, on, live=live)
+            for put in puts(row, currency, self.payment_states)
+            if (put.kind, put.source, put.how) == ("Payment", ref.id, Part.CASH)
         )
 
     def touched(self, row: Fields) -> tuple[Ref, ...]:
@@ -291,3 +293,10 @@ def _parts(settling: Sequence[Put]) -> dict[Part, Decimal]:
     parts = {part: sum_of(settling, part) for part in Part}
     always = (Part.CASH, Part.CREDIT)
     return {part: sum_ for part, sum_ in parts.items() if sum_ or part in always}
+
+
+def _is_part(row: Fields) -> bool:
+    """Whether a payment record is no money of its own, but a part of another's."""
+    kind = row.text("RECORDTYPE").lower()
+    of_another = kind == OVERPAYMENT and key_of(row, "PARENTPAYMENTKEY") != ""
+    return kind == APPLIED_OVERPAYMENT or of_another

@@ -9,7 +9,7 @@ documentation and its own clients; "unverified" says otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -333,19 +333,6 @@ class Invoiced(RestConnector):
             return super().fetch_request(resource, by, [literals[0].partition(":")[0]])
         name = "filter[number]" if by == "number" else f"metadata[{self.records.key}]"
         return self._listing(resource, {name: literals[0]})
-
-    def names(self, record: Any) -> Iterable[str]:
-        return (getattr(record, "number", ""),)
-
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        page = yield from super().page(kind, select, cursor)
-        if not isinstance(select, Open):
-            return page
-        # A void document is not paid either.
-        owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
-        return evolve(page, records=tuple(owing))
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()

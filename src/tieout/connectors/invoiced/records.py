@@ -16,7 +16,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tieout.change import Change
-from tieout.connector import Fields, sound_day
+from tieout.connector import Fields, sound_day, system_id
 from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
@@ -89,10 +89,7 @@ class Records:
 
     def ref(self, kind: str, row: Fields, name: str = "id") -> Ref:
         """Which record a field names."""
-        found, at = row.id(name), row.path(name)
-        if not ID.fullmatch(found):
-            raise Fault(Code.BAD_FIELD, f"{at} is no id of Invoiced", field=at)
-        return Ref(self.connection, kind, found)
+        return Ref(self.connection, kind, system_id(row, name, ID, "Invoiced"))
 
     def maybe_ref(self, kind: str, row: Fields, name: str) -> Ref | None:
         """Which record a field names, if any."""

@@ -244,6 +244,9 @@ class Bodies:
             raise Fault(Code.VANISHED, f"there is no invoice {record.target.id}")
         sides = (("Invoice", record.target), ("CreditMemo", record.source))
         currency = value(owner, "CurrencyRef")
+        if currency and currency != record.currency:
+            text = f"the invoice is in {currency}, the application in {record.currency}"
+            raise Fault(Code.CURRENCY_DIFFERS, text, field="currency")
         told: dict[str, Any] = {
             "CustomerRef": points_to(value(owner, "CustomerRef")),
             "TotalAmt": ZERO,

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
 
-from tieout.connector import Fields
+from tieout.connector import Fields, utc_second
 from tieout.connectors.quickbooks.records import stamped
 from tieout.errors import Code, Fault
 from tieout.wire import Request
@@ -46,11 +45,6 @@ def literal(text: str) -> str:
         raise Fault(Code.NOT_ALLOWED, "it holds characters that a query cannot")
     escaped = text.replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def stamp(instant: datetime) -> str:
-    """UTC to the second, without its zone."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def zoned(told: str) -> str:
@@ -149,4 +143,4 @@ def _reached(rows: Sequence[Any]) -> str:
         stamps = [stamped(Fields(row)) for row in rows]
     except Fault:
         return ""
-    return stamp(stamps[-1]) if stamps == sorted(stamps) else ""
+    return utc_second(stamps[-1]) if stamps == sorted(stamps) else ""

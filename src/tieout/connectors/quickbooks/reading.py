@@ -25,6 +25,7 @@ from tieout.connector import (
     enveloped,
     iso_instant,
     server_time,
+    utc_second,
 )
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import WORDED
@@ -105,7 +106,7 @@ class Reader(RestConnector):
         """What the change feed tells, and whether that is all."""
         asked = {
             "entities": ",".join(entities),
-            "changedSince": queries.zoned(queries.stamp(since)),
+            "changedSince": queries.zoned(utc_second(since)),
             "minorversion": str(self.minor_version),
         }
         try:
@@ -146,7 +147,7 @@ class Reader(RestConnector):
     ) -> Request:
         place = Place.at(cursor or "1@")
         if cursor is None and isinstance(select, Changed):
-            place = Place(1, queries.stamp(select.since))
+            place = Place(1, utc_second(select.since))
         conditions = [*_always(resource), *_selected(select)]
         size = self.capabilities.kind(resource.kind).page_size
         text = queries.query(resource.rows, conditions, place, size, ordered=True)

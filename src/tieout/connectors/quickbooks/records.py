@@ -15,9 +15,8 @@ from typing import Any
 
 from attrs import frozen
 
-from tieout.connector import Fields, iso_day, iso_instant
+from tieout.connector import Fields, iso_day, iso_instant, system_id
 from tieout.connectors.quickbooks.money import Put, Sale, level, linked, split
-from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
     CreditNote,
@@ -41,10 +40,7 @@ CLASS, LOCATION = "class", "location"
 
 def own_id(row: Fields, name: str = "Id") -> str:
     """An id that QuickBooks can be asked for."""
-    found, at = row.id(name), row.path(name)
-    if not ID.fullmatch(found):
-        raise Fault(Code.BAD_FIELD, f"{at} is no id of QuickBooks", field=at)
-    return found
+    return system_id(row, name, ID, "QuickBooks")
 
 
 def value(row: Fields, name: str) -> str:

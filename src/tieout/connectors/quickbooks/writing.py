@@ -138,7 +138,7 @@ class Writer(RestConnector):
             )
         )
         for part in Fields(response.json()).children("BatchItemResponse"):
-            ours = sent.pop(part.text("bId"), None)
+            ours = sent.get(part.text("bId"))
             if ours is not None:
                 with suppress(Fault):  # then it is looked for
                     outcomes.append(self._part(resource, *ours, part))

@@ -73,6 +73,9 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
     ),
 }
 
+_WARNED = (Invoice, CreditNote, Payment)
+"""The kinds whose writes may give warnings."""
+
 
 def capabilities(
     page_size: int, fetch_size: int, overlap: timedelta, skips: int
@@ -85,7 +88,8 @@ def capabilities(
                 able,
                 page_size=page_size,
                 fetch_size=fetch_size,
-                write_calls=able.write_calls + (skips if able.creates else 0),
+                page_after_full=True,
+                write_calls=able.write_calls + (skips if kind in _WARNED else 0),
             )
             for kind, able in _KINDS.items()
         },

@@ -9,20 +9,17 @@ Tryton's own collection of payments alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from attrs import evolve
-
-from tieout.capabilities import Open, Select
+from tieout.capabilities import Select
 from tieout.change import Action, Change, Outcome
 from tieout.connector import (
     Books,
     Fields,
     Health,
-    Page,
     Resource,
     RestConnector,
     ailing,
@@ -58,11 +55,9 @@ from tieout.models import (
     Customer,
     Invoice,
     Payment,
-    R,
     RecordType,
     Ref,
     Settlement,
-    Status,
 )
 from tieout.wire import Flow, Request, Response, Verdict
 
@@ -218,16 +213,6 @@ class Tryton(RestConnector):
 
     # Asking
 
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        page = yield from super().page(kind, select, cursor)
-        if not isinstance(select, Open):
-            return page
-        # A posted invoice may be paid: the state waits for a worker.
-        owing = [r for r in page.records if getattr(r, "status", None) is Status.OPEN]
-        return evolve(page, records=tuple(owing))
-
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None
     ) -> Request:
@@ -270,9 +255,6 @@ class Tryton(RestConnector):
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
         return answered(response, list)
-
-    def names(self, record: Any) -> Iterable[str]:
-        return (getattr(record, "number", ""),)
 
     def next_cursor(
         self,

@@ -15,11 +15,12 @@ from tieout.connector import Fields
 from tieout.connectors.tryton.asking import Asking, wanted
 from tieout.connectors.tryton.bodies import needed, words
 from tieout.connectors.tryton.levels import inside, level_of, own_lines, receivable
-from tieout.connectors.tryton.queries import BILLS, MOVES
+from tieout.connectors.tryton.queries import BILLS, FIELDS, MOVES
 from tieout.connectors.tryton.records import ID, own_id
 from tieout.connectors.tryton.wire import about, answered, call, wizard
 from tieout.errors import Code, Fault
 from tieout.models import Application, CreditNote, Payment, Settlement, Status
+from tieout.money import ZERO
 from tieout.wire import Flow
 
 PAY, CANCEL = "account.invoice.pay", "account.move.cancel"
@@ -59,9 +60,13 @@ class Paying(Asking):
         yield from self.through(PAY, "pay", forms, about(BILLS, int(target)))
         origin = ["origin", "=", f"{BILLS},{target}"]
         domain = [origin, ["description", "=", description or None]]
-        rows = yield from self.rows(MOVES, domain, "description")
-        newest = max((int(own_id(Fields(each))) for each in rows), default=0)
-        return (yield from self.done(change, str(newest)))
+        rows = yield from self.rows(MOVES, domain, FIELDS[Payment])
+        if not rows:
+            text = "the payment that was made is not shown"
+            raise Fault(Code.BAD_PAYLOAD, text)
+        newest = max(map(Fields, rows), key=lambda row: int(own_id(row)))
+        resource = self.connector.resource(Payment)
+        return self.connector.made(resource, change, newest)
 
     def _payable(self, after: Payment, row: Fields) -> None:
         """Refuse what Tryton would put otherwise than it is wanted."""
@@ -71,12 +76,12 @@ class Paying(Asking):
         if bill.currency != after.currency:
             text = f"the invoice is in {bill.currency}, the payment in {after.currency}"
             raise Fault(Code.CURRENCY_DIFFERS, text)
-        over = max(after.amount - bill.balance, after.unapplied or 0)
-        if over > 0 and not self.overpay:
+        over = max(after.amount - bill.balance, ZERO)
+        if over and not self.overpay:
             text = f"{after.amount} is paid, {bill.balance} is owed"
             remedy = "Set overpay=True to leave the rest as the customer's credit."
             raise Fault(Code.OVERPAID, text, remedy=remedy)
-        if over != (after.unapplied or over):
+        if after.unapplied not in (None, over):
             text = f"Tryton would leave {over} unapplied, not {after.unapplied}"
             raise Fault(Code.NOT_ALLOWED, text, field="unapplied")
 

@@ -31,6 +31,7 @@ from tieout.connector import (
     guarded_batch,
     judge,
     server_time,
+    utc_second,
 )
 from tieout.connectors.xero.errors import RULES
 from tieout.connectors.xero.records import (
@@ -41,7 +42,6 @@ from tieout.connectors.xero.records import (
     day,
     moment,
     only,
-    stamp,
 )
 from tieout.errors import Code, ConfigError, Fault
 from tieout.models import (
@@ -285,7 +285,7 @@ class Xero(RestConnector):
     ) -> Request:
         page, _, since = (cursor or "1@").partition("@")
         if cursor is None and isinstance(select, Changed):
-            since = stamp(select.since)
+            since = utc_second(select.since)
         paging = {"page": page, "pageSize": str(self._page_size)}
         params = {**resource.parameters, **paging, "order": "UpdatedDateUTC ASC"}
         where = [params["where"]] if "where" in params else []
@@ -538,7 +538,11 @@ def _reached(rows: Sequence[Any]) -> str:
         stamps = [Fields(row).read("UpdatedDateUTC", moment) for row in rows]
     except Fault:
         return ""
-    return stamp(stamps[-1] - timedelta(seconds=1)) if stamps == sorted(stamps) else ""
+    return (
+        utc_second(stamps[-1] - timedelta(seconds=1))
+        if stamps == sorted(stamps)
+        else ""
+    )
 
 
 def _keyed(changes: Iterable[Change]) -> dict[str, str]:

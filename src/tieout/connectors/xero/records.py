@@ -18,7 +18,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tieout.change import Change
-from tieout.connector import Fields, iso_day, iso_instant, sound_day
+from tieout.connector import Fields, iso_day, iso_instant, sound_day, system_id
 from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
@@ -83,17 +83,9 @@ def _changed_at(row: Fields) -> datetime | None:
     return row.maybe("UpdatedDateUTC", moment)
 
 
-def stamp(instant: datetime) -> str:
-    """UTC to the second, without a zone: the form that the vendor's pages show."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-
-
 def own_id(row: Fields, name: str) -> str:
     """An id that Xero can be asked for."""
-    found, at = row.id(name), row.path(name)
-    if not ID.fullmatch(found):
-        raise Fault(Code.BAD_FIELD, f"{at} is no id of Xero", field=at)
-    return found
+    return system_id(row, name, ID, "Xero")
 
 
 def _held(row: Fields, *names: str) -> dict[str, str]:
@@ -384,16 +376,16 @@ class Records:
     def payment_body(self, change: Change) -> dict[str, Any]:
         after = change.after
         assert isinstance(after, Payment)
-        targets = [put.target.id for put in after.applications]
-        if len(targets) != 1 or after.unapplied:
+        if after.unapplied or not after.is_of_one:
             text = "a payment in Xero is of exactly one invoice, wholly applied to it"
             raise Fault(Code.NOT_ALLOWED, text)
+        (target,) = (put.target.id for put in after.applications if put.live)
         account = after.account or self.deposit_account
         if not account:
             text = "no account to deposit it to: set deposit_account"
             raise Fault(Code.NOT_ALLOWED, text, field="account")
         told = {"Date": after.on.isoformat(), "Amount": after.amount}
-        ends = {"Invoice": {"InvoiceID": targets[0]}, "Account": {"Code": account}}
+        ends = {"Invoice": {"InvoiceID": target}, "Account": {"Code": account}}
         return {**ends, **told, "Reference": change.mark or after.reference}
 
 

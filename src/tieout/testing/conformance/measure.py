@@ -7,7 +7,7 @@ stands what the capabilities declare. It judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from attrs import frozen
 
@@ -59,11 +59,13 @@ class Measured:
         return "\n".join(lines)
 
 
-def measure(make: Make, count: int = COUNT) -> Measured:
+def measure(
+    make: Make, count: int = COUNT, only: Collection[RecordType] = ()
+) -> Measured:
     """
     The calls for so many changed records read, by their ids fetched, and written.
 
-    Kinds that the bench does not stage are left out.
+    Kinds that the bench does not stage are left out; ``only`` names those of interest.
     """
     bench = make()
     try:
@@ -72,6 +74,7 @@ def measure(make: Make, count: int = COUNT) -> Measured:
             kind
             for kind in capabilities.kinds
             if all(stages(bench, verb) for verb in STAGED_BY[kind])
+            and (not only or kind in only)
         ]
     finally:
         bench.close()
@@ -110,20 +113,26 @@ def _tried(
 
 def _read(trial: Trial, count: int) -> Cost:
     since = trial.clock.now()
-    made = [trial.make() for _ in range(count)]
-    if trial.kind is Settlement and stages(trial.bench, "pay"):
-        for each in made:
-            trial.bench.pay(each.id, each.total, trial.day(30))
+    _paid(trial, count)
     calls = _calls(trial, lambda: trial.read(Changed(since)))
     declared = trial.capabilities.read_calls(trial.kind, count)
     return Cost("read changed", trial.kind.__name__, count, calls, declared)
 
 
 def _fetched(trial: Trial, count: int) -> Cost:
-    ids = [trial.make().id for _ in range(count)]
+    ids = _paid(trial, count)
     calls = _calls(trial, lambda: trial.fetch(*ids))
     declared = trial.capabilities.fetch_calls(trial.kind, count)
     return Cost("fetched by id", trial.kind.__name__, count, calls, declared)
+
+
+def _paid(trial: Trial, count: int) -> list[str]:
+    """So many records, and what was paid where that is what they tell; their ids."""
+    made = [trial.make() for _ in range(count)]
+    if trial.kind is Settlement and stages(trial.bench, "pay"):
+        for each in made:
+            trial.bench.pay(each.id, each.total, trial.day(30))
+    return [each.id for each in made]
 
 
 def _written(trial: Trial, count: int) -> Cost:

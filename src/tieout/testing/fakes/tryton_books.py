@@ -910,6 +910,9 @@ COMPUTED: Mapping[tuple[str, str], Computing] = {
     (LINE, "amount"): _move_line_amount,
     (LINE, "amount_currency"): _amount_currency,
     (LINE, "invoice_payment"): _invoice_payment,
+    (LINE, "invoice_payments"): lambda books, row: books.tables.pointing(
+        INVOICE, "payment_lines", row["id"]
+    ),
     ("account.account", "rec_name"): lambda books, row: (
         f"{row['code']} - {row['name']}"
     ),

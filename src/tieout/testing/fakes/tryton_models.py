@@ -130,7 +130,8 @@ account.move.line | date DESC, id DESC
     date:date= journal>account.journal= period>account.period=
     company>company.company= currency>currency.currency~ move_origin@=
     move_state:selection= amount:numeric~ amount_currency>currency.currency~
-    invoice_payment>account.invoice= description_used= move_description_used=
+    invoice_payment>account.invoice= invoice_payments*account.invoice=
+    description_used= move_description_used=
 
 account.move.reconciliation | date DESC, id DESC
     number company>company.company date:date
