@@ -1,5 +1,5 @@
 """
-The report cards of the connectors, and what they cost, as tables in Markdown.
+The report cards of the connectors as one table.
 
 Each card is played anew, on the benches of the tests.
 """
@@ -7,7 +7,7 @@ Each card is played anew, on the benches of the tests.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent / "tests"
@@ -15,8 +15,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "connectors")]
 
 from benches import BENCHES  # noqa: E402 - it lies among the tests
 
-from tieout.models import Invoice, Payment, Settlement  # noqa: E402
-from tieout.testing.conformance import Card, Result, examine, measure  # noqa: E402
+from tieout.testing.conformance import Card, Result, examine  # noqa: E402
 
 SIGNS = {Result.FAILED: "✗", Result.PASSED: "✓", Result.NOT_APPLICABLE: "-"}
 
@@ -41,18 +40,6 @@ def sign(card: Card, name: str) -> str:
     """What came of one check, over all kinds of records."""
     results = {row.result for row in card.rows if row.name == name}
     return next((shown for result, shown in SIGNS.items() if result in results), "-")
-
-
-def costs(systems: Sequence[str]) -> tuple[list[str], Iterable[Sequence[str]]]:
-    """The titles and rows of what each system costs; fails where it is more than declared."""
-    rows: list[Sequence[str]] = []
-    for name in systems:
-        for each in measure(BENCHES[name], only=(Settlement, Invoice, Payment)).costs:
-            if each.calls > each.declared:
-                raise SystemExit(f"{name} declares less: {each}")
-            what = f"{each.what} {each.kind}"
-            rows.append((name, what, str(each.calls), str(each.declared)))
-    return ["System", "1,000 times", "Calls", "Declared (at most)"], rows
 
 
 def benches(modules: Mapping[str, object]) -> list[str]:

@@ -494,7 +494,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "kinds of local": kinds(APP),
     "kinds of table": kinds(TABLE),
     "report cards": report_cards,
-    "measured costs": lambda: table(*cards.costs(cards.benches(CONNECTORS))),
     "transitions": transitions,
     "names": names,
     "methods": methods,
