@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from tieout import capabilities as caps
-from tieout.auth import Grant
 from tieout.capabilities import Changed, Dated, Everything, Open, Select, Unposted, Verb
 from tieout.change import Action, Change, Outcome
 from tieout.connector import (
@@ -26,18 +24,37 @@ from tieout.connector import (
     Fields,
     Resource,
     RestConnector,
-    Rule,
     iso_day,
-    iso_instant,
-    judge,
 )
+from tieout.connectors.autotask.errors import ERRORS, RULES, explain
+from tieout.connectors.autotask.queries import (
+    PAGE_MAX,
+    condition,
+    either,
+    instant,
+    query,
+    selected,
+)
+from tieout.connectors.autotask.rows import (
+    IDS,
+    NUMBER_LENGTH,
+    all_ids,
+    company_body,
+    handed_over_body,
+    held,
+    joined_with,
+    line,
+    one_id,
+    paid_body,
+    renumbered_body,
+)
+from tieout.connectors.autotask.zone import DISCOVERY, QUESTION, ZoneKeys
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
     Basis,
     CreditNote,
     Customer,
     Invoice,
-    Line,
     Part,
     Posting,
     RecordType,
@@ -49,25 +66,12 @@ from tieout.models import (
 from tieout.money import ZERO, exponent, parse_amount
 from tieout.wire import Answer, Flow, Request, Response, Verdict
 
-PAGE_MAX = 500
-"""Records in one page, and values in one query: Autotask takes no more of either."""
-
 FETCH_MAX = 250
 """Numbers in one query: each may be asked for in two fields."""
-
-NUMBER_LENGTH = 100
-"""Characters of an invoice's number."""
-
-ZONE_LASTS = timedelta(hours=24)
-"""How long a zone is believed; where a database moves meanwhile, the old one says 401."""
 
 PAUSES = {Code.TOO_MANY_REQUESTS: 60.0, Code.DAY_LIMIT_REACHED: 600.0}
 """Seconds, where Autotask names no pause. The quota is that of a rolling hour: too long
 for a run to sit out, so it ends and says when to go on."""
-
-DISCOVERY = "https://webservices2.autotask.net/atservicesrest/"
-QUESTION = "zoneInformation"
-"""Which database is a user's, and where it lives: every zone answers it."""
 
 # fmt: off
 LINK_PATHS: Mapping[str, str] = {
@@ -82,195 +86,8 @@ FIELDS: Mapping[RecordType, str] = {
 }
 """What is read where a few fields are enough; ``id`` always, or there is no second page."""
 
-HELD, LINE_HELD = ("paymentTerm", "batchID"), ("id", "billingItemType", "lineItemID", "contractID", "projectID")
-
-# Errors -------------------------------------------------------------------------------
-
-ERRORS = "errors"
-"""Our code for Autotask's own envelope: a list of what is wrong."""
-
-_KEYS = "Check the API user's name and secret and the integration code; the user must be active."
-_USER = "No zone knows this user: check its name, and base_url if the site is one of its own."
-_QUOTA = "All integrations share it: Admin > Extensions & Integrations > API Activity by Hour names the culprit."
-_LEVEL = "Give the API user's security level what is named, and the invoices' line of business."
-_GONE = "It is gone, or of a line of business that the API user does not see."
-_FIELD = "If the field is one of your arguments, correct it; otherwise report it with the text."
-_FIX = "Correct what is named; it is tried again when the record changes."
-
-# The vendor lists no texts: these are words that were seen, or guesses. What says what is
-# wrong with a request was refused; all else in a 500 proves nothing.
-_USED_UP = r"threshold.*exceeded|exceeded.*threshold"
-_FAILED = r"unexpected error|internal (server )?error|time(d )?[- ]?out|deadlock|try again"
-_FORBIDDEN = r"forbidden|permission|not authori[sz]ed|access (is )?denied"
-_WRONG = (
-    r"required|invalid|not valid|must (be|have|not)|can ?not|not allowed|read.?only|exceed|too long"
-    r"|does not exist|not found"
-)
-_WAIT, _UNCLEAR = Answer.WAIT, Answer.UNCLEAR
-
-RULES = (
-    Rule(Code.DAY_LIMIT_REACHED, None, "", _USED_UP, _QUOTA, _WAIT),
-    Rule(Code.DAY_LIMIT_REACHED, 500, "", _USED_UP, _QUOTA, _WAIT),
-    Rule(Code.TOO_MANY_REQUESTS, 429, answer=_WAIT),
-    # The database may have moved: the session asks for its zone once.
-    Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEYS, answer=Answer.SIGN_IN),
-    Rule(Code.PERMISSION_MISSING, 403, remedy=_LEVEL),
-    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_GONE),
-    Rule(Code.REFUSED, 409, remedy=_FIX),
-    Rule(Code.REFUSED, 422, remedy=_FIX),
-    Rule(Code.SERVER_ERROR, 500, ERRORS, _FAILED, answer=_UNCLEAR),
-    Rule(Code.PERMISSION_MISSING, 500, ERRORS, _FORBIDDEN, _LEVEL),
-    Rule(Code.UNKNOWN_ERROR, 500, ERRORS, "unable to find .* in the .* entity", _FIELD),
-    Rule(Code.DUPLICATE_NUMBER, 500, ERRORS, r"already (exists|in use|used)|duplicate|must be unique"),
-    Rule(Code.REFUSED, 500, ERRORS, _WRONG, _FIX),
-    Rule(Code.UNKNOWN_ERROR, 500, ERRORS, answer=_UNCLEAR),
-    Rule(Code.UNKNOWN_ERROR, 200, ERRORS, answer=_UNCLEAR),
-)
-ZONE_RULES = tuple(Rule(Code.SIGN_IN_REFUSED, each, remedy=_USER) for each in (400, 401, 403, 404, 500))
-"""An unknown user is told by any status; 429 and gateways mean what they always do."""
+HELD = ("paymentTerm", "batchID")
 # fmt: on
-
-
-def explain(response: Response) -> tuple[str, str]:
-    """Whether an answer lists errors, and their texts with their fields."""
-    try:
-        body = response.json()
-    except Fault:
-        body = None
-    told: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    listed = told.get("errors")
-    if isinstance(listed, list) and listed:
-        return ERRORS, "; ".join(map(_complaint, listed))
-    # An address that does not exist is answered by the web server itself.
-    return "", str(told.get("Message") or response.text().strip())
-
-
-def _complaint(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    told = (error.get("field"), error.get("message"))
-    return ": ".join(str(each) for each in told if each)
-
-
-# Signing in ---------------------------------------------------------------------------
-
-
-@frozen
-class ZoneKeys:
-    """
-    The keys of an API user, and the zone in which its database lives.
-
-    The zone is asked for without keys: at first, after a day, and when the one that is
-    known refuses them. They go nowhere but to hosts that end with ``domain``, or to the
-    very host that was asked.
-    """
-
-    user: str = field(repr=False)
-    secret: str = field(repr=False)
-    code: str = field(repr=False)
-    base_url: str
-    domain: str
-
-    def first(self) -> Grant:
-        """To be discovered. Its values are there so that other keys void what is stored."""
-        values = {"user": self.user, "secret": self.secret, "code": self.code}
-        place = urlsplit(self.base_url)
-        hosts = (f"{place.scheme}://{place.netloc}",)
-        return Grant(self.base_url, values, hosts=hosts, signed_in=False)
-
-    def sign(self, request: Request, grant: Grant) -> Request:
-        if not grant.signed_in:
-            text = "no zone is known yet"
-            raise Fault(Code.SIGN_IN_REFUSED, text, fate=Fate.NOT_SENT)
-        keys = {"ApiIntegrationCode": self.code, "UserName": self.user}
-        keys |= {"Secret": self.secret, "Content-Type": "application/json"}
-        return evolve(request, headers=(*request.headers, *keys.items()))
-
-    def renew(self, grant: Grant, now: datetime) -> Flow[Grant]:
-        """Ask for the zone; where it has not moved, the keys were refused for good."""
-        try:
-            url = f"{self.base_url}V1.0/{QUESTION}"
-            zone = self._zone((yield Request("GET", url, {"user": self.user})))
-        except Fault as fault:
-            fault.fate = Fate.NOT_SENT  # whatever waits for the grant has not left
-            raise
-        base = f"{zone}V1.0/"
-        current = grant.expires_at is not None and now < grant.expires_at
-        if grant.signed_in and current and base == grant.base_url:
-            text = "the user, the secret or the integration code was refused"
-            raise Fault(Code.SIGN_IN_REFUSED, text, remedy=_KEYS, fate=Fate.NOT_SENT)
-        fresh = grant.renewed({}, expires_at=now + ZONE_LASTS, base_url=base)
-        return evolve(fresh, previous={})
-
-    def _zone(self, response: Response) -> str:
-        """The address of the zone, to which the keys may be sent."""
-        verdict = judge(response, ZONE_RULES, *explain(response))
-        if verdict.answer is not Answer.OK:
-            raise verdict.fault()
-        url = Fields(response.json()).text("url")
-        if not url:
-            raise Fault(Code.SIGN_IN_REFUSED, "the user has no zone", remedy=_USER)
-        home, place = urlsplit(self.base_url), urlsplit(url)
-        host, known = place.netloc.lower(), home.netloc.lower()
-        sound = re.fullmatch(r"https?://[\w.-]+(:\d+)?(/[\w./-]*)?", url, re.ASCII)
-        safe = place.scheme == "https" or home.scheme == "http"
-        ours = host == known or host.partition(":")[0].endswith(self.domain)
-        if not (sound and safe and ours):
-            text = f"the zone {url[:60]!r} is outside of {self.domain}"
-            raise Fault(Code.FOREIGN_LINK, text)
-        return url if url.endswith("/") else f"{url}/"
-
-
-# Queries ------------------------------------------------------------------------------
-
-
-def _is(op: str, name: str, value: Any = None, **more: Any) -> dict[str, Any]:
-    """One condition. No comparison matches null, not even ``noteq``."""
-    told = {} if op.endswith("xist") else {"value": value}
-    return {"op": op, "field": name, **told, **more}
-
-
-def _either(*conditions: dict[str, Any]) -> dict[str, Any]:
-    return {"op": "or", "items": [*conditions]}
-
-
-def _until(day: date | None) -> list[dict[str, Any]]:
-    return [_is("lte", "invoiceDateTime", f"{day}T23:59:59.999Z")] if day else []
-
-
-def selected(select: Select, stamp: str) -> list[dict[str, Any]]:
-    """The conditions that a selection is; ``stamp`` is the change time of a company."""
-    standing = _is("eq", "isVoided", value=False)
-    match select:
-        case Changed(since):
-            # A company that has not changed since Autotask keeps track has no time.
-            return [_either(_is("gte", stamp, _stamp(since)), _is("notExist", stamp))]
-        case Dated(first, last):
-            return [_is("gte", "invoiceDateTime", f"{first}T00:00:00Z"), *_until(last)]
-        case Open(through):
-            return [_is("notExist", "paidDate"), standing, *_until(through)]
-        case Unposted(through):
-            return [_is("notExist", "webServiceDate"), standing, *_until(through)]
-        case _:
-            return [_is("exist", "id")]
-
-
-def _query(path: str, conditions: list[Any], fields: str = "", **more: Any) -> Request:
-    body = {"MaxRecords": PAGE_MAX, "filter": conditions, **more}
-    if fields:
-        body["IncludeFields"] = fields.split()
-    return Request("POST", f"{path}/query", json=body)
-
-
-def _stamp(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _instant(text: str) -> datetime:
-    return iso_instant(text, naive_is_utc=True)
-
-
-# The connector ------------------------------------------------------------------------
 
 
 class Autotask(RestConnector):
@@ -296,7 +113,7 @@ class Autotask(RestConnector):
     """
 
     rules = RULES
-    ids = re.compile(r"[0-9]{1,18}", re.ASCII)
+    ids = IDS
     cursors = re.compile(r"\w+/query\S*")
     plain = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NUMBER_LENGTH}}}")
     literals_length_max = 2**20  # they are posted, and no part of an address
@@ -346,10 +163,10 @@ class Autotask(RestConnector):
             kind: Resource[Any](kind, path, load, "items", number_field=number, dump=dump)
             for kind, path, number, load, dump in (
                 (Customer, "Companies", "companyNumber", self._customer, self._company_body),
-                (Settlement, "Invoices", "invoiceNumber", self._settlement, _paid),
-                (Invoice, "Invoices", "invoiceNumber", self._invoice, _renumbered),
-                (CreditNote, "Invoices", "invoiceNumber", self._credit_note, _renumbered),
-                (Posting, "Invoices", "invoiceNumber", self._posting, _handed_over),
+                (Settlement, "Invoices", "invoiceNumber", self._settlement, paid_body),
+                (Invoice, "Invoices", "invoiceNumber", self._invoice, renumbered_body),
+                (CreditNote, "Invoices", "invoiceNumber", self._credit_note, renumbered_body),
+                (Posting, "Invoices", "invoiceNumber", self._posting, handed_over_body),
             )
             if credit_notes or kind is not CreditNote
         }
@@ -394,8 +211,10 @@ class Autotask(RestConnector):
     # How it is
 
     def probes(self) -> Mapping[str, Request]:
-        anything = _is("exist", "id")
-        marked = _is("exist", self._mark_udf, udf=True) if self._mark_udf else anything
+        anything = condition("exist", "id")
+        marked = (
+            condition("exist", self._mark_udf, udf=True) if self._mark_udf else anything
+        )
         seen = {"Invoices": anything, "Companies": marked}
         seen |= {"Currencies": anything} if self._multi else {}
         return {
@@ -439,25 +258,27 @@ class Autotask(RestConnector):
         self, resource: Resource[Any], by: str, literals: Sequence[str]
     ) -> Request:
         values = [*literals]
-        own = _is("in", "id", [int(each) for each in values if self.is_id(each)])
+        own = condition("in", "id", [int(each) for each in values if self.is_id(each)])
         if by == "id":
             return self._search(resource, [own])
         if by == "mark":
-            return self._search(resource, [_is("in", self._mark_udf, values, udf=True)])
-        found = [_is("in", resource.number_field, values)]
+            return self._search(
+                resource, [condition("in", self._mark_udf, values, udf=True)]
+            )
+        found = [condition("in", resource.number_field, values)]
         if resource.kind is Customer:
-            found.append(_is("in", "companyName", values))
+            found.append(condition("in", "companyName", values))
         elif own["value"]:  # an invoice without a number is printed with its id
             found.append(own)
-        return self._search(resource, [_either(*found)])
+        return self._search(resource, [either(*found)])
 
     def _search(
         self, resource: Resource[Any], conditions: list[Any], **more: Any
     ) -> Request:
         if resource.kind is CreditNote:
-            conditions = [_is("lt", "invoiceTotal", 0), *conditions]
+            conditions = [condition("lt", "invoiceTotal", 0), *conditions]
         fields = FIELDS.get(resource.kind, "")
-        return _query(resource.path, conditions, fields, **more)
+        return query(resource.path, conditions, fields, **more)
 
     def next_cursor(
         self,
@@ -490,25 +311,37 @@ class Autotask(RestConnector):
         if self._multi and known and resource.kind is not Posting:
             rows = yield from self._priced(resource, rows)
         if known and resource.kind in (Invoice, CreditNote):
-            asked = _query("BillingItems", [_is("in", "invoiceID", _ids(rows, "id"))])
+            asked = query(
+                "BillingItems", [condition("in", "invoiceID", all_ids(rows, "id"))]
+            )
             items = yield from self.all_rows(resource, asked)
             lines: dict[str, list[Any]] = {}
             for item in items:
-                lines.setdefault(_id(item, "invoiceID"), []).append(item)
-            rows = [_with(row, lines=lines.get(_id(row, "id"), [])) for row in rows]
+                lines.setdefault(one_id(item, "invoiceID"), []).append(item)
+            rows = [
+                joined_with(row, lines=lines.get(one_id(row, "id"), [])) for row in rows
+            ]
         return rows
 
     def _priced(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
-        asked = _query("Currencies", [_is("exist", "id")])
+        asked = query("Currencies", [condition("exist", "id")])
         units = yield from self.all_rows(resource, asked)
-        codes = {_id(unit, "id"): _id(unit, "name") for unit in units}
+        codes = {one_id(unit, "id"): one_id(unit, "name") for unit in units}
         if resource.kind is Customer:
-            return [_with(r, currency=codes.get(_id(r, "currencyID"))) for r in rows]
-        owners = [_is("in", "id", _ids(rows, "companyID"))]
-        asked = _query("Companies", owners, "id currencyID")
+            return [
+                joined_with(r, currency=codes.get(one_id(r, "currencyID")))
+                for r in rows
+            ]
+        owners = [condition("in", "id", all_ids(rows, "companyID"))]
+        asked = query("Companies", owners, "id currencyID")
         found = yield from self.all_rows(resource, asked)
-        told = {_id(each, "id"): codes.get(_id(each, "currencyID")) for each in found}
-        return [_with(row, currency=told.get(_id(row, "companyID"))) for row in rows]
+        told = {
+            one_id(each, "id"): codes.get(one_id(each, "currencyID")) for each in found
+        }
+        return [
+            joined_with(row, currency=told.get(one_id(row, "companyID")))
+            for row in rows
+        ]
 
     # Records
 
@@ -554,21 +387,21 @@ class Autotask(RestConnector):
         head = self._head(row, "Invoice")
         if head is None:
             return None
-        lines = tuple(_line(x, head["currency"], 1) for x in row.children("lines"))
-        due, custom = row.maybe("dueDate", iso_day), _held(row, HELD)
+        lines = tuple(line(x, head["currency"], 1) for x in row.children("lines"))
+        due, custom = row.maybe("dueDate", iso_day), held(row, HELD)
         return Invoice(**head, due=due, lines=lines, custom=custom)
 
     def _credit_note(self, row: Fields) -> CreditNote | None:
         head = self._head(row, "CreditNote")
         if head is None:
             return None
-        lines = tuple(_line(x, head["currency"], -1) for x in row.children("lines"))
+        lines = tuple(line(x, head["currency"], -1) for x in row.children("lines"))
         # What was applied of it stands nowhere, but that a day says that it is used up.
         left = None if head["status"] is Status.OPEN else ZERO
-        return CreditNote(**head, remaining=left, lines=lines, custom=_held(row, HELD))
+        return CreditNote(**head, remaining=left, lines=lines, custom=held(row, HELD))
 
     def _posting(self, row: Fields) -> Posting:
-        own, on = self.own_id(row), row.maybe("webServiceDate", _instant)
+        own, on = self.own_id(row), row.maybe("webServiceDate", instant)
         number = row.number("invoiceNumber") or own
         return Posting(Ref(self.connection, "Posting", own), number, on)
 
@@ -584,7 +417,7 @@ class Autotask(RestConnector):
             currency=row.text("currency") if self._multi else self._currency,
             active=row.flag("isActive", default=True),
             parent=Ref(self.connection, "Customer", parent) if parent else None,
-            changed_at=row.maybe(self._stamp, _instant),
+            changed_at=row.maybe(self._stamp, instant),
             custom={self._mark_udf: mark} if mark else {},
         )
 
@@ -650,84 +483,12 @@ class Autotask(RestConnector):
         if change.action is Action.CREATE:
             mark = {"name": self._mark_udf, "value": change.mark}
             marked = {"userDefinedFields": [mark]} if all(mark.values()) else {}
-            told = _company(change.after).items()
+            told = company_body(change.after).items()
             new = {name: value for name, value in told if value is not None}
             return {**self._company_fields, **new, **marked}
-        was = _company(change.before) if change.before else {}
-        told = _company(change.after).items()
+        was = company_body(change.before) if change.before else {}
+        told = company_body(change.after).items()
         body = {name: value for name, value in told if value != was.get(name)}
         if not body:
             raise Fault(Code.NOT_ALLOWED, "nothing differs that can be written")
         return body
-
-
-def _company(customer: Any) -> dict[str, Any]:
-    return {
-        "companyName": customer.name,
-        "companyNumber": customer.number or None,
-        "isActive": customer.active,
-        "parentCompanyID": int(customer.parent.id) if customer.parent else None,
-    }
-
-
-def _paid(change: Change) -> dict[str, Any]:
-    """The day of full payment; where something is owed, there is none."""
-    after: Any = change.after
-    if after.status is Status.SETTLED and after.paid_on is None:
-        raise Fault(Code.NOT_ALLOWED, "the day of full payment is not known")
-    settled = after.status is Status.SETTLED
-    return {"paidDate": f"{after.paid_on}T00:00:00Z" if settled else None}
-
-
-def _renumbered(change: Change) -> dict[str, Any]:
-    number = getattr(change.after, "number", "")
-    if not 0 < len(number) <= NUMBER_LENGTH:
-        text = f"a number has 1 to {NUMBER_LENGTH} characters"
-        raise Fault(Code.NOT_ALLOWED, text, field="number")
-    return {"invoiceNumber": number}
-
-
-def _handed_over(change: Change) -> dict[str, Any]:
-    """When it was handed over, to the second; None takes it back."""
-    after: Any = change.after
-    return {"webServiceDate": _stamp(after.on) if after.on else None}
-
-
-# Rows ---------------------------------------------------------------------------------
-
-
-def _line(row: Fields, currency: str, sign: int) -> Line:
-    """A billing item; ``sign`` is -1 where the document is a credit note."""
-    price, tax = (
-        row.maybe_amount(name, currency) for name in ("extendedPrice", "taxDollars")
-    )
-    rate = row.maybe("rate", parse_amount)
-    return Line(
-        row.text("description") or row.text("itemName"),
-        sign * (price or ZERO) or ZERO,
-        quantity=row.maybe("quantity", parse_amount),
-        unit_price=None if rate is None else sign * rate or ZERO,
-        tax=None if tax is None else sign * tax or ZERO,
-        account=row.text("billingCodeID"),
-        item=row.text("serviceID"),
-        custom=_held(row, LINE_HELD),
-    )
-
-
-def _held(row: Fields, names: Iterable[str]) -> dict[str, Any]:
-    return {name: row.text(name) for name in names if row.has(name)}
-
-
-def _id(row: Any, name: str) -> str:
-    """What a row is found by in another list; "" where there is nothing of the kind."""
-    found = row.get(name) if isinstance(row, Mapping) else None
-    return str(found) if isinstance(found, int | str) else ""
-
-
-def _ids(rows: Iterable[Any], name: str) -> list[int]:
-    found = dict.fromkeys(_id(row, name) for row in rows)
-    return [int(each) for each in found if Autotask.ids.fullmatch(each)]
-
-
-def _with(row: Any, **told: Any) -> Any:
-    return {**row, **told} if isinstance(row, Mapping) else row
