@@ -39,6 +39,8 @@ from .tryton.server import TrytonServer, template
 TODAY = dt.date.today()  # noqa: DTZ011 - the ledger's own day
 HUNDRED, FORTY, SIXTY = Decimal(100), Decimal(40), Decimal(60)
 NOTHING = Decimal(0)
+SOURCES = count(1)
+"""Each record of the shop is another: what was made for one is found again for it alone."""
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["inline", "worker"])
@@ -66,7 +68,6 @@ class Clerk:
         self.session = Session(
             self.ledger, HTTPTransport(), MemoryStore(), SystemClock()
         )
-        self._sources = count(1)
 
     def ref(self, kind: RecordType, identity: str = "") -> Ref:
         return Ref(self.ledger.connection, kind.__name__, identity)
@@ -74,7 +75,7 @@ class Clerk:
     def write(self, action: Action, kind: RecordType, **about: Any) -> Outcome:
         """Carry one change out; its outcome, which has to be good and to be believed."""
         at, name = self.ledger.connection, kind.__name__
-        source = Ref("app:shop", name, f"{id(self)}-{next(self._sources)}")
+        source = Ref("app:shop", name, str(next(SOURCES)))
         change = Change(
             change_name(at, name, source, 0, action, 0),
             action,
