@@ -127,16 +127,33 @@ THRESHOLD = row(
 
 
 def queried(item: Mapping[str, Any]) -> Operation:
-    """A search whose conditions are posted; the pages behind it have a cursor."""
-    paging = {"paging": ANY, "pageNumber": ANY, "cursor": ANY, "nextPage": ANY}
-    return Operation(paging, SIGNED, QUERY, found(item))
+    """A search whose conditions are posted."""
+    return Operation({}, SIGNED, QUERY, found(item))
 
+
+def further(item: Mapping[str, Any]) -> Operation:
+    """The page behind one, at its own address, for the same conditions."""
+    return Operation({"paging": ANY}, SIGNED, QUERY, found(item))
+
+
+COUNTED = Operation(
+    headers=SIGNED,
+    body=QUERY,
+    answer=shaped("queryCount", queryCount=WHOLE),
+)
+ZONE = shaped("url", zoneName=MAYBE, url=MAYBE, webUrl=MAYBE, ci=WHOLE)
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/Invoices/query"): queried(INVOICE),
     ("POST", "/Companies/query"): queried(COMPANY),
     ("POST", "/Currencies/query"): queried(CURRENCY),
     ("POST", "/BillingItems/query"): queried(ITEM),
+    ("GET", "/zoneInformation"): Operation({"user": ANY}, answer=ZONE),
+    ("POST", "/Invoices/query/next"): further(INVOICE),
+    ("POST", "/Companies/query/next"): further(COMPANY),
+    ("POST", "/Invoices/query/count"): COUNTED,
+    ("POST", "/Companies/query/count"): COUNTED,
+    ("POST", "/Currencies/query/count"): COUNTED,
     ("PATCH", "/Invoices"): Operation(
         headers=SIGNED, body=PATCHED_INVOICE, answer=MADE
     ),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import described_autotask
 import described_xero
 import pytest
+from benches.autotask import AutotaskCurrenciesBench
 from benches.xero import XeroBench
 from described import Described, Operation, shaped
 
@@ -27,15 +29,15 @@ def compared(
     class Watched(bench):  # type: ignore[misc] # any bench
         transport: Transport
 
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
             watched = Described(
                 self.transport, description.OPERATIONS, prefixes, description.FAILURE
             )
             between.append(watched)
             self.transport = watched
 
-    assert examine(Watched).green
+    assert [str(row) for row in examine(Watched).failed] == []
     used = set[tuple[str, str]]().union(*(each.used for each in between))
     return used, sorted({text for each in between for text in each.wrong})
 
@@ -44,6 +46,14 @@ def test_xero_is_asked_and_answers_as_described() -> None:
     used, wrong = compared(XeroBench, described_xero, (described_xero.PREFIX,))
     assert wrong == []
     assert used == set(described_xero.OPERATIONS)
+
+
+def test_autotask_is_asked_and_answers_as_described() -> None:
+    used, wrong = compared(
+        AutotaskCurrenciesBench, described_autotask, described_autotask.PREFIXES
+    )
+    assert wrong == []
+    assert used == set(described_autotask.OPERATIONS)
 
 
 class Answering:
