@@ -42,7 +42,8 @@ def selected(select: Select, stamped: str) -> list[dict[str, Any]]:
             # A company that has not changed since Autotask keeps track has no time.
             return [
                 either(
-                    condition("gte", stamped, stamp(since)), condition("notExist", stamped)
+                    condition("gte", stamped, stamp(since)),
+                    condition("notExist", stamped),
                 )
             ]
         case Dated(first, last):
