@@ -14,7 +14,7 @@ from tieout.wire import REPEATS
 
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_a_deliberate_bug_is_caught(name: str) -> None:
-    """SB1-SB37: within the stated number of seeds, by a stated invariant."""
+    """SB1-SB38: within the stated number of seeds, by a stated invariant."""
     sabotage = SABOTAGES[name]
     count, caught = hunt(sabotage, sabotage.seeds)
     assert caught is not None, f"not caught in {count} seeds"

@@ -7,7 +7,7 @@ without them, and checks the invariants.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -69,6 +69,8 @@ class Archive(Site):
         self.clerks = Clerks(stage, self.swarm, self.shop, self.book)
         self.reconnect()
         self._keys: dict[str, tuple[str, str]] = {}
+        self._sent: dict[str, Mapping[str, Any]] = {}
+        """What was last sent under the name of a change."""
         self._refused: set[str] = set()
 
     def _style(self) -> CabinetStyle:
@@ -118,12 +120,14 @@ class Archive(Site):
 
     def sent(self, request: Request) -> None:
         """2.5: the same key for the same content; another after a refusal, or for other."""
-        items = (request.json or {}).get("items") or [
-            {"idempotency": request.header("Idempotency-Key") or ""}
-        ]
+        body = request.json or {}
+        alone = {**body, "idempotency": request.header("Idempotency-Key") or ""}
+        items = body.get("items") or [alone]
         held = {each.name: each for each in self.disk.facts(Intent)}
         for name, item in zip(names_of(request), items, strict=True):
-            key, wanted = item["idempotency"], held[name].wanted
+            self._sent[name] = item
+            key = item["idempotency"]
+            wanted = f"{held[name].wanted} {item.get('number')}"
             before = self._keys.get(name)
             self._keys[name] = (key, wanted)
             if not key:
@@ -141,6 +145,9 @@ class Archive(Site):
         for fact in facts:
             if isinstance(fact, Intent) and fact.stage in _ANEW:
                 self._refused.add(fact.name)
+            if isinstance(fact, Intent) and not (self.amnesia or self.book.broken):
+                sent = self._sent.get(fact.name)
+                invariants.check_done(self.book, fact, sent)
 
     # Runs -----------------------------------------------------------------------------
 

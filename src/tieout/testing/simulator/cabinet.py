@@ -112,6 +112,8 @@ class Cabinet:
         self._met = met
         self._serial = 0
         self._kept: dict[str, _Kept] = {}
+        self.carried_out: set[str] = set()
+        """Names of the changes that were carried out, by whichever request."""
 
     @property
     def limit(self) -> int:
@@ -145,6 +147,11 @@ class Cabinet:
     def edit(self, sheet: Sheet, total: Decimal) -> None:
         """A person writes another amount."""
         sheet.total = total
+        sheet.version += 1
+
+    def renumber(self, sheet: Sheet, number: str) -> None:
+        """A person gives it another number."""
+        sheet.number = number
         sheet.version += 1
 
     def void(self, sheet: Sheet) -> None:
@@ -251,6 +258,7 @@ class Cabinet:
             "idempotency": request.header("Idempotency-Key") or "",
             "version": request.header("If-Match") or "",
             "void": parts[2:] == ["void"],
+            "key": request.header("X-Change") or "",
         }
         done = self._item(item, now, echo=echo)
         return told(done["status"], done, now)
@@ -268,6 +276,8 @@ class Cabinet:
             return {**kept.row, "key": item.get("key"), "status": kept.status}
         done = self._write(item, now, echo=echo)
         good = done["status"] < 300  # noqa: PLR2004 - HTTP's own
+        if good:
+            self.carried_out.add(item["key"])
         if key and lasts and (good or style == "errors kept"):
             self._kept[key] = _Kept(now, body, done["status"], done)
         return {**done, "key": item.get("key")}
@@ -486,7 +496,12 @@ class CabinetConnector(RestConnector):
         return Outcome.applied(change, ref=echo.ref, version=echo.version, echo=echo)
 
     def _taken(self, change: Change, other: str) -> Flow[Outcome]:
-        """H10: the number exists: it is ours if it carries our mark; else it is refused."""
+        """
+        H10: the number exists: what was to be made is there already if that document
+        carries our mark; everything else is refused.
+        """
+        if change.action is not Action.CREATE:
+            return Outcome.failed(change, Fault(Code.DUPLICATE_NUMBER, "number exists"))
         asked = Request("GET", "documents", params={"ids": other})
         try:
             found = yield from self._listed(asked)

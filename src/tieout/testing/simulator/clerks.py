@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
+from tieout.change import Action
 from tieout.connector import Fields
 from tieout.evidence import shown
 from tieout.journal import Landed, PersonsAnswer, Reply
@@ -80,6 +81,14 @@ class Clerks:
         if sheet is not None:
             self.shop.edit(sheet, sheet.total + 1)
             self.stage.changed(f"{sheet.id} is {sheet.total} now")
+
+    def renumber(self) -> None:
+        """An open document gets another number, and nothing else changes."""
+        sheet = self._open(self.shop)
+        if sheet is not None:
+            self._serial += 1
+            self.shop.renumber(sheet, f"N{self._serial}")
+            self.stage.changed(f"{sheet.id} is {sheet.number} now")
 
     def void(self) -> None:
         """A document is voided."""
@@ -167,7 +176,7 @@ class Clerks:
 
     def _is(self, sheet: Sheet, write: Intent) -> bool:
         """Whether a document is as a write wanted it."""
-        if not write.wanted:
+        if write.action is Action.VOID:
             return sheet.status == "void"
         row = Fields(self.book.row(sheet))
         return shown(load_sheet(row, self.book.connection)) == write.wanted
@@ -176,7 +185,7 @@ class Clerks:
 _ACTS: tuple[Act, ...] = (
     Clerks.edit,
     Clerks.edit,
-    Clerks.edit,
+    Clerks.renumber,
     Clerks.enter,
     Clerks.enter,
     Clerks.wait,

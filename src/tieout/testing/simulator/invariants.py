@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
+from tieout.change import Action
 from tieout.errors import Code
 from tieout.models import Link
 from tieout.store import Event, Held, Intent, IssueRow, Marker, Stage
@@ -212,6 +213,21 @@ def check_filed(files: Files) -> None:
         if link.version != len(events):
             text = f"{link.billing.id} has version {link.version}, {len(events)} events"
             raise Violation("I6", text)
+
+
+def check_done(book: Cabinet, intent: Intent, sent: Mapping[str, Any] | None) -> None:
+    """I6: an update that is called done was carried out, or all of it is there anyway."""
+    target = intent.target.id if intent.target else ""
+    sheet = book.sheets.get(target)
+    if intent.stage is not Stage.APPLIED or sheet is None or sent is None:
+        return
+    if intent.name in book.carried_out:
+        return
+    row = book.row(sheet)
+    told = ("number", "total", "currency", "on")
+    there = all(row[name] == sent[name] for name in told if name in sent)
+    if not there or (intent.action is Action.VOID and sheet.status != "void"):
+        raise Violation("I6", f"document {target} is not {dict(sent)}, and called done")
 
 
 def check_unread(rows: Iterable[Mapping[str, Any]]) -> None:

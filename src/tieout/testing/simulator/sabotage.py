@@ -169,6 +169,17 @@ def _adopt_anything() -> Iterator[None]:
 
 
 @contextmanager
+def _numbers_do_not_count() -> Iterator[None]:
+    """An update of a number is found in a document that has the old one."""
+
+    def awaited(change: Any) -> str:
+        return evidence_module.shown(change.after)
+
+    with patch.object(journal_module, "awaited", awaited):
+        yield
+
+
+@contextmanager
 def _nothing_journaled() -> Iterator[None]:
     """Writes leave without a row on the disk."""
     real = Journal.send
@@ -762,6 +773,15 @@ _ALL = (
         "unclear",
         20,
         _bad_gateway_is_repeated,
+    ),
+    Sabotage(
+        "SB38",
+        "a new number counts as written where the rest agrees",
+        ("I6",),
+        "default",
+        20,
+        _numbers_do_not_count,
+        start=80,
     ),
 )
 
