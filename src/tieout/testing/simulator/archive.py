@@ -238,10 +238,13 @@ class Archive(Site):
         """I13: runs until one of them had nothing to do."""
         why = ""
         for _ in range(RUNS_MAX):
+            before = len(self.events())
             report = self.post(retry=retry)
             if report is not None and report.complete:
                 waiting = [e for e in open_intents(self.disk) if not self._can_wait(e)]
-                writes = report.traffic["ledger"].writes
+                # What was found to be there may have to be changed yet.
+                found = len(self.events()) - before
+                writes = max(report.traffic["ledger"].writes, found)
                 if not waiting and (not writes or retry):
                     if not writes:
                         return

@@ -179,6 +179,21 @@ def state(ground: Ground) -> Mapping[str, Any]:
     }
 
 
+def settled(ground: Ground) -> Mapping[str, Any]:
+    """
+    What must not change in a run over everything that has nothing to do.
+
+    What was refused is tried again there, which is what such a run is asked for; to be
+    refused once more is nothing new.
+    """
+    disk = ground.disk
+    return {
+        **state(ground),
+        "intents": [e for e in disk.facts(Intent) if e.stage is not Stage.REJECTED],
+        "events": len([e for e in disk.facts(Event) if e.what != "rejected"]),
+    }
+
+
 def check_silent(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """I5: a run that has nothing to do does nothing."""
     for name, was in before.items():

@@ -251,9 +251,9 @@ class World(Site):
         for _ in range(RUNS_MAX):
             first = self.marker(profile) is None
             since = Since.LAST_RUN if trusting and not first else LONG_AGO
-            before = invariants.state(self)
+            before = invariants.settled(self)
             report = self.sync(profile, since)
-            calm = trusting or before == invariants.state(self)
+            calm = trusting or before == invariants.settled(self)
             if report is not None and report.complete:
                 left = open_intents(self.disk)
                 waiting = [each for each in left if not self._can_wait(each)]
