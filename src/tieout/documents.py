@@ -7,7 +7,8 @@ the plan saw it. Which documents are wanted is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 from attrs import define, evolve, field
 
@@ -15,9 +16,20 @@ from tieout.capabilities import Verb
 from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue
 from tieout.connector import batches
-from tieout.errors import Code
+from tieout.errors import Code, Fault
 from tieout.journal import when
-from tieout.models import Link, Record, RecordType, Ref, fingerprint
+from tieout.models import (
+    Application,
+    CreditNote,
+    Invoice,
+    Link,
+    Payment,
+    Record,
+    RecordType,
+    Ref,
+    fingerprint,
+)
+from tieout.money import amount
 from tieout.plan import Plan
 from tieout.store import Intent, Stage, key_of
 
@@ -131,6 +143,9 @@ class DocumentRun(Carrying):
         refused = self._not_allowed(change)
         if refused:
             return _issue(Code.NOT_ALLOWED, change, refused)
+        unpayable = _unpayable(change)
+        if unpayable is not None:
+            return unpayable
         intent = self.unfinished.get(change.source.id)
         if intent is not None and intent.stage is Stage.PARKED:
             return _issue(Code.PARKED, change, intent.text)
@@ -176,6 +191,37 @@ class DocumentRun(Carrying):
         if (link.version if link else 0) != change.link_version:
             return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
         return None
+
+
+def _unpayable(change: Change) -> Issue | None:
+    """
+    An issue for an amount of a document that its currency cannot hold, or None.
+
+    Ledgers round such a one, each in its own way, and nobody is told.
+    """
+    for field_name, value, currency in _amounts(change.after):
+        try:
+            amount(value, currency)
+        except Fault as fault:
+            issue = _issue(fault.code, change, f"{field_name}: {fault.text}.")
+            return evolve(issue, field=field_name)
+    return None
+
+
+def _amounts(record: Record | None) -> Iterator[tuple[str, Decimal, str]]:
+    """The amounts that a document settles or is settled by: field, amount, currency."""
+    match record:
+        case Invoice():
+            yield "total", record.total, record.currency
+        case CreditNote():
+            yield "total", record.total, record.currency
+        case Payment():
+            yield "amount", record.amount, record.currency
+        case Application():
+            yield "amount", record.amount, record.currency
+    if isinstance(record, CreditNote | Payment):
+        for put in record.applications:
+            yield "applications", put.amount, put.currency
 
 
 def _issue(code: Code, change: Change, text: str) -> Issue:

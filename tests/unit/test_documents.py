@@ -706,6 +706,69 @@ def test_what_is_not_as_the_plan_saw_it_is_left_alone() -> None:
     assert world.book.sent == []
 
 
+@pytest.mark.parametrize(
+    ("total", "currency", "code"),
+    [
+        ("10.005", "EUR", Code.BAD_AMOUNT),
+        ("10.5", "JPY", Code.BAD_AMOUNT),
+        ("10", "ZZZ", Code.BAD_CURRENCY),
+    ],
+)
+def test_what_its_currency_cannot_hold_is_not_sent(
+    total: str, currency: str, code: Code
+) -> None:
+    """PF44, PF45: a ledger would round it unasked; the document beside it is made."""
+    world = World("a", "b")
+    odd = evolve(world.shop.documents["a"], total=Decimal(total), currency=currency)
+    world.shop.documents["a"] = odd
+    report = world.post("a", "b")
+    (issue,) = report.issues
+    assert (issue.code, issue.field, issue.numbers) == (code, "total", ("INV-a",))
+    assert [each.number for each in world.book.sent] == ["INV-b"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field"),
+    [
+        (CreditNote, {"total": Decimal("1.001")}, "total"),
+        (Payment, {"amount": Decimal("1.001")}, "amount"),
+        (Payment, {"amount": Decimal(1), "put": Decimal("0.001")}, "applications"),
+        (Application, {"amount": Decimal("1.001")}, "amount"),
+    ],
+)
+def test_no_kind_of_money_is_sent_that_would_be_rounded(
+    kind: type[Any], given: dict[str, Any], field: str
+) -> None:
+    """PF44, PF45: a credit note, a payment, what was put to an invoice, and that by itself."""
+    put = Application(
+        ref=Ref(BOOK, "Application", ""),
+        source=Ref(BOOK, "Payment", "P1"),
+        target=Ref(BOOK, "Invoice", "D1"),
+        amount=given.pop("put", Decimal(1)),
+        currency="EUR",
+        on=date(2026, 3, 1),
+    )
+    money = {"currency": "EUR", "on": date(2026, 3, 1), "status": Status.OPEN}
+    after: Record
+    if kind is Application:
+        after = evolve(put, **given)
+    else:
+        named = {"number": "N1"} if kind is CreditNote else {"applications": (put,)}
+        ref = Ref(BOOK, kind.__name__, "")
+        after = kind(ref=ref, customer=None, **money, **named, **given)
+    world = World("a")
+    able_to = evolve(
+        world.book.capabilities,
+        kinds={**world.book.capabilities.kinds, kind: Kind(ALL)},
+    )
+    world.book.capabilities = able_to
+    world.engine = world.made()
+    report = world.apply(world.change("a", kind=kind, after=after))
+    (issue,) = report.issues
+    assert (issue.code, issue.field) == (Code.BAD_AMOUNT, field)
+    assert world.book.sent == []
+
+
 def test_what_a_system_cannot_do_is_refused_before_anything_moves() -> None:
     """DESIGN 3: an issue in the plan, named by system and verb."""
     world = World("a", "b", "c")
