@@ -575,7 +575,7 @@ class RestConnector:
         return tuple(outcomes)
 
     def judge(self, response: Response) -> Verdict:
-        if 200 <= response.status < 300 and not self.suspicious(response):  # noqa: PLR2004
+        if response.ok and not self.suspicious(response):
             return FINE
         vendor_code, text = self.explain(response)
         return judge(response, self.rules, vendor_code, text)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from attrs import frozen
 
@@ -38,7 +39,7 @@ class Rule:
     def holds(self, status: int, vendor_code: str, text: str) -> bool:
         """Whether this is the error of the rule."""
         return (
-            (status < 500 if self.status is None else self.status == status)  # noqa: PLR2004
+            (self.status == status or (self.status is None and status < SERVER_ERRORS))
             and (not self.vendor_code or self.vendor_code == vendor_code)
             and (not self.text or re.search(self.text, text, re.IGNORECASE) is not None)
         )
@@ -63,6 +64,9 @@ BY_STATUS: Mapping[int, tuple[Answer, Code]] = {
 }
 """What a bare status means where no rule of the vendor says otherwise."""
 
+SERVER_ERRORS = HTTPStatus.INTERNAL_SERVER_ERROR
+"""From here on a status says that the other side failed, and not what it did."""
+
 FINE = Verdict(Answer.OK)
 """The verdict of nearly every answer: it is asked for three times a call."""
 
@@ -85,7 +89,7 @@ def judge(
     for rule in rules:
         if rule.holds(status, vendor_code, text):
             return Verdict(rule.answer, rule.code, said, rule.remedy, wait=wait)
-    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's own numbers
+    if response.ok:
         return FINE
     answer, code = BY_STATUS.get(status, (_UNCLEAR, _bare(status)))
     return Verdict(answer, code, said or f"HTTP {status}", wait=wait)
@@ -103,9 +107,9 @@ def discreet(text: str) -> str:
 
 
 def _bare(status: int) -> Code:
-    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's own numbers
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return Code.FOREIGN_LINK
-    return Code.SERVER_ERROR if status >= 500 else Code.UNKNOWN_ERROR  # noqa: PLR2004
+    return Code.SERVER_ERROR if status >= SERVER_ERRORS else Code.UNKNOWN_ERROR
 
 
 def retry_after(response: Response) -> float | None:

@@ -392,7 +392,7 @@ class Session:
             self.clock.sleep(pause.seconds)
         got = self._send(Send(ready, self._timeout))
         self._count(ready, got)
-        if isinstance(got, Response) and 200 <= got.status < 300:  # noqa: PLR2004
+        if isinstance(got, Response) and got.ok:
             return got  # a good one brings the new secrets
         return _hushed(got, ready, grant)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 from dateutil.relativedelta import relativedelta
 
 from tieout.errors import ConfigError
+from tieout.zones import zone
 
 
 class Since(Enum):
@@ -52,14 +52,6 @@ class Window:
     start: datetime
     trusting: bool
     label: str
-
-
-def zone(name: str | None) -> tzinfo | None:
-    """The zone of that IANA name, or None where it is unknown."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def window(

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -92,6 +93,11 @@ class Response:
     )
     body: bytes = field(default=b"", converter=_bytes, repr=False)
     value: Any = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success (2xx), whatever the body says."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def header(self, name: str) -> str | None:
         """The header of that name, whatever its case."""

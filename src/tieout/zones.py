@@ -1,13 +1,16 @@
 """
-Time zones by Windows' names, in which systems of that descent tell where a company is.
+Time zones by their names: IANA's, and Windows', in which some systems tell where they are.
 
-Nothing here knows an offset: an IANA name is all that is given.
+Nothing here knows an offset, or what time it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tieout.errors import ConfigError
 
 WINDOWS: Mapping[str, str] = dict(
     re.findall(
@@ -27,6 +30,22 @@ ATLANTIC=America/Halifax NEWFOUNDLAND=America/St_Johns UTC=UTC
     )
 )
 """IANA names by Windows' (Unicode CLDR), in capitals and without STANDARD TIME and blanks."""
+
+
+def zone(name: str | None) -> ZoneInfo | None:
+    """The zone of that IANA name, or None where this machine knows none."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def configured_zone(name: str) -> ZoneInfo:
+    """The zone that a setting names; raises `ConfigError` where there is none."""
+    found = zone(name)
+    if found is None:
+        raise ConfigError(f"{name!r} is no IANA time zone that this machine knows")
+    return found
 
 
 def iana(windows: str) -> str | None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tieout.errors import ConfigError
-from tieout.windows import UNKNOWN_ZONE_MARGIN, Since, Window, midnight, window, zone
+from tieout.windows import UNKNOWN_ZONE_MARGIN, Since, Window, midnight, window
+from tieout.zones import zone
 
 NOW = datetime(2026, 4, 10, 15, 30, tzinfo=UTC)
 MARKER = datetime(2026, 4, 1, 8, 0, tzinfo=UTC)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tieout.capabilities import Changed, Select
 from tieout.connector import (
@@ -53,6 +52,7 @@ from tieout.models import (
     Status,
 )
 from tieout.wire import Flow
+from tieout.zones import configured_zone
 
 BATCH_MAX = 100
 """Objects in one call, as the vendor advises (second hand)."""
@@ -138,7 +138,7 @@ class Intacct(IntacctWriter):
         self.auth = self._signer = IntacctSession(url, *who)
         self._base_currency, self._look_up = base_currency, look_up
         self._bill_to = bill_to_contacts
-        tz, extra = _zone(zone), dict(extra_fields or {})
+        tz, extra = configured_zone(zone), dict(extra_fields or {})
         asked = _with(extra, mark_field, bill_to=bill_to_contacts)
         # fmt: off
         self._queries = Queries(tz, frozenset(without), asked, private=not locationid)
@@ -274,10 +274,3 @@ def _same_day(day: date) -> date:
 def _within(name: str, value: int, most: int) -> None:
     if not 1 <= value <= most:
         raise ConfigError(f"{name} is from 1 to {most}")
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{name!r} is no time zone of this machine") from None

@@ -323,7 +323,7 @@ class IntacctReader(RestConnector):
             reply = replied(response.body)
         except Fault:
             raise verdict.fault() from None
-        if reply.troubles or not reply.results or response.status >= 300:  # noqa: PLR2004
+        if reply.troubles or not reply.results or not response.ok:
             raise verdict.fault()
         return reply
 

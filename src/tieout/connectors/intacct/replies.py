@@ -171,14 +171,13 @@ def judged(response: Response) -> Verdict:
     Good is one of whose functions any was carried out, not counting those that only read
     where others do more.
     """
-    good = 200 <= response.status < 300  # noqa: PLR2004 - HTTP's own numbers
     try:
         reply = replied(response.body)
     except Fault as fault:
-        if good:
+        if response.ok:
             return _no_answer(response, fault)
         return judge(response, RULES, text=_page(response))
-    if not good:
+    if not response.ok:
         of_errors = verdict(_all(reply), response.status)
         plainly = judge(response, RULES, text=of_errors.text if of_errors else "")
         known = of_errors is not None and of_errors.code is not Code.UNKNOWN_ERROR

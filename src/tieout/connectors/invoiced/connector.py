@@ -14,7 +14,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve
 
@@ -59,6 +58,7 @@ from tieout.models import (
 from tieout.money import ZERO
 from tieout.owned import keep_level
 from tieout.wire import Answer, Flow, Request, Response, Verdict
+from tieout.zones import configured_zone
 
 BASE, SANDBOX = "https://api.invoiced.com", "https://api.sandbox.invoiced.com"
 
@@ -180,7 +180,9 @@ class Invoiced(RestConnector):
         base = base_url.rstrip("/") or (SANDBOX if sandbox else BASE)
         head = {"Authorization": basic(api_key, ""), "Accept": "application/json"}
         self.auth = Headers(base, head)
-        self.records = Records(self.connection, _zone(zone), metadata_key, method, item)
+        self.records = Records(
+            self.connection, configured_zone(zone), metadata_key, method, item
+        )
         self._page_size, self._fetch_size, self._link = page_size, fetch_size, link
         self.resources = self._resources()
         self.feeds = self._money_feeds()
@@ -549,13 +551,6 @@ class Invoiced(RestConnector):
         if kept:
             return Outcome.applied(change)
         return self.written(self.resources[Payment], change, response)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"{name!r} is no IANA time zone") from None
 
 
 def _put(payment: Payment) -> dict[str, Decimal]:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import evolve
 
 from tieout import capabilities as caps
+from tieout import zones
 from tieout.auth import OAuth2
 from tieout.capabilities import Changed, Dated, Everything, Open
 from tieout.connector import (
@@ -286,11 +286,12 @@ class QuickBooks(Reader, Writer):
         prefs = _object(answers.get("Preferences"), "Preferences")
         home = prefs.inside("CurrencyPrefs", "HomeCurrency")
         books = prefs.inside("AccountingInfoPrefs")
+        told = company.text("DefaultTimeZone")
         return Books(
             self._realm,
             name=company.text("CompanyName"),
             currency=home.currency("value") if home.has("value") else "",
-            zone=self._zone or _known(company.text("DefaultTimeZone")),
+            zone=self._zone or (told if zones.zone(told) else None),
             locked_through=books.maybe("BookCloseDate", iso_day),
         )
 
@@ -352,15 +353,7 @@ def _check_arguments(
         (1 <= fetch_size < PAGE_MAX, f"fetch_size is 1 to {PAGE_MAX - 1}"),
         (1 <= batch_size <= BATCH_MAX, f"batch_size is 1 to {BATCH_MAX}"),
         (0 <= feed_rows <= CDC_MAX, f"feed_rows is 0 to {CDC_MAX}"),
-        (not zone or _known(zone), f"{zone!r} is no IANA time zone"),
+        (not zone or zones.zone(zone), f"{zone!r} is no IANA time zone"),
     ):
         if not holds:
             raise ConfigError(text)
-
-
-def _known(name: str) -> str | None:
-    """An IANA zone, if it is one."""
-    try:
-        return ZoneInfo(name).key if name else None
-    except (ZoneInfoNotFoundError, OSError, ValueError):
-        return None

@@ -13,6 +13,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -385,7 +386,7 @@ class Xero(RestConnector):
         return b'"ERROR"' in response.body
 
     def explain(self, response: Response) -> tuple[str, str]:
-        if response.status == 429:  # noqa: PLR2004 - HTTP's own number
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             problem = (response.header("X-Rate-Limit-Problem") or "").strip().lower()
             used_up = response.header("X-DayLimit-Remaining") == "0"
             day = problem.startswith("day") or (used_up and not problem)
@@ -445,7 +446,7 @@ class Xero(RestConnector):
             json={resource.rows: elements},
             effect=True,
         )
-        if response.status != 200:  # noqa: PLR2004 - HTTP's own number
+        if not response.ok:
             raise self.judge(response).fault()
         for row in map(Fields, self.rows(resource, response)):
             named = sent.get(row.text(key))
