@@ -16,7 +16,6 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 from attrs import evolve
 
 from tieout.change import Action, Change, Issue, Outcome, State
-from tieout.connector import Connector, Page, batches
 from tieout.errors import Code, Fate, Fault, Scope
 from tieout.models import Record
 from tieout.plan import (
@@ -28,6 +27,7 @@ from tieout.plan import (
     item_line,
     load,
 )
+from tieout.protocol import Connector, Page, batches
 from tieout.session import Attempt, Session
 from tieout.wire import Flow
 

@@ -17,7 +17,6 @@ from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.connector import Page
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.evidence import believed
 from tieout.journal import Journal, about, when
@@ -25,6 +24,7 @@ from tieout.lease import WRITE
 from tieout.models import Record, Ref, Settlement
 from tieout.money import Money
 from tieout.plan import Plan
+from tieout.protocol import Page
 from tieout.reading import Reader
 from tieout.report import Progress
 from tieout.settings import Settings

@@ -15,7 +15,6 @@ from attrs import define, evolve, field
 from tieout.capabilities import Verb
 from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue
-from tieout.connector import batches
 from tieout.errors import Code, Fault
 from tieout.journal import when
 from tieout.models import (
@@ -31,6 +30,7 @@ from tieout.models import (
 )
 from tieout.money import amount
 from tieout.plan import Plan
+from tieout.protocol import batches
 from tieout.store import Intent, Stage, key_of
 
 CHECK_SIZE = 200

@@ -24,13 +24,13 @@ from tieout.capabilities import Capabilities, Changed, Verb
 from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
 from tieout.change import Change, Issue
 from tieout.clock import Clock, SystemClock
-from tieout.connector import Connector, Health
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
 from tieout.journal import Journal, PersonsAnswer
 from tieout.models import Settlement
 from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
+from tieout.protocol import Connector, Health
 from tieout.reading import Reader, Start
 from tieout.report import Progress, Report
 from tieout.run import UNSETTLED, PaymentRun

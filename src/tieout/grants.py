@@ -19,9 +19,10 @@ from attrs import evolve
 
 from tieout.auth import Grant
 from tieout.clock import Clock
-from tieout.connector import Connector, judge
 from tieout.errors import Code, Fate, Fault
 from tieout.pace import WAIT_FIRST
+from tieout.protocol import Connector
+from tieout.rules import judge
 from tieout.store import Expect, Gone, Renewal, Store, StoredGrant
 from tieout.wire import Answer, Call, Request, Response
 

@@ -15,7 +15,6 @@ from attrs import field, frozen
 
 from tieout.capabilities import Changed
 from tieout.change import Issue
-from tieout.connector import Page, batches
 from tieout.errors import Code, Fault
 from tieout.models import (
     Customer,
@@ -29,6 +28,7 @@ from tieout.models import (
     is_name,
 )
 from tieout.planners.matching import Candidates, Known
+from tieout.protocol import Page, batches
 from tieout.session import Session
 from tieout.settings import Settings
 from tieout.store import Intent, Store, key_of, link_billing, link_key

@@ -14,13 +14,13 @@ from attrs import define, evolve
 from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying
 from tieout.change import Change, Issue
-from tieout.connector import batches
 from tieout.errors import Code, Scope
 from tieout.journal import when
 from tieout.models import Link, Ref, Settlement, fingerprint
 from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue
+from tieout.protocol import batches
 from tieout.reading import Batch
 from tieout.store import Held, Intent, IssueRow, Stage, key_of
 

@@ -25,10 +25,10 @@ from attrs import evolve, frozen
 from tieout.auth import Grant
 from tieout.capabilities import Limit, LimitScope
 from tieout.clock import Clock
-from tieout.connector import Connector, Health
 from tieout.errors import Code, Fate, Fault, StoreError
 from tieout.grants import Grants
 from tieout.pace import WAIT_FIRST, WAIT_MAX, Pace
+from tieout.protocol import Connector, Health
 from tieout.store import Store
 from tieout.wire import (
     REPEATS,
