@@ -36,6 +36,14 @@ ALLOWED: Mapping[str, set[str]] = {
     "planners": set(),
     "planners.matching": {"plan"},
     "planners.settlements": {"plan", "planners.matching"},
+    "planners.course": {"plan"},
+    "planners.documents": {"planners.course"},
+    "planners.invoices": {"planners.documents"},
+    "planners.customers": {"planners.documents"},
+    "planners.legs": {"planners.documents"},
+    "planners.credit_notes": {"planners.legs"},
+    "planners.fees": {"planners.documents"},
+    "planners.payments": {"planners", "planners.fees", "planners.legs"},
     "fields": {"models"},
     "rules": {"wire", "models"},
     "auth": {"rules", "fields"},
@@ -67,7 +75,18 @@ ALLOWED: Mapping[str, set[str]] = {
     "carrying": {"adapters", "journal", "reading", "report"},
     "documents": {"carrying"},
     "run": {"carrying", "planners", "planners.settlements"},
-    "engine": {"documents", "run", "transport", "stores.memory"},
+    "survey": {"reading", "planners", "planners.customers", "planners.payments"},
+    "syncing": {
+        "documents",
+        "survey",
+        "planners.credit_notes",
+        "planners.invoices",
+    },
+    "underway": {"session", "windows"},
+    "footing": {"carrying", "underway", "transport", "stores.memory"},
+    "levels": {"footing", "run"},
+    "verbs": {"levels", "syncing"},
+    "engine": {"verbs"},
 }
 """By module, what of tieout it may import."""
 
@@ -80,7 +99,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "sqlite3": {"stores.sqlite"},
     "socket": {"engine"},  # for the host's name alone
     "threading": {
-        "engine",
+        "footing",
         "pace",
         "stores.memory",
         "stores.sqlite",

@@ -8,7 +8,7 @@ business of `tieout.run` and `tieout.documents`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
@@ -17,7 +17,7 @@ from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, Fate, Fault, Severity
+from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed
 from tieout.journal import Journal, about, when
 from tieout.lease import WRITE
@@ -57,6 +57,19 @@ WORDS: Mapping[Code, str] = {
     Code.OUTCOME_UNKNOWN: "unknown",
 }
 """How an issue is counted where it is not a failure."""
+
+
+UNREADABLE = frozenset(
+    {
+        Code.BAD_FIELD,
+        Code.BAD_AMOUNT,
+        Code.BAD_CURRENCY,
+        Code.BAD_DATE,
+        Code.UNKNOWN_STATUS,
+        Code.TOTALS_DISAGREE,
+    }
+)
+"""What was garbled once on its way need not have changed to be read well the next time."""
 
 
 @define
@@ -177,6 +190,21 @@ class Carrying:
             found.extend(some)
             after = some[-1].name
         return found
+
+    def open_issues(self) -> Iterator[Ref]:
+        """Held records that may go through now: the trouble was passing, or rules changed."""
+        digest, value = self.settings.digest(), key_of(self.pair, self.verb)
+        # What a person wants left alone is read too: it may have changed long ago.
+        for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
+            if row.issue.source:
+                yield row.issue.source
+        after = ""
+        while rows := self.store.find(IssueRow, "open", value, after):
+            for row in rows:
+                source = row.issue.source
+                if source and (_looks_again(row.issue.code) or row.settings != digest):
+                    yield source
+            after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
         return self.live.find(changes)
@@ -440,3 +468,13 @@ def _unseen(intent: Intent) -> Issue:
     return Issue(
         Code.OUTCOME_UNKNOWN, intent.source, number, text=text, basis=intent.agreed
     )
+
+
+def _looks_again(code: Code) -> bool:
+    """Whether a record is read again in each run, although it may not have changed."""
+    return code in UNREADABLE or may_pass(code)
+
+
+def may_pass(code: Code) -> bool:
+    """Whether trying again may help although the record is as it was."""
+    return code.retryable or code.scope is Scope.CONNECTION

@@ -7,7 +7,7 @@ the plan saw it. Which documents are wanted is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from attrs import define, evolve, field
@@ -20,6 +20,7 @@ from tieout.journal import when
 from tieout.models import (
     Application,
     CreditNote,
+    Customer,
     Invoice,
     Link,
     Payment,
@@ -55,7 +56,14 @@ class DocumentRun(Carrying):
         """Carry the plan out, as far as its records are still as they were."""
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
-        waiting = {change.name: change for change in plan.changes}
+        for ready in self.in_order(plan.changes):
+            for some in batches(ready, CHECK_SIZE):
+                self.check_stop()
+                self._carry(some, notes)
+
+    def in_order(self, changes: Iterable[Change]) -> Iterator[list[Change]]:
+        """The changes in groups, each after those that it depends on."""
+        waiting = {change.name: change for change in changes}
         while waiting:
             ready = [
                 c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
@@ -65,38 +73,66 @@ class DocumentRun(Carrying):
                 break
             for change in ready:
                 del waiting[change.name]
-            for some in batches(ready, CHECK_SIZE):
-                self.check_stop()
-                self._carry(some, notes)
+            yield ready
 
     def _carry(self, changes: Sequence[Change], notes: dict[str, list[Issue]]) -> None:
-        fresh: list[Change] = []
-        issues: list[Issue] = []
+        """Changes of a plan that was made before: read again, and compared."""
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
+
+        def fresh(change: Change) -> Change | Issue:
+            link = links.get((change.source, change.role))
+            return self._stale(change, records, link) or _refreshed(change, records)
+
+        self.carry_out(changes, notes, fresh)
+
+    def carry_out(
+        self,
+        changes: Sequence[Change],
+        notes: dict[str, list[Issue]],
+        fresh: Callable[[Change], Change | Issue],
+    ) -> None:
+        """
+        What of some changes can be sent is sent; the rest become issues.
+
+        ``fresh`` gives a change as it is to be sent, or says why it no longer fits.
+        """
+        ready: list[Change] = []
+        stuck: list[Issue] = []
         intents = self.store.get(Intent, [each.name for each in changes])
         owners = self.reader.ties((c.target, c.role) for c in changes if c.target)
         self._others_unsettled(changes)
+        counterparts = self._counterparts(changes)
         for change in changes:
-            link = links.get((change.source, change.role))
-            owner = owners.get((change.target, change.role)) if change.target else None
-            if owner is not None and change.source not in (owner.billing, owner.ledger):
-                text = (
-                    f"{change.target.id if change.target else ''} is tied to another."
-                )
-                issues.append(_issue(Code.ALREADY_LINKED, change, text))
-                continue
-            issue = self._hindered(change, records, link, intents.get(change.name))
-            if issue is None:
-                fresh.append(_refreshed(change, records))
+            found: Change | Issue | None = _not_ours(change, owners)
+            found = found or self._hindered(change, intents.get(change.name))
+            found = found or fresh(change)
+            if isinstance(found, Change):
+                found = translated(found, counterparts)
+            if isinstance(found, Issue):
+                stuck.append(found)
             else:
-                issues.append(issue)
-        told = [note for each in fresh for note in notes.get(each.source.id, ())]
-        keeps = [each for each in fresh if each.action is Action.KEEP]
-        writes = [each for each in fresh if each.action is not Action.KEEP]
+                ready.append(found)
+        said = [note for each in ready for note in notes.get(each.source.id, ())]
+        keeps = [each for each in ready if each.action is Action.KEEP]
+        writes = [each for each in ready if each.action is not Action.KEEP]
         self.tally.count("unchanged", len(keeps))
         self.kept.update(each.name for each in keeps)
-        self.carry(Plan(tuple(writes), (*issues, *told)), keeps)
+        self.carry(Plan(tuple(writes), (*stuck, *said)), keeps)
+
+    def _counterparts(self, changes: Iterable[Change]) -> dict[tuple[Ref, str], Ref]:
+        """What the records that these name on their own side are on the other one."""
+        wanted = {
+            (ref, role): change.connection
+            for change in changes
+            for ref, role in foreign(change)
+        }
+        links = self.reader.ties(wanted)
+        return {
+            tie: links[tie].on(target)
+            for tie, target in wanted.items()
+            if tie in links and not links[tie].released
+        }
 
     def _others_unsettled(self, changes: Sequence[Change]) -> None:
         """Records about which a run of another kind of work has something unsettled."""
@@ -132,14 +168,8 @@ class DocumentRun(Carrying):
             for record in page.records
         }
 
-    def _hindered(
-        self,
-        change: Change,
-        records: dict[Ref, Record],
-        link: Link | None,
-        before: Intent | None,
-    ) -> Issue | None:
-        """Why a change of a plan cannot be carried out now, or None."""
+    def _hindered(self, change: Change, before: Intent | None) -> Issue | None:
+        """Why a change cannot be carried out now, or None."""
         refused = self._not_allowed(change)
         if refused:
             return _issue(Code.NOT_ALLOWED, change, refused)
@@ -157,7 +187,7 @@ class DocumentRun(Carrying):
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
             return _issue(Code.WAITS, change, "what it depends on was not carried.")
-        return self._stale(change, records, link)
+        return None
 
     def _not_allowed(self, change: Change) -> str:
         if change.action is Action.KEEP:
@@ -191,6 +221,89 @@ class DocumentRun(Carrying):
         if (link.version if link else 0) != change.link_version:
             return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
         return None
+
+
+def _not_ours(change: Change, owners: dict[tuple[Ref, str], Link]) -> Issue | None:
+    """An issue for a change of a document that is tied to another record, or None."""
+    owner = owners.get((change.target, change.role)) if change.target else None
+    if change.target is None or owner is None:
+        return None
+    if change.source in (owner.billing, owner.ledger):
+        return None
+    return _issue(
+        Code.ALREADY_LINKED, change, f"{change.target.id} is tied to another."
+    )
+
+
+def foreign(change: Change) -> Iterator[tuple[Ref, str]]:
+    """
+    The records of its source's side that a wanted document still names, by link.
+
+    A planner names what is not on the other side yet by its own side's ref. A payment
+    that is put to itself is put to the invoice of its fee.
+    """
+    for ref in _named(change.after):
+        if ref.connection == change.source.connection != change.connection:
+            yield ref, FEE if ref == change.source else ""
+
+
+def translated(
+    change: Change, counterparts: Mapping[tuple[Ref, str], Ref]
+) -> Change | Issue:
+    """A change whose wanted document names the other side's records alone."""
+    needed = dict.fromkeys(foreign(change))
+    missing = [ref for ref, role in needed if (ref, role) not in counterparts]
+    if missing:
+        told = ", ".join(f"{ref.kind.lower()} {ref.id}" for ref in missing)
+        return _issue(Code.WAITS, change, f"it waits for {told}.")
+    if not needed:
+        return change
+    known = {ref: counterparts[ref, role] for ref, role in needed}
+    return evolve(change, after=_renamed(change.after, known))
+
+
+def _named(record: Record | None) -> Iterator[Ref]:
+    """The records that a document names."""
+    match record:
+        case Customer():
+            found = [record.parent]
+        case Invoice():
+            found = [record.customer]
+        case Application():
+            found = [record.source, record.target]
+        case CreditNote() | Payment():
+            found = [record.customer, *(put.target for put in record.applications)]
+        case _:
+            found = []
+    yield from (ref for ref in found if ref is not None)
+
+
+def _renamed(record: Record | None, known: Mapping[Ref, Ref]) -> Record | None:
+    """The document with these refs in the place of those."""
+
+    def new(ref: Ref) -> Ref:
+        return known.get(ref, ref)
+
+    def owner(ref: Ref | None) -> Ref | None:
+        return new(ref) if ref is not None else None
+
+    match record:
+        case Customer():
+            return evolve(record, parent=owner(record.parent))
+        case Invoice():
+            return evolve(record, customer=owner(record.customer))
+        case Application():
+            return evolve(record, source=new(record.source), target=new(record.target))
+        case CreditNote() | Payment():
+            puts = tuple(
+                evolve(put, target=new(put.target)) for put in record.applications
+            )
+            return evolve(record, customer=owner(record.customer), applications=puts)
+    return record
+
+
+FEE = "fee"
+"""The role of the link between a payment and the invoice of its fee."""
 
 
 def _unpayable(change: Change) -> Issue | None:

@@ -244,6 +244,56 @@ class Code(Enum):
         "Correct the name of the named field, or remove it; the document itself was written.",
     )
 
+    TOO_LONG = (
+        "A text is longer than the other system can hold.",
+        _RED,
+        _RECORD,
+        False,
+        "Shorten the named field where the record was made. What a record is found by is never cut off.",
+    )
+    AMBIGUOUS_NAME = (
+        "More than one customer has this name.",
+        _RED,
+        _RECORD,
+        False,
+        "Give the customers numbers, or names of their own, on both sides.",
+    )
+    NAME_AND_NUMBER_DISAGREE = (
+        "The number means one customer and the name another; the number counts.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Look at the named customers, and correct the number or the name of one.",
+    )
+    POSTED_CANNOT_CHANGE = (
+        "The posted document cannot be changed as its source was.",
+        _RED,
+        _RECORD,
+        False,
+        "Change it by hand, or void it there and post it anew. Nothing is credited and issued again unasked.",
+    )
+    EDIT_NOT_CARRIED = (
+        "A document was changed after it was posted; by the settings, only a void is carried.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Make the same change by hand, or set updates='update' to let changes be carried.",
+    )
+    OWNED_BY_THE_OTHER_SIDE = (
+        "A field was changed on the side that does not own it; the owner's value counts.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Change the field on the side that owns it, or name another owner in the settings.",
+    )
+    NO_ACCOUNT = (
+        "An account that is needed for this record is not set.",
+        _RED,
+        _RECORD,
+        False,
+        "Set the named account mapping; `check` names every one that is missing.",
+    )
+
     # Plans and writes -------------------------------------------------------------
     NOT_ALLOWED = (
         "The other system cannot do what this record needs.",

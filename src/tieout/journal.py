@@ -21,7 +21,15 @@ from tieout.clock import Clock
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.evidence import Proof, asks_again, awaited, judged, shown
 from tieout.lease import WRITE, Hold
-from tieout.models import Link, Record, Ref, Settlement, Status
+from tieout.models import (
+    Link,
+    Posting,
+    Record,
+    Ref,
+    Settlement,
+    Status,
+    agreed_as,
+)
 from tieout.store import (
     SEPARATOR,
     Doubt,
@@ -301,6 +309,8 @@ class Journal(Hold):
         self, change: Change, outcome: Outcome, links: Mapping[str, Link]
     ) -> Iterable[Fact | Gone]:
         """The link of a change that was carried out, in the place of an older one."""
+        if change.kind is Posting:
+            return  # that a record was handed over ties it to nothing
         link, held = self._link(change, outcome, links), links.get(_tied(change))
         if held is not None and key(held) != key(link):
             yield Gone(Link, key(held))
@@ -486,22 +496,27 @@ class Journal(Hold):
         held = links.get(_tied(change))
         target = outcome.ref or change.target
         assert target is not None
+        level = change.kind is Settlement
         kind = change.kind.__name__
-        agreed = {**(held.agreed if held else {}), kind: change.agreed}
+        said = kind if level else agreed_as(kind, change.source.connection)
+        agreed = {**(held.agreed if held else {}), said: change.agreed}
         raised = 0 if change.action is Action.KEEP else 1
         outward = self._outward(change.source)
+        # Of a level nobody can say on which side its invoice was made.
+        born = "" if level else change.source.connection
         return Link(
             pair=self._pair,
             billing=change.source if outward else target,
             ledger=target if outward else change.source,
             role=change.role,
             version=(held.version if held else 0) + raised,
-            origin=held.origin if held else "",
+            origin=held.origin if held else born,
             agreed=agreed,
             owned=outcome.owned,
             open=not change.closes,
             released=change.releases,
             seen_on=self._clock.now().date(),
+            number=change.number or (held.number if held else ""),
         )
 
     def _rows(self, sources: Iterable[Ref | None]) -> dict[str, IssueRow]:

@@ -340,7 +340,8 @@ class Link:
     record kind, the fingerprint of what was last agreed. ``owned`` are the ids of payment
     records on the billing side that this library keeps. ``open`` says whether something
     was owed at the last look, ``seen_on`` the day of that look. ``released``: the ledger
-    document was voided, and another may take its place.
+    document was voided, and another may take its place. ``origin`` is the connection on
+    which the record was made first, ``number`` the number by which people know it.
     """
 
     pair: str
@@ -354,6 +355,20 @@ class Link:
     open: bool = True
     released: bool = False
     seen_on: date | None = None
+    number: str = ""
+
+    def on(self, connection: str) -> Ref:
+        """The record of the two that is on this connection."""
+        return self.billing if self.billing.connection == connection else self.ledger
+
+
+def agreed_as(kind: str, connection: str) -> str:
+    """
+    The key in `Link.agreed` of what was agreed of a document.
+
+    By the connection that asked for it: where both sides ask, each has its own.
+    """
+    return f"{kind} {connection}"
 
 
 def fingerprint(record: Record) -> str:

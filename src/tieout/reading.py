@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
-from tieout.capabilities import Changed
+from tieout.capabilities import Changed, Select
 from tieout.change import Issue
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -21,6 +21,7 @@ from tieout.models import (
     Invoice,
     Link,
     R,
+    Record,
     Ref,
     Settlement,
     Status,
@@ -84,6 +85,77 @@ class Start:
     """The other side's clock when an interrupted run began; None for a new one."""
 
 
+class Seen:
+    """
+    Which state of each record of one list was read in this run.
+
+    Pages overlap, and a record that changes meanwhile comes again.
+    """
+
+    def __init__(self) -> None:
+        self.ids: dict[str, datetime | None] = {}
+
+    def is_news(self, record: Record) -> bool:
+        """
+        Whether this state of a record was not read in this run already.
+
+        One that could not be read is not carried by another row of it, which may be the
+        older one.
+        """
+        stamp, seen = record.changed_at, self.ids.get(record.ref.id)
+        if seen == UNREADABLE:
+            return False
+        return stamp is None or seen is None or stamp > seen
+
+    def unreadable(self, issues: Iterable[Issue]) -> list[str]:
+        """Remember which records could not be read; their ids."""
+        ids = [each.source.id for each in issues if each.source and each.blocking]
+        self.ids.update((each, UNREADABLE) for each in ids)
+        return ids
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """These were read."""
+        for record in records:
+            self.ids[record.ref.id] = record.changed_at
+        while len(self.ids) > SEEN_MAX:
+            del self.ids[next(iter(self.ids))]
+
+
+def listed(
+    session: Session, kind: type[R], select: Select, cursor: str | None = None
+) -> Iterator[Page[R]]:
+    """
+    The pages of a list, the next one being read ahead.
+
+    Raises `Fault` LOOPING_PAGES for a list that does not end.
+    """
+    connector = session.connector
+    asked = {cursor}
+    coming = session.start(connector.page(kind, select, cursor))
+    last, times = None, 0
+    try:
+        for _ in range(PAGES_MAX):
+            page, coming_next = coming.result(), None
+            told = (page.records, page.issues, page.touched)
+            # Twice is fair: a listing may begin again at the last record's time.
+            last, times = told, times + 1 if told == last and any(told) else 0
+            if times == SAME_PAGES_MAX:
+                raise Fault(Code.LOOPING_PAGES, "one page came again and again")
+            if page.next is not None:
+                if page.next in asked:
+                    text = f"page {page.next[:60]} came twice"
+                    raise Fault(Code.LOOPING_PAGES, text)
+                asked.add(page.next)
+                flow = connector.page(kind, select, page.next)
+                coming = coming_next = session.start(flow)
+            yield page
+            if coming_next is None:
+                return
+        raise Fault(Code.LOOPING_PAGES, f"more than {PAGES_MAX} pages")
+    finally:
+        coming.drop()
+
+
 class Reader:
     """Reads both sides of one pair."""
 
@@ -100,7 +172,7 @@ class Reader:
         self._store = store
         self._settings = settings
         self._pair = pair
-        self._seen: dict[str, datetime | None] = {}
+        self._seen = Seen()
         self.as_of: datetime | None = None
         self.token: str | None = None
         self.swept = False
@@ -118,40 +190,16 @@ class Reader:
 
     def _pages(self, start: Start) -> Iterator[Batch]:
         """The changed ones, the next page being read ahead, and those they touched."""
-        connector = self._ledger.connector
         select = Changed(start.window.start, start.token)
-        cursor, asked = start.cursor, {start.cursor}
-        coming = self._ledger.start(connector.page(Settlement, select, cursor))
-        last, times = None, 0
-        try:
-            for _ in range(PAGES_MAX):
-                page, coming_next = coming.result(), None
-                told = (page.records, page.issues, page.touched)
-                # Twice is fair: a listing may begin again at the last record's time.
-                last, times = told, times + 1 if told == last and any(told) else 0
-                if times == SAME_PAGES_MAX:
-                    raise Fault(Code.LOOPING_PAGES, "one page came again and again")
-                self._note(page)
-                self._unreadable(page.issues)
-                if page.next is not None:
-                    if page.next in asked:
-                        raise Fault(
-                            Code.LOOPING_PAGES, f"page {page.next[:60]} came twice"
-                        )
-                    asked.add(page.next)
-                    flow = connector.page(Settlement, select, page.next)
-                    coming = coming_next = self._ledger.start(flow)
-                yield from self._by_ids(ref.id for ref in page.touched)
-                fresh = tuple(
-                    each for each in _youngest(page.records) if self._is_news(each)
-                )
-                self._remember(fresh)
-                yield Batch(fresh, page.issues, page.gone, True, page.next)
-                if coming_next is None:
-                    return
-            raise Fault(Code.LOOPING_PAGES, f"more than {PAGES_MAX} pages")
-        finally:
-            coming.drop()
+        for page in listed(self._ledger, Settlement, select, start.cursor):
+            self._note(page)
+            self._seen.unreadable(page.issues)
+            yield from self._by_ids(ref.id for ref in page.touched)
+            fresh = tuple(
+                each for each in youngest(page.records) if self._seen.is_news(each)
+            )
+            self._seen.remember(fresh)
+            yield Batch(fresh, page.issues, page.gone, True, page.next)
 
     def _note(self, page: Page[Settlement]) -> None:
         if self.as_of is None:
@@ -164,41 +212,17 @@ class Reader:
 
         What is asked for by its id and does not come is gone: no windowed read says that.
         """
-        missing = dict.fromkeys(each for each in ids if each not in self._seen)
+        missing = dict.fromkeys(each for each in ids if each not in self._seen.ids)
         for page in self.fetch_ledger(ids=list(missing)):
-            unread = self._unreadable(page.issues)
+            unread = self._seen.unreadable(page.issues)
             read = tuple(each for each in page.records if each.ref.id not in unread)
-            self._remember(read)
+            self._seen.remember(read)
             for ref in (*(r.ref for r in read), *(i.source for i in page.issues)):
                 missing.pop(ref.id if ref else "", None)
             yield Batch(read, page.issues, page.gone)
         if missing:
             connection = self._ledger.connector.connection
             yield Batch(gone=tuple(Ref(connection, INVOICE, each) for each in missing))
-
-    def _is_news(self, record: Settlement) -> bool:
-        """
-        Whether this state of a record was not read in this run already.
-
-        Pages overlap, and a record that changes meanwhile comes again. One that could not
-        be read is not carried by another row of it, which may be the older one.
-        """
-        stamp, seen = record.changed_at, self._seen.get(record.ref.id)
-        if seen == UNREADABLE:
-            return False
-        return stamp is None or seen is None or stamp > seen
-
-    def _unreadable(self, issues: Iterable[Issue]) -> list[str]:
-        """Remember which records could not be read; their ids."""
-        ids = [each.source.id for each in issues if each.source and each.blocking]
-        self._seen.update((each, UNREADABLE) for each in ids)
-        return ids
-
-    def _remember(self, records: Iterable[Settlement]) -> None:
-        for record in records:
-            self._seen[record.ref.id] = record.changed_at
-        while len(self._seen) > SEEN_MAX:
-            del self._seen[next(iter(self._seen))]
 
     def _sweep(self, today: date) -> Iterator[Batch]:
         """Linked records that are open, or were closed lately: blind spots end here."""
@@ -227,6 +251,17 @@ class Reader:
         """Records of any kind of one of the two connections by id, in pages."""
         ours = connection == self._billing.connector.connection
         return _fetched(self._billing if ours else self._ledger, kind, ids, ())
+
+    def fetch_from(
+        self,
+        session: Session,
+        kind: type[R],
+        *,
+        ids: Sequence[str] = (),
+        numbers: Sequence[str] = (),
+    ) -> Iterator[Page[R]]:
+        """Records of any kind of one connection by id or number, in pages."""
+        return _fetched(session, kind, ids, numbers)
 
     # Billing ----------------------------------------------------------------------------
 
@@ -353,13 +388,13 @@ class Reader:
         return rivals
 
 
-def _youngest(records: Iterable[Settlement]) -> Iterable[Settlement]:
+def youngest(records: Iterable[R]) -> Iterable[R]:
     """
     Each record of a page once, as it was last.
 
     Before anything is compared: beside an agreed version, an older one looks like news.
     """
-    found: dict[str, Settlement] = {}
+    found: dict[str, R] = {}
     for each in records:
         held = found.get(each.ref.id)
         if (

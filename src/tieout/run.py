@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import define, evolve
 
 from tieout.capabilities import Capabilities
-from tieout.carrying import Carrying
+from tieout.carrying import Carrying, may_pass
 from tieout.change import Change, Issue
-from tieout.errors import Code, Scope
+from tieout.errors import Code
 from tieout.journal import when
 from tieout.models import Link, Ref, Settlement, fingerprint
 from tieout.plan import Plan, join
@@ -22,23 +22,11 @@ from tieout.planners import settlements
 from tieout.planners.matching import issue
 from tieout.protocol import batches
 from tieout.reading import Batch
-from tieout.store import Held, Intent, IssueRow, Stage, key_of
+from tieout.store import Held, Intent, IssueRow, Stage
 
 CHECK_SIZE = 200
 """Changes of a saved plan whose records are read again together."""
 
-
-UNREADABLE = frozenset(
-    {
-        Code.BAD_FIELD,
-        Code.BAD_AMOUNT,
-        Code.BAD_CURRENCY,
-        Code.BAD_DATE,
-        Code.UNKNOWN_STATUS,
-        Code.TOTALS_DISAGREE,
-    }
-)
-"""What was garbled once on its way need not have changed to be read well the next time."""
 
 UNSETTLED = frozenset({Code.OUTCOME_UNKNOWN, Code.PARKED})
 """Issues of records that a plan leaves out, whatever they are by now."""
@@ -52,24 +40,9 @@ class PaymentRun(Carrying):
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
-        for source in self._open_issues():
-            self.pending.setdefault(source, None)
+        for source in self.open_issues():
+            self.pending.setdefault(source.id, None)
         return tuple(self.pending)
-
-    def _open_issues(self) -> Iterable[str]:
-        """Held records that may go through now: the trouble was passing, or rules changed."""
-        digest, value = self.settings.digest(), key_of(self.pair, self.verb)
-        # What a person wants left alone is read too: it may have changed long ago.
-        for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
-            if row.issue.source:
-                yield row.issue.source.id
-        after = ""
-        while rows := self.store.find(IssueRow, "open", value, after):
-            for row in rows:
-                source = row.issue.source
-                if source and (_looks_again(row.issue.code) or row.settings != digest):
-                    yield source.id
-            after = key_of(self.pair, self.verb, rows[-1].about)
 
     # A batch ------------------------------------------------------------------------------
 
@@ -144,7 +117,7 @@ class PaymentRun(Carrying):
                 self.tally.count("skipped")
             elif record.ref.id in self.pending:
                 rest.append(record)
-            elif row and row.issue.basis == agreed and not _may_pass(row.issue.code):
+            elif row and row.issue.basis == agreed and not may_pass(row.issue.code):
                 # Also where this very level was agreed once: it was compared since then.
                 held.append(row.issue)
             elif self.trusting and settlements.unchanged(
@@ -253,16 +226,6 @@ def _in_order(
     refs = [each.ref for each in batch.records]
     refs += [ref for ref in batch.gone if ref.id not in tied]
     return [ref for ref in refs if ref.id not in asked]
-
-
-def _looks_again(code: Code) -> bool:
-    """Whether a record is read again in each run, although it may not have changed."""
-    return code in UNREADABLE or _may_pass(code)
-
-
-def _may_pass(code: Code) -> bool:
-    """Whether trying again may help although the record is as it was."""
-    return code.retryable or code.scope is Scope.CONNECTION
 
 
 def _refreshed(change: Change, there: Settlement | None) -> Change:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from attrs import asdict, field, frozen
 
@@ -73,13 +73,43 @@ class NumberRule:
 EXACT = NumberRule()
 
 
+@frozen
+class Fees:
+    """
+    What becomes of a convenience fee that is part of a payment.
+
+    ``written_as``: ``"invoice"`` makes a ledger invoice of the fee, to which its part of
+    the payment is applied; ``"overpayment"`` leaves that part with the customer.
+    ``account``, ``item`` and ``dimensions`` are those of the fee's line, or of the
+    overpayment where the ledger takes dimensions there.
+    """
+
+    written_as: Literal["invoice", "overpayment"] = "invoice"
+    account: str = ""
+    item: str = ""
+    description: str = "Convenience fee"
+    dimensions: Mapping[str, str] = field(factory=dict)
+
+
+Side: TypeAlias = Literal["billing", "ledger"]
+
+
 def _tolerances(value: Mapping[str, Any]) -> dict[str, Decimal]:
     return {currency: amount(limit, currency) for currency, limit in value.items()}
 
 
+CUSTOMER_FIELDS = ("name", "number", "email", "active")
+"""The fields of a customer that are carried, and that a side can own."""
+
+ACCOUNTS = ("revenue", "fee")
+"""What an account can be set for; tax and deposit accounts are the connector's own, since
+they depend on its tax codes, currencies and payment methods."""
+
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "paid_amount": ("settled", "cash"),
     "write_off": ("open", "settle"),
+    "updates": ("void_only", "update"),
+    "match_customers": ("number", "name", "number and name"),
 }
 
 
@@ -93,7 +123,21 @@ class Settings:
     ``"settled"`` shows all that is no longer owed, ``"cash"`` only what was paid.
     ``write_off``: ``"open"`` shows a written-off part as still owed, ``"settle"`` as paid.
     ``tolerance`` is, by currency, the residue that counts as nothing. ``take_over``: a
-    payment entered by hand in billing may be replaced. Raises `ConfigError`.
+    payment entered by hand in billing may be replaced.
+
+    Of documents: ``updates``: ``"void_only"`` carries no change of a posted document but
+    that it was voided, ``"update"`` carries changes too. ``replace_payments``: a payment
+    that cannot be changed there is taken back and made anew. ``match_customers``: by what
+    a customer is known again. ``owners``: which side owns a field of customers that go
+    both ways; the others belong to the side that made the customer. ``active_only``:
+    invoices of inactive customers are not brought into billing. ``accounts``: by use
+    (``revenue``, ``fee``), the ledger account of lines that name none.
+    ``dimensions``: those of lines that name none; ``line_fields``: by custom field of a
+    line, the dimension that it sets. ``custom``: the custom fields of a document that are
+    carried, each with its name on the other side. ``fees``: what becomes of convenience
+    fees; without it a payment that has one is an issue.
+
+    Raises `ConfigError`.
     """
 
     directions: Mapping[RecordType, Direction] = field(factory=dict)
@@ -102,6 +146,16 @@ class Settings:
     tolerance: Mapping[str, Decimal] = field(factory=dict)
     number_rule: NumberRule = EXACT
     take_over: bool = False
+    updates: Literal["void_only", "update"] = "void_only"
+    replace_payments: bool = False
+    match_customers: Literal["number", "name", "number and name"] = "number and name"
+    owners: Mapping[str, Side] = field(factory=dict)
+    active_only: bool = True
+    accounts: Mapping[str, str] = field(factory=dict)
+    dimensions: Mapping[str, str] = field(factory=dict)
+    line_fields: Mapping[str, str] = field(factory=dict)
+    custom: Mapping[str, str] = field(factory=dict)
+    fees: Fees | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -117,7 +171,21 @@ class Settings:
         if any(limit < 0 for limit in checked.values()):
             raise ConfigError("tolerance: a tolerance is not negative")
         object.__setattr__(self, "tolerance", checked)
+        self._check_documents()
         self._check_levels()
+
+    def _check_documents(self) -> None:
+        for name, side in self.owners.items():
+            if name not in CUSTOMER_FIELDS:
+                known = ", ".join(CUSTOMER_FIELDS)
+                raise ConfigError(f"owners: {name!r} is none of {known}")
+            if side not in ("billing", "ledger"):
+                raise ConfigError(f"owners[{name!r}]: billing or ledger, not {side!r}")
+        for use in self.accounts:
+            if use not in ACCOUNTS:
+                raise ConfigError(f"accounts: {use!r} is none of {', '.join(ACCOUNTS)}")
+        if self.fees and self.fees.written_as not in ("invoice", "overpayment"):
+            raise ConfigError("fees.written_as must be invoice or overpayment")
 
     def _check_levels(self) -> None:
         levels = self.direction(Settlement)

@@ -9,7 +9,7 @@ renewal and journal transitions are made of. Nothing here opens a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -246,6 +246,7 @@ class Identity:
     currency: str
     zone: str | None
     seen_at: datetime
+    locked_through: date | None = None
 
 
 @frozen
@@ -319,7 +320,9 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
 def _link_indexes(link: Link) -> Iterable[Index]:
     kind = link.ledger.kind
     if not link.released:
-        billing = link_billing(link.pair, kind, link.billing.id, link.role)
+        # A fee's ledger invoice is tied to the payment that it is a part of.
+        made_of = link.billing.kind
+        billing = link_billing(link.pair, made_of, link.billing.id, link.role)
         yield Index("billing", billing, unique=True)
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))

@@ -217,7 +217,7 @@ def test_a_resume_point_belongs_to_its_pair_and_profile() -> None:
     report = world.sync(stop=lambda: True)
     assert report.resume is not None
     made = len(world.calls.made)
-    with pytest.raises(ConfigError, match="another pair or profile"):
+    with pytest.raises(ConfigError, match="another pair, verb or profile"):
         world.engine(profile="ann@one").sync_payments(report.resume)
     assert len(world.calls.made) == made
 

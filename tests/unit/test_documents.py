@@ -34,6 +34,7 @@ from tieout.models import (
     Ref,
     Settlement,
     Status,
+    agreed_as,
     fingerprint,
 )
 from tieout.report import Report
@@ -257,7 +258,7 @@ def test_documents_are_made_and_tied() -> None:
         assert world.book.documents[link.ledger.id].number == f"INV-{key}"
         assert (link.version, link.agreed) == (
             1,
-            {"Invoice": fingerprint(world.shop.documents[key])},
+            {agreed_as("Invoice", SHOP): fingerprint(world.shop.documents[key])},
         )
         own = link_key(world.engine.pair, "Invoice", link.ledger.id)
         assert world.store.get(Link, [own])[own] == link
@@ -385,7 +386,7 @@ def test_what_agrees_is_kept_and_nothing_stays_open_about_it() -> None:
     )
     link = world.link("a")
     assert link is not None
-    assert (link.version, link.agreed["Invoice"]) == (1, update.agreed)
+    assert (link.version, link.agreed[agreed_as("Invoice", SHOP)]) == (1, update.agreed)
     bare = evolve(keep, target=None)
     assert codes(world.apply(bare)) == [Code.NOT_ALLOWED]
 

@@ -19,8 +19,9 @@ from tieout.adapters import Callbacks, PlanFile, Preview
 from tieout.capabilities import Blind, Capabilities, Changed, Feed, Kind, Payments, Verb
 from tieout.clock import SystemClock
 from tieout.connector import Books, Health
-from tieout.engine import BOOKS_AGE_MAX, Engine, this_user
+from tieout.engine import Engine, this_user
 from tieout.errors import Code, ConfigError, Fault, StoreError
+from tieout.footing import BOOKS_AGE_MAX
 from tieout.lease import LEASE
 from tieout.models import Customer, Invoice, Payment, Ref, Settlement
 from tieout.plan import Plan
@@ -326,7 +327,7 @@ def test_a_resume_point_of_somebody_else_is_refused() -> None:
     """X21: another pair, verb or profile."""
     world, report = interrupted()
     for fields in ({"pair": "other"}, {"profile": "anna"}, {"verb": "invoices"}):
-        with pytest.raises(ConfigError, match="another pair or profile"):
+        with pytest.raises(ConfigError, match="another pair, verb or profile"):
             world.sync(evolve(report.resume, **fields))
 
 

@@ -269,7 +269,7 @@ def test_memory_of_what_was_read_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     ledger = desk("1", "2", "3")
     reader = made(ledger)
     read(reader)
-    assert list(reader._seen) == ["2", "3"]
+    assert list(reader._seen.ids) == ["2", "3"]
 
 
 # The sweep ------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_nothing_is_sent_before_it_is_on_disk() -> None:
 
 def test_a_wave_is_so_many_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch size times concurrency times rounds share one durable transaction."""
-    monkeypatch.setattr("tieout.engine.WAVE_ROUNDS", 2)
+    monkeypatch.setattr("tieout.levels.WAVE_ROUNDS", 2)
     world = World(*"12345", batch_size=2, concurrency=1)
     world.sync()
     waves = [

@@ -18,8 +18,8 @@ from unittest.mock import patch
 
 from attrs import evolve, frozen
 
-from tieout import engine as engine_module
 from tieout import evidence as evidence_module
+from tieout import footing as footing_module
 from tieout import journal as journal_module
 from tieout import reading as reading_module
 from tieout import session as session_module
@@ -34,9 +34,9 @@ from tieout.lease import LEASE, Hold
 from tieout.models import Link, Settlement, Status
 from tieout.pace import Pace
 from tieout.planners import settlements
-from tieout.reading import Batch, Reader, Start
+from tieout.reading import Batch, Reader, Seen, Start
 from tieout.session import Session
-from tieout.store import Ending, Intent, Lease, Marker, Stage, key_of
+from tieout.store import Ending, Intent, Lease, Stage, key_of
 from tieout.testing.simulator import shop as shop_module
 from tieout.testing.simulator.book import Book, BookConnector, told
 from tieout.testing.simulator.ports import StorePort
@@ -296,7 +296,7 @@ def _no_overlap(later: timedelta = timedelta(0)) -> AbstractContextManager[objec
         found = real(since, **{**more, "overlap": timedelta(0)})
         return evolve(found, start=found.start + later) if found.trusting else found
 
-    return patch.object(engine_module, "window", window)
+    return patch.object(footing_module, "window", window)
 
 
 @contextmanager
@@ -305,7 +305,7 @@ def _marker_at_end() -> Iterator[None]:
     real = Engine._finish  # noqa: SLF001
 
     def finish(self: Any, run: Any, under: Any, **more: Any) -> Any:
-        run.reader.as_of = self._clock.now()
+        under.track.as_of = self._clock.now()
         return real(self, run, under, **more)
 
     with patch.object(Engine, "_finish", finish), _no_overlap():
@@ -315,18 +315,15 @@ def _marker_at_end() -> Iterator[None]:
 @contextmanager
 def _marker_first() -> Iterator[None]:
     """The marker is written before the records are carried."""
-    real = Engine._read  # noqa: SLF001
+    real = Engine._read_levels  # noqa: SLF001
 
     def read(self: Any, run: Any, under: Any, since: Any) -> Any:
         if run.journal is not None:
-            new = Marker(self.pair, run.verb, self._profile, under.started_at)
-            done = evolve(under, ending=Ending.DONE)
-            moved, _ = engine_module._marker_rule(done, new)  # noqa: SLF001
-            if moved:
-                run.journal.note(new)
+            early = evolve(under, ending=Ending.DONE, moved=[])
+            run.journal.note(*early.move(self.pair, self._profile))
         return real(self, run, under, since)
 
-    with patch.object(Engine, "_read", read):
+    with patch.object(Engine, "_read_levels", read):
         yield
 
 
@@ -383,8 +380,8 @@ def _old_is_news() -> Iterator[None]:
         return tuple({each.ref.id: each for each in records}.values())
 
     with (
-        patch.object(reading_module, "_youngest", last),
-        patch.object(Reader, "_is_news", lambda self, record: True),
+        patch.object(reading_module, "youngest", last),
+        patch.object(Seen, "is_news", lambda self, record: True),
         patch.object(settlements, "_latest", last),
     ):
         yield
@@ -399,7 +396,7 @@ def _absent_is_deleted() -> Iterator[None]:
         yield from real(self, start, today)
         kind = "Invoice"
         links = self._store.find(Link, "open", key_of(self._pair, kind))
-        ids = [each.ledger.id for each in links if each.ledger.id not in self._seen]
+        ids = [each.ledger.id for each in links if each.ledger.id not in self._seen.ids]
         for page in self.fetch_ledger(ids=ids):
             gone = [_voided(each) for each in page.records]
             yield Batch(tuple(gone))

@@ -1,0 +1,118 @@
+"""
+One way that one kind of record goes, and what is known of both ends of it.
+
+Values that every planner of documents is given; nothing here plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from attrs import field, frozen
+
+from tieout.capabilities import Capabilities, Kind
+from tieout.change import Issue
+from tieout.errors import Code
+from tieout.models import (
+    Customer,
+    Link,
+    Record,
+    RecordType,
+    Ref,
+    agreed_as,
+    clean_number,
+)
+from tieout.settings import Settings
+
+
+@frozen
+class Course:
+    """
+    That records of a kind go from one connection to another.
+
+    ``able`` is what the target's system can do. ``outward``: from billing to the ledger.
+    ``locked_through`` is the last day of the target's closed periods, where it is known.
+    ``recheck`` compares also what was agreed before.
+    """
+
+    kind: RecordType
+    source: str
+    target: str
+    able: Capabilities
+    settings: Settings
+    outward: bool = True
+    locked_through: date | None = None
+    recheck: bool = False
+
+    @property
+    def there(self) -> Kind:
+        """What the target can do with this kind."""
+        return self.able.kind(self.kind)
+
+    @property
+    def key(self) -> str:
+        """Under which name a link holds what was agreed of such a record."""
+        return agreed_as(self.kind.__name__, self.source)
+
+    @property
+    def keeps_number(self) -> bool:
+        """Whether the target keeps a document's number, rather than giving its own."""
+        mark = self.there.mark
+        return "number" in self.there.writable or (mark is not None and mark.is_number)
+
+    def made_there(self, link: Link | None) -> bool:
+        """Whether a record came from the other side: then it is not sent back there."""
+        return link is not None and link.origin == self.target
+
+
+@frozen
+class Across:
+    """
+    What is remembered and found of the other side, for one page of records.
+
+    All by the source's ref: ``links``, and ``legs`` those in a role (a record may have
+    several documents there); ``ties``, the counterparts of the records that those of the
+    page name; ``planned``, the names of changes that will make such
+    counterparts; ``generations``, how often a document was made of a record in a role before.
+    ``records`` are the target's own, found by id or number; ``named`` its customers by
+    name; ``claimed`` the sources to which found records are tied already, by their ref.
+    ``inactive`` are customers of the source that are not active; ``numbers`` the numbers
+    by which people know the records that are named.
+    """
+
+    links: Mapping[Ref, Link] = field(factory=dict)
+    legs: Mapping[tuple[Ref, str], Link] = field(factory=dict)
+    ties: Mapping[Ref, Ref] = field(factory=dict)
+    planned: Mapping[Ref, str] = field(factory=dict)
+    generations: Mapping[tuple[Ref, str], int] = field(factory=dict)
+    records: Mapping[Ref, Record] = field(factory=dict)
+    named: Mapping[str, tuple[Customer, ...]] = field(factory=dict)
+    claimed: Mapping[Ref, Ref] = field(factory=dict)
+    inactive: frozenset[Ref] = frozenset()
+    numbers: Mapping[Ref, str] = field(factory=dict)
+
+
+def issue(
+    code: Code,
+    record: Record,
+    text: str = "",
+    *,
+    field: str = "",
+    numbers: tuple[str, ...] = (),
+    blocking: bool = True,
+    agreed: str = "",
+    remedy: str = "",
+) -> Issue:
+    """An issue of one record of the source, by its own number or the given ones."""
+    own = clean_number(getattr(record, "number", ""))
+    return Issue(
+        code,
+        record.ref,
+        numbers or ((own,) if own else ()),
+        field=field,
+        text=text,
+        remedy=remedy,
+        blocking=blocking,
+        basis=agreed,
+    )

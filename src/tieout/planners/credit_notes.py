@@ -1,0 +1,57 @@
+"""
+Which credit notes the other side should hold, and to which invoices they are applied.
+
+Pure. A credit note is made before it is applied; each application is a change of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from tieout.models import CreditNote, Status
+from tieout.plan import Plan
+from tieout.planners.course import Across, Course
+from tieout.planners.documents import Documents, custom, lines, tied
+from tieout.planners.legs import Legs
+
+COMPARED = ("number", "currency", "customer", "on", "reference", "total", "lines")
+"""By what a changed credit note is compared with the one that is there."""
+
+
+def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
+    """The plan of one page of credit notes, the notes themselves before their legs."""
+    notes = list(page)
+    documents = Documents(across, course, wanted, COMPARED)
+    whole = documents.plan(notes)
+    made = {change.source: change.name for change in whole.changes}
+    stuck = {each.source for each in whole.issues if each.blocking}
+    legs = Legs(evolve(across, planned={**across.planned, **made}), course)
+    for note in notes:
+        if note.ref not in stuck and not course.made_there(across.links.get(note.ref)):
+            for put in note.applications:
+                legs.apply(put, note)
+    more = legs.drafting
+    return evolve(
+        whole,
+        changes=(*whole.changes, *more.changes),
+        issues=(*whole.issues, *more.issues),
+    )
+
+
+def wanted(record: CreditNote, course: Course, across: Across) -> CreditNote:
+    """A credit note as the target is to hold it: all of it still to be applied."""
+    return evolve(
+        record,
+        ref=evolve(record.ref, connection=course.target, id="", aliases=()),
+        customer=tied(record.customer, across),
+        status=Status.OPEN,
+        remaining=record.total,
+        lines=lines(record.lines, course),
+        applications=(),
+        custom=custom(record, course),
+        changed_at=None,
+        version="",
+        carry=None,
+    )

@@ -1,0 +1,383 @@
+"""
+What the other side should hold of a document: made once, changed by policy, voided once.
+
+Pure, and the same for invoices and credit notes; what is peculiar to one of them stands in
+its own planner. Nothing here looks at what was paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from attrs import define, evolve, field
+
+from tieout.capabilities import Updates, Verb
+from tieout.change import Action, Change, Issue, change_name, mark_of
+from tieout.errors import Code
+from tieout.models import (
+    CreditNote,
+    Customer,
+    Invoice,
+    Line,
+    Link,
+    Ref,
+    Status,
+    clean_number,
+    fingerprint,
+)
+from tieout.money import Money
+from tieout.plan import Plan
+from tieout.planners.course import Across, Course, issue
+
+D = TypeVar("D", Invoice, CreditNote)
+
+_DEAD = (Status.VOID, Status.DRAFT)
+
+_MATTERS = ("currency", "total", "customer", "on")
+"""What may not differ between two documents that are called the same."""
+
+
+@define
+class Drafting:
+    """The plan of a page, as it grows."""
+
+    changes: list[Change] = field(factory=list)
+    issues: list[Issue] = field(factory=list)
+    kept: int = 0
+    skipped: int = 0
+
+    def take(self, found: Change | Issue) -> None:
+        """One more change or issue."""
+        if isinstance(found, Issue):
+            self.issues.append(found)
+        else:
+            self.changes.append(found)
+
+    def plan(self) -> Plan:
+        """The plan of the page."""
+        return Plan(tuple(self.changes), tuple(self.issues), self.kept, self.skipped)
+
+
+@define
+class Documents(Generic[D]):
+    """The documents of one page, one after another."""
+
+    across: Across
+    course: Course
+    wanted: Callable[[D, Course, Across], D]
+    """What the target should hold of a document, its refs still to be filled in."""
+    compared: Sequence[str]
+    """The fields by which a changed document is compared with what is there."""
+    drafting: Drafting = field(factory=Drafting)
+
+    def plan(self, page: Iterable[D]) -> Plan:
+        """The plan of the page."""
+        for record in page:
+            self._look(record)
+        return self.drafting.plan()
+
+    def _look(self, record: D) -> None:
+        link = self.across.links.get(record.ref)
+        if self.course.made_there(link):
+            self.drafting.skipped += 1
+        elif link is not None and not link.released:
+            self._tied(record, link)
+        elif record.status in _DEAD or record.customer in self.across.inactive:
+            self.drafting.skipped += 1
+        else:
+            self.drafting.take(self._met(record))
+
+    # Not tied yet -------------------------------------------------------------------------
+
+    def _met(self, record: D) -> Change | Issue:
+        """A document that is not tied: found there by its number, or to be made."""
+        lacking = self._lacking(record)
+        if lacking is not None:
+            return lacking
+        number = self._key(record.number)
+        alike = [each for each in self._live() if self._key(each.number) == number]
+        if not alike or not self.course.keeps_number:
+            return self._create(record)
+        if len(alike) > 1:
+            ids = ", ".join(sorted(each.ref.id for each in alike))
+            text = f"{self._system} has {len(alike)} live documents of it: {ids}."
+            return self._issue(Code.AMBIGUOUS_NUMBER, record, text, "number")
+        return self._adopted(record, alike[0])
+
+    def _adopted(self, record: D, there: D) -> Change | Issue:
+        """A document of the same number: the same one, or a collision."""
+        owner = self.across.claimed.get(there.ref)
+        if owner is not None and owner != record.ref:
+            text = f"{there.ref.id} is tied to {owner.id}."
+            return self._issue(Code.ALREADY_LINKED, record, text, "number")
+        wanted = self.wanted(record, self.course, self.across)
+        differing = self._differing(wanted, there, ("currency", "total", "customer"))
+        if differing:
+            told = ", ".join(_told(name, wanted, there) for name in differing)
+            text = f"{self._system} has another document of this number: {told}."
+            return self._issue(
+                Code.NUMBER_MEANS_ANOTHER_DOCUMENT, record, text, "number"
+            )
+        return self._change(Action.KEEP, record, None, there, there, "found by number")
+
+    def _create(self, record: D) -> Change | Issue:
+        wanted = self.wanted(record, self.course, self.across)
+        hindered = self._hindered(record, Verb.CREATE, record.on)
+        if hindered is not None:
+            return hindered
+        change = self._change(Action.CREATE, record, None, None, wanted, "it is new")
+        planned = self.across.planned.get(record.customer) if record.customer else None
+        return evolve(change, depends_on=(planned,) if planned else ())
+
+    def _lacking(self, record: D) -> Issue | None:
+        """Why a document cannot be made or looked for, or None."""
+        number, limit = clean_number(record.number), self.course.there.number_length
+        mark = self.course.there.mark
+        if not number and mark is not None and mark.is_number:
+            return self._issue(Code.BAD_FIELD, record, "it has no number.", "number")
+        if limit is not None and self.course.keeps_number and len(number) > limit:
+            text = f"{len(number)} characters, {self._system} holds {limit}."
+            return self._issue(Code.TOO_LONG, record, text, "number")
+        customer = record.customer
+        if customer is None or customer in self.across.ties:
+            return None
+        if customer in self.across.planned:
+            return None
+        name = self.across.numbers.get(customer, customer.id)
+        text = f"its customer {name} is not tied to one of {self._system}."
+        return self._issue(Code.WAITS, record, text, "customer")
+
+    # Tied ---------------------------------------------------------------------------------
+
+    def _tied(self, record: D, link: Link) -> None:
+        agreed = link.agreed.get(self.course.key) == fingerprint(record)
+        if agreed and not self.course.recheck:
+            self.drafting.kept += 1
+        elif record.status is Status.DRAFT:
+            self.drafting.skipped += 1
+        else:
+            for each in self._changed(record, link):
+                self.drafting.take(each)
+
+    def _changed(self, record: D, link: Link) -> Iterable[Change | Issue]:
+        found = self.across.records.get(link.on(self.course.target))
+        there: Any = found
+        if record.status is Status.VOID:
+            yield self._void(record, link, there)
+            return
+        if there is None or there.status is Status.VOID:
+            what = "is gone" if there is None else "was voided there"
+            text = f"{link.on(self.course.target).id} {what}."
+            yield self._issue(Code.VANISHED, record, text)
+            return
+        wanted = self.wanted(record, self.course, self.across)
+        differing = self._differing(wanted, there, self.compared)
+        matters = [name for name in differing if name in _MATTERS]
+        if self.course.settings.updates == "update" and differing:
+            yield self._update(record, link, there, wanted, differing)
+            return
+        why = "it agrees" if not differing else "changes of it are not carried"
+        yield self._change(Action.KEEP, record, link, there, there, why)
+        if matters:
+            told = ", ".join(_told(name, wanted, there) for name in matters)
+            note = self._issue(Code.EDIT_NOT_CARRIED, record, f"{told}.", matters[0])
+            yield evolve(note, blocking=False)
+
+    def _void(self, record: D, link: Link, there: D | None) -> Change | Issue:
+        """A document that was taken back is taken back there, once."""
+        if there is None or there.status is Status.VOID:
+            gone = there or evolve(record, ref=link.on(self.course.target))
+            change = self._change(
+                Action.KEEP, record, link, gone, gone, "it is void on both sides"
+            )
+            return evolve(change, closes=True, releases=True)
+        hindered = self._hindered(record, Verb.VOID, there.on)
+        if hindered is not None:
+            return hindered
+        change = self._change(Action.VOID, record, link, there, None, "it was voided")
+        return evolve(change, closes=True, releases=True)
+
+    def _update(
+        self, record: D, link: Link, there: D, wanted: D, differing: Sequence[str]
+    ) -> Change | Issue:
+        able, fixed = self.course.there, there.status is not Status.DRAFT
+        stuck = [name for name in differing if not self._writable(name)]
+        if able.updates is Updates.DRAFTS_ONLY and fixed:
+            stuck = list(differing)
+        if not able.can(Verb.UPDATE) or stuck:
+            names = stuck or differing
+            told = ", ".join(_told(name, wanted, there) for name in names)
+            return self._issue(Code.POSTED_CANNOT_CHANGE, record, f"{told}.", names[0])
+        hindered = self._hindered(record, Verb.UPDATE, there.on)
+        if hindered is not None:
+            return hindered
+        values: dict[str, Any] = {name: getattr(wanted, name) for name in differing}
+        after = evolve(there, **values)
+        return self._change(
+            Action.UPDATE,
+            record,
+            link,
+            there,
+            after,
+            f"changed: {', '.join(differing)}",
+        )
+
+    def _differing(self, wanted: D, there: D, names: Sequence[str]) -> list[str]:
+        """In which of these fields two documents differ, as far as it can be told."""
+        found: list[str] = []
+        for name in names:
+            new, old = getattr(wanted, name), getattr(there, name)
+            if name == "number" and not self.course.keeps_number:
+                continue
+            if name == "reference" and self._marks_reference:
+                continue  # what it is found again by is not the user's to change
+            if name == "customer":
+                # A customer that is yet to be made there cannot be the one that is.
+                if new is not None and old is not None and new != old:
+                    found.append(name)
+            elif name == "lines":
+                if new and "total" in names and _lines(new) != _lines(old):
+                    found.append(name)
+            elif new != old and (new or name in _MATTERS):
+                found.append(name)
+        if "total" in found and "lines" in names and "lines" not in found:
+            found.append("lines")
+        return found
+
+    @property
+    def _marks_reference(self) -> bool:
+        mark = self.course.there.mark
+        return mark is not None and mark.field.lower().endswith("reference")
+
+    def _writable(self, name: str) -> bool:
+        """Whether a field can be changed; a total follows from its lines."""
+        writable = self.course.there.writable
+        if name in ("total", "lines"):
+            return not writable.isdisjoint({"total", "lines"})
+        return name in writable
+
+    # What every one of them needs ---------------------------------------------------------
+
+    def _hindered(self, record: D, verb: Verb, on: date) -> Issue | None:
+        """Why the target may not be written, as far as that is known beforehand."""
+        if not self.course.there.can(verb):
+            text = f"{self._system} does not let us {verb.value} such a document."
+            return self._issue(Code.NOT_ALLOWED, record, text)
+        locked = self.course.locked_through
+        if locked is not None and on <= locked:
+            text = f"it is dated {on}, the books are closed through {locked}."
+            return self._issue(Code.LOCKED_PERIOD, record, text, "on")
+        return None
+
+    def _change(
+        self,
+        action: Action,
+        record: D,
+        link: Link | None,
+        before: D | None,
+        after: D | None,
+        reason: str,
+    ) -> Change:
+        kind, target = type(record).__name__, self.course.target
+        version = link.version if link else 0
+        generation = self.across.generations.get((record.ref, ""), 0)
+        number = clean_number(record.number)
+        return Change(
+            change_name(target, kind, record.ref, generation, action, version),
+            action,
+            type(record),
+            target,
+            record.ref,
+            target=before.ref if before is not None else None,
+            before=before,
+            after=after,
+            generation=generation,
+            link_version=version,
+            number=number,
+            agreed=fingerprint(record),
+            mark=self._mark(record.ref, number, generation)
+            if action is Action.CREATE
+            else "",
+            reason=reason,
+        )
+
+    def _mark(self, ref: Ref, number: str, generation: int) -> str:
+        mark = self.course.there.mark
+        if mark is None:
+            return ""
+        if mark.is_number:
+            return number
+        return mark_of(self.course.target, ref.kind, ref, generation)
+
+    def _issue(self, code: Code, record: D, text: str, field: str = "") -> Issue:
+        return issue(code, record, text, field=field, agreed=fingerprint(record))
+
+    def _live(self) -> list[D]:
+        found: Iterable[Any] = self.across.records.values()
+        return [
+            each
+            for each in found
+            if isinstance(each, self.course.kind) and each.status not in _DEAD
+        ]
+
+    def _key(self, number: str) -> str:
+        return self.course.settings.number_rule.key(clean_number(number))
+
+    @property
+    def _system(self) -> str:
+        return self.course.able.system
+
+
+def tied(ref: Ref | None, across: Across) -> Ref | None:
+    """The counterpart of a record that a document names; itself, where there is none yet."""
+    return across.ties.get(ref, ref) if ref is not None else None
+
+
+def lines(given: Sequence[Line], course: Course) -> tuple[Line, ...]:
+    """
+    Lines as the target is to hold them: what one says itself comes before what is set.
+
+    A line's own custom field sets the dimension that the settings name for it; a default
+    fills what is still empty, and no line's values reach another.
+    """
+    rules = course.settings
+    found: list[Line] = []
+    for line in given:
+        own = {
+            rules.line_fields[name]: str(value)
+            for name, value in line.custom.items()
+            if name in rules.line_fields
+        }
+        found.append(
+            evolve(
+                line,
+                account=line.account or rules.accounts.get("revenue", ""),
+                dimensions={**rules.dimensions, **line.dimensions, **own},
+            )
+        )
+    return tuple(found)
+
+
+def custom(record: Invoice | CreditNote | Customer, course: Course) -> dict[str, Any]:
+    """The custom fields that are carried, by their names on the other side."""
+    names = course.settings.custom
+    return {names[n]: value for n, value in record.custom.items() if n in names}
+
+
+def _lines(given: Sequence[Line]) -> list[tuple[Any, str]]:
+    """What lines come to, for telling whether they are others."""
+    return sorted((line.amount, line.description.strip()) for line in given)
+
+
+def _told(name: str, wanted: Any, there: Any) -> str:
+    """One field as it is here and there, in words."""
+    new, old = getattr(wanted, name), getattr(there, name)
+    if name == "total":
+        new, old = Money(new, wanted.currency), Money(old, there.currency)
+    if name == "lines":
+        return "the lines"
+    if isinstance(new, Ref) and isinstance(old, Ref):
+        new, old = new.id, old.id
+    return f"{name} {new} here, {old} there"

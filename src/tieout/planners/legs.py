@@ -1,0 +1,149 @@
+"""
+The applications of credits, each as a change of its own: applied once, taken back once.
+
+Pure. Which credits are applied where is the source's to say; what is not tied yet waits.
+"""
+
+from __future__ import annotations
+
+from attrs import define, evolve, field
+
+from tieout.capabilities import Verb
+from tieout.change import Action, Change, Issue, change_name, mark_of
+from tieout.errors import Code
+from tieout.models import Application, CreditNote, Link, Payment, Ref, fingerprint
+from tieout.planners.course import Across, Course, issue
+from tieout.planners.documents import Drafting, tied
+
+KIND = Application.__name__
+
+
+@define
+class Legs:
+    """The applications that belong to the records of a page, one after another."""
+
+    across: Across
+    course: Course
+    drafting: Drafting = field(factory=Drafting)
+
+    def apply(self, put: Application, of: Payment | CreditNote) -> None:
+        """One application: to be made, kept, or taken back."""
+        link = self.across.links.get(put.ref)
+        if self.course.made_there(link):
+            self.drafting.skipped += 1
+        elif link is None or link.released:
+            if put.live:
+                self.drafting.take(self._made(put, of))
+        elif put.live:
+            self.drafting.kept += 1
+        else:
+            self.drafting.take(self._undone(put, of, link))
+
+    def _made(self, put: Application, of: Payment | CreditNote) -> Change | Issue:
+        wrong = self._wrong(put, of)
+        if wrong is not None:
+            return wrong
+        needed = (put.source, put.target)
+        missing = [
+            each
+            for each in needed
+            if each not in self.across.ties and each not in self.across.planned
+        ]
+        if missing:
+            names = " and ".join(self._named(each) for each in missing)
+            text = f"{names} of it is not tied to a document of {self._system}."
+            return self._issue(Code.WAITS, put, text)
+        if not self.course.able.kind(Application).can(Verb.CREATE):
+            text = f"{self._system} does not let us apply a credit."
+            return self._issue(Code.NOT_ALLOWED, put, text)
+        after = evolve(
+            put,
+            ref=Ref(self.course.target, KIND, ""),
+            source=tied(put.source, self.across) or put.source,
+            target=tied(put.target, self.across) or put.target,
+            changed_at=None,
+            version="",
+            custom={},
+            carry=None,
+        )
+        planned = [self.across.planned.get(each, "") for each in needed]
+        change = self._change(Action.CREATE, put, None, after)
+        return evolve(change, depends_on=tuple(filter(None, planned)))
+
+    def _wrong(self, put: Application, of: Payment | CreditNote) -> Issue | None:
+        """What of an application cannot be, whatever the other side can do."""
+        if put.source == put.target:
+            text = "a document is applied to itself."
+            return self._issue(Code.BAD_FIELD, put, text, "target")
+        if put.currency != of.currency:
+            text = f"the credit is in {of.currency}, the invoice in {put.currency}."
+            return self._issue(Code.CURRENCY_DIFFERS, put, text, "currency")
+        if put.source.kind != CreditNote.__name__:
+            text = "money of the customer's credit balance has no document to apply."
+            return self._issue(Code.NOT_ALLOWED, put, text, "source")
+        if put.amount <= 0 or (isinstance(of, CreditNote) and put.amount > of.total):
+            most = f" of a credit of {of.total}" if isinstance(of, CreditNote) else ""
+            text = f"{put.amount}{most} cannot be applied."
+            return self._issue(Code.TOTALS_DISAGREE, put, text, "amount")
+        return None
+
+    def _undone(
+        self, put: Application, of: Payment | CreditNote, link: Link
+    ) -> Change | Issue:
+        """
+        An application that ended here. With its whole payment, it stays there (B99).
+
+        What a ledger applied by a transaction of its own is for a person to take back.
+        """
+        able = self.course.able.kind(Application).can(Verb.VOID)
+        if isinstance(of, Payment) or not able:
+            text = f"{put.amount} of {self._named(put.source)} is still applied to {self._named(put.target)}."
+            return evolve(self._issue(Code.CREDITS_STAY, put, text), blocking=False)
+        target = link.on(self.course.target)
+        before = evolve(put, ref=target)
+        change = self._change(Action.VOID, put, link, None, before)
+        return evolve(change, target=target, closes=True, releases=True)
+
+    def _change(
+        self,
+        action: Action,
+        put: Application,
+        link: Link | None,
+        after: Application | None,
+        before: Application | None = None,
+    ) -> Change:
+        target, version = self.course.target, link.version if link else 0
+        generation = self.across.generations.get((put.ref, ""), 0)
+        mark = self.course.able.kind(Application).mark
+        marked = mark is not None and action is Action.CREATE
+        return Change(
+            change_name(target, KIND, put.ref, generation, action, version),
+            action,
+            Application,
+            target,
+            put.ref,
+            before=before,
+            after=after,
+            generation=generation,
+            link_version=version,
+            number=self.across.numbers.get(put.target, ""),
+            agreed=fingerprint(put),
+            mark=mark_of(target, KIND, put.ref, generation) if marked else "",
+            reason=f"{self._named(put.source)} to {self._named(put.target)}",
+        )
+
+    def _named(self, ref: Ref) -> str:
+        """A document as people know it."""
+        words = {"CreditNote": "credit note", "Invoice": "invoice"}
+        kind = words.get(ref.kind, ref.kind.lower())
+        return f"{kind} {self.across.numbers.get(ref, ref.id)}"
+
+    def _issue(self, code: Code, put: Application, text: str, field: str = "") -> Issue:
+        known = self.across.numbers
+        numbers = tuple(known[e] for e in (put.target, put.source) if e in known)
+        agreed = fingerprint(put)
+        return issue(code, put, text, field=field, numbers=numbers, agreed=agreed)
+
+    @property
+    def _system(self) -> str:
+        return self.course.able.system

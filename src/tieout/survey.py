@@ -1,0 +1,274 @@
+"""
+What is known of the other side for one page of documents: ties, counterparts, namesakes.
+
+It reads the store and the target, in batches and only for what the planners need. It
+writes nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field
+
+from tieout.capabilities import Everything, Verb
+from tieout.models import (
+    KINDS,
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Link,
+    Payment,
+    Record,
+    RecordType,
+    Ref,
+    Status,
+    clean_number,
+    fingerprint,
+    is_name,
+)
+from tieout.planners import payments
+from tieout.planners.course import Across, Course
+from tieout.planners.customers import name_key
+from tieout.reading import Reader, listed
+from tieout.session import Session
+from tieout.store import Intent, Stage, Store, key_of
+
+Tie = tuple[Ref, str]
+"""A record, and the role of one of its links."""
+
+NAMES_MAX = 200_000
+"""Customers whose names are held at most; of a longer list, who stands behind is not found
+by name, and a customer is matched by number alone."""
+
+
+@define
+class Survey:
+    """Looks across for the pages of one run."""
+
+    pair: str
+    store: Store
+    reader: Reader
+    sessions: Mapping[str, Session]
+    names: dict[str, dict[str, tuple[Customer, ...]]] = field(factory=dict)
+    """By connection, its customers by name: read once in a run, and only if needed."""
+
+    def across(
+        self,
+        page: Sequence[Record],
+        course: Course,
+        planned: Mapping[Ref, str] | None = None,
+    ) -> Across:
+        """What bears on the records of a page, which all are of the course's kind."""
+        wanted = _ties(page, course)
+        named = {ref for record in page for ref in _named(record)}
+        held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        links = {ref: link for (ref, role), link in held.items() if not role}
+        live = {ref: link for ref, link in links.items() if not link.released}
+        fresh = [each for each in page if each.ref not in live]
+        records = self._records(page, held, fresh, course)
+        owners = self.reader.ties((ref, "") for ref in records)
+        missing = [ref for ref in named if ref not in live]
+        told = self._numbers(missing, course)
+        numbers = {ref: link.number for ref, link in live.items() if link.number}
+        return Across(
+            links=links,
+            legs=held,
+            ties={ref: link.on(course.target) for ref, link in live.items()},
+            planned=planned or {},
+            generations=self._generations(page, wanted),
+            records=records,
+            named=self._namesakes(fresh, course),
+            claimed={
+                ref: link.on(course.source)
+                for (ref, _), link in owners.items()
+                if not link.released
+            },
+            inactive=self._inactive(fresh, course),
+            numbers={**numbers, **told},
+        )
+
+    def untied_customers(
+        self, page: Sequence[Record], course: Course
+    ) -> Sequence[Customer]:
+        """The customers that the records of a page name and that are not tied yet."""
+        named = {
+            ref
+            for record in page
+            for ref in _named(record)
+            if ref.kind == Customer.__name__
+        }
+        links = self.reader.ties((ref, "") for ref in named)
+        free = [
+            ref.id
+            for ref in sorted(named, key=lambda each: each.id)
+            if (ref, "") not in links or links[ref, ""].released
+        ]
+        return self._read(course.source, Customer, free)
+
+    # The target -------------------------------------------------------------------------
+
+    def _records(
+        self,
+        page: Sequence[Record],
+        held: Mapping[Tie, Link],
+        fresh: Sequence[Record],
+        course: Course,
+    ) -> dict[Ref, Record]:
+        """The target's records that are tied and may differ, or have a fresh one's number."""
+        by_kind: dict[str, list[str]] = {}
+        now = {record.ref: fingerprint(record) for record in page}
+        for (ref, _), link in held.items():
+            stale = ref in now and link.agreed.get(course.key) != now[ref]
+            if link.released or course.made_there(link):
+                continue
+            if stale or (course.recheck and ref in now):
+                there = link.on(course.target)
+                by_kind.setdefault(there.kind, []).append(there.id)
+        found: dict[Ref, Record] = {}
+        for kind, ids in by_kind.items():
+            for record in self._read(course.target, KINDS[kind], ids):
+                found[record.ref] = record
+        numbers = _spelled(fresh, course)
+        if numbers and course.there.can(Verb.READ):
+            session = self.sessions[course.target]
+            for page_ in self.reader.fetch_from(session, course.kind, numbers=numbers):
+                found.update((record.ref, record) for record in page_.records)
+        return found
+
+    def _namesakes(
+        self, fresh: Sequence[Record], course: Course
+    ) -> Mapping[str, tuple[Customer, ...]]:
+        """The target's customers by name, where a customer is to be matched by it."""
+        by_name = "name" in course.settings.match_customers
+        if course.kind is not Customer or not fresh or not by_name:
+            return {}
+        if course.target not in self.names:
+            self.names[course.target] = self._by_name(self.sessions[course.target])
+        return self.names[course.target]
+
+    def _by_name(self, session: Session) -> dict[str, tuple[Customer, ...]]:
+        able = session.connector.capabilities.kind(Customer)
+        if Everything not in able.selects:
+            return {}
+        found: dict[str, tuple[Customer, ...]] = {}
+        count = 0
+        for page in listed(session, Customer, Everything()):
+            for customer in page.records:
+                key = name_key(customer.name)
+                others = [e for e in found.get(key, ()) if e.ref != customer.ref]
+                found[key] = (*others, customer)
+            count += len(page.records)
+            if count > NAMES_MAX:
+                break
+        return found
+
+    # The source -------------------------------------------------------------------------
+
+    def _inactive(self, fresh: Sequence[Record], course: Course) -> frozenset[Ref]:
+        """
+        The inactive customers of documents that are not tied: nothing new is brought into
+        billing for them.
+        """
+        if course.outward or not course.settings.active_only:
+            return frozenset()
+        owners = [getattr(record, "customer", None) for record in fresh]
+        ids = sorted({ref.id for ref in owners if ref is not None})
+        found = self._read(course.source, Customer, ids)
+        return frozenset(each.ref for each in found if not each.active)
+
+    def _numbers(self, refs: Iterable[Ref], course: Course) -> dict[Ref, str]:
+        """The numbers of records that a page names and that are tied to nothing yet."""
+        by_kind: dict[str, list[str]] = {}
+        for ref in refs:
+            if ref.kind in _NUMBERED and ref.connection == course.source:
+                by_kind.setdefault(ref.kind, []).append(ref.id)
+        return {
+            record.ref: clean_number(getattr(record, "number", ""))
+            for kind, ids in by_kind.items()
+            for record in self._read(course.source, KINDS[kind], ids)
+        }
+
+    def _read(self, connection: str, kind: RecordType, ids: Sequence[str]) -> list[Any]:
+        """Records by id, as far as the system tells of such a kind."""
+        able = self.sessions[connection].connector.capabilities.kind(kind)
+        if not ids or not able.can(Verb.READ):
+            return []
+        return [
+            record
+            for page in self.reader.fetch(connection, kind, list(dict.fromkeys(ids)))
+            for record in page.records
+        ]
+
+    # The store --------------------------------------------------------------------------
+
+    def _generations(
+        self, page: Sequence[Record], wanted: Iterable[Tie]
+    ) -> dict[Tie, int]:
+        """How often each was made before: a document made anew is another document."""
+        refs = {ref for ref, _ in wanted}
+        values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
+        found: dict[Tie, int] = {}
+        after = ""
+        while some := self.store.find(Intent, "about", values, after):
+            after = some[-1].name
+            for intent in some:
+                # A level of an invoice is filed under it too, and makes no document.
+                if intent.stage is Stage.APPLIED and intent.source in refs:
+                    tie = (intent.source, intent.role)
+                    born = intent.generation + 1 if intent.target is None else 0
+                    found[tie] = max(found.get(tie, 0), born)
+        return found
+
+
+_NUMBERED = (Invoice.__name__, CreditNote.__name__, Customer.__name__)
+
+
+def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
+    """The links that records of a page may have, by record and role."""
+    found: list[Tie] = []
+    for record in page:
+        if isinstance(record, Payment):
+            found += [(record.ref, role) for role in payments.roles(record, course)]
+        else:
+            found.append((record.ref, ""))
+        if isinstance(record, Payment | CreditNote):
+            found += [(put.ref, "") for put in record.applications]
+    return found
+
+
+def _named(record: Record) -> Iterable[Ref]:
+    """The records that a record names, which have to be on the other side before it."""
+    owner = record.parent if isinstance(record, Customer) else None
+    if isinstance(record, Invoice | CreditNote | Payment):
+        owner = record.customer
+    if owner is not None:
+        yield owner
+    if isinstance(record, Payment | CreditNote):
+        for put in record.applications:
+            yield from _ends(put)
+    if isinstance(record, Application):
+        yield from _ends(record)
+
+
+def _ends(put: Application) -> Iterable[Ref]:
+    for ref in (put.source, put.target):
+        if ref.kind in _NUMBERED:
+            yield ref
+
+
+def _spelled(fresh: Iterable[Record], course: Course) -> list[str]:
+    """The numbers under which the target may hold documents that are not tied."""
+    numbered = course.keeps_number or course.kind is Customer
+    if course.kind is Payment or not numbered:
+        return []
+    rule = course.settings.number_rule
+    found: list[str] = []
+    for record in fresh:
+        number = clean_number(getattr(record, "number", ""))
+        dead = getattr(record, "status", None) in (Status.VOID, Status.DRAFT)
+        if is_name(number) and not dead:
+            found += rule.spellings(number)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,292 @@
+"""
+The verbs for documents: which ways a kind goes, and in what order its records are read.
+
+How a page of them is carried stands in `tieout.syncing`, what is wanted in the planners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import define, evolve
+
+from tieout.adapters import Adapter, DryAdapter
+from tieout.capabilities import Changed, Everything, Select, Verb
+from tieout.errors import ConfigError
+from tieout.footing import Begin, Stop, Tell
+from tieout.levels import Levels
+from tieout.models import CreditNote, Customer, Invoice, Payment, RecordType
+from tieout.planners.course import Course
+from tieout.protocol import Connector, Page
+from tieout.report import Report
+from tieout.session import Session
+from tieout.settings import Direction, Settings
+from tieout.store import ResumePoint
+from tieout.survey import Survey
+from tieout.syncing import PLANNERS, DocumentSync, goes
+from tieout.underway import Track, Under
+from tieout.windows import Since, Window
+
+DOCUMENTS = "documents"
+"""Under which verb intents and issues of all documents are filed: whichever of them is
+carried, what another run left open is settled first."""
+
+VERBS: Mapping[RecordType, str] = {
+    Customer: "customers",
+    Invoice: "invoices",
+    CreditNote: "credit notes",
+    Payment: "payment documents",
+}
+"""By kind, the name of its runs, and of the markers of what was read from billing."""
+
+INWARD = " into billing"
+"""Behind the name of a marker of what was read from the ledger."""
+
+
+@define
+class Asked:
+    """
+    Which records a caller wants carried.
+
+    One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
+    state, under ``label``). What is selected otherwise than by its change moves no marker.
+    """
+
+    since: Begin | None = None
+    only: frozenset[str] = frozenset()
+    select: Select | None = None
+    label: str = ""
+    recheck: bool = False
+
+
+def asked(
+    since: Begin | None, only: Iterable[str] = (), *, recheck: bool = False
+) -> Asked:
+    """
+    What a caller of a verb wants carried.
+
+    Raises `ConfigError` where neither a start nor a record is named.
+    """
+    names = frozenset(only)
+    if isinstance(only, str):
+        raise ConfigError("only= takes several ids or numbers: put the one in a list")
+    if since is None and not names:
+        raise ConfigError(
+            "say from when (since=Since.PAST_WEEK, a date, ...) or which (only=[...])"
+        )
+    label = f"{len(names)} named records" if names else ""
+    return Asked(since, names, label=label, recheck=recheck)
+
+
+class DocumentVerbs(Levels):
+    """What an engine does to carry documents."""
+
+    def _check_sides(self, billing: Connector, ledger: Connector) -> None:
+        super()._check_sides(billing, ledger)
+        check_documents(billing, ledger, self.settings)
+
+    def _sync_documents(
+        self,
+        kind: RecordType,
+        asked: Asked,
+        adapter: Adapter | DryAdapter | None = None,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+    ) -> Report:
+        courses = self._courses(kind, asked)
+        tracks = [self._track(course, asked) for course in courses]
+        under = self._begin(*tracks)
+        run = self._document_run(adapter, on_progress, stop, under, asked.only)
+
+        def work() -> None:
+            if run.sink is not None:
+                run.sink.begin(self._header(tracks[0].moment, DOCUMENTS, whole=False))
+            for session in (self._billing, self._ledger):
+                self._bind(session, dry=run.journal is None)
+            for doubt in run.recover():
+                run.tell(doubt)
+            for course, track in zip(courses, tracks, strict=True):
+                # Now in the books' own zone, and knowing which periods are closed.
+                track.moment = self._track(course, asked).moment
+                self._read_course(run, under, self._bound(course), track, asked)
+
+        return self._carried(run, under, work, moves_marker=asked.since is not None)
+
+    def _read_course(
+        self,
+        run: DocumentSync,
+        under: Under,
+        course: Course,
+        track: Track,
+        asked: Asked,
+    ) -> None:
+        """What is open, then page after page, the resume point after each."""
+        run.begin(course)
+        if asked.only and asked.select is None and asked.since is None:
+            for page in run.named(course):
+                run.process(page)
+            return
+        if not asked.only:
+            for page in run.again(course):
+                run.process(page)
+        point = asked.since if isinstance(asked.since, ResumePoint) else None
+        track.as_of = point.as_of if point else None
+        select = self._select(course, track, asked)
+        cursor = point.cursor if point else None
+        for page in run.pages(course, select, cursor):
+            track.as_of = track.as_of or page.as_of
+            track.token = page.token or track.token
+            run.process(page)
+            self._mark_page(run, under, course, track, page)
+
+    def _mark_page(
+        self,
+        run: DocumentSync,
+        under: Under,
+        course: Course,
+        track: Track,
+        page: Page[Any],
+    ) -> None:
+        """Where an interrupted run goes on: behind this page, where the order stays."""
+        source = self._session_of(course.source).connector.capabilities
+        stable = run.journal is not None and source.kind(course.kind).stable_order
+        under.resume = ResumePoint(
+            self.pair,
+            track.verb,
+            self._profile,
+            start=track.moment.start,
+            cursor=page.next if stable else None,
+            as_of=track.as_of if stable else None,
+            label=track.moment.label,
+            trusting=track.moment.trusting,
+            run=under.id,
+        )
+        if run.journal is not None and page.next is not None:
+            run.journal.note(under.resume)
+
+    def _select(self, course: Course, track: Track, asked: Asked) -> Select:
+        if asked.select is not None:
+            return asked.select
+        source = self._session_of(course.source).connector.capabilities
+        if Changed not in source.kind(course.kind).selects:
+            return Everything()
+        trusting = asked.since is Since.LAST_RUN and track.marker is not None
+        token = track.marker.token if trusting and track.marker else None
+        return Changed(track.moment.start, token)
+
+    # Which ways ---------------------------------------------------------------------------
+
+    def _courses(self, kind: RecordType, asked: Asked) -> list[Course]:
+        """The ways that a kind goes; `ConfigError` where it goes none."""
+        direction = self.settings.direction(kind)
+        found = [
+            self._course(kind, outward=outward, recheck=asked.recheck)
+            for outward in (True, False)
+            if goes(direction, outward=outward)
+        ]
+        if isinstance(asked.since, ResumePoint):
+            found = [each for each in found if _verb(each) == asked.since.verb]
+        if not found:
+            name = kind.__name__
+            raise ConfigError(
+                f"{VERBS[kind]} are switched off in the settings: directions[{name}]"
+            )
+        return found
+
+    def _course(
+        self, kind: RecordType, *, outward: bool, recheck: bool = False
+    ) -> Course:
+        ends = (self._billing, self._ledger)
+        source, target = ends if outward else reversed(ends)
+        return Course(
+            kind,
+            source.connector.connection,
+            target.connector.connection,
+            target.connector.capabilities,
+            self.settings,
+            outward=outward,
+            recheck=recheck,
+        )
+
+    def _bound(self, course: Course) -> Course:
+        """A course that knows which periods of its target are closed."""
+        books = self._identity(course.target)
+        return evolve(course, locked_through=books.locked_through if books else None)
+
+    def _track(self, course: Course, asked: Asked) -> Track:
+        verb = _verb(course)
+        if asked.since is None:
+            now = self._clock.now()
+            return Track(verb, Window(now, trusting=False, label=asked.label))
+        marker = self._marker(verb)
+        source = self._session_of(course.source)
+        moment = self._window(asked.since, marker, verb, source)
+        return Track(verb, moment, marker)
+
+    def _session_of(self, connection: str) -> Session:
+        ours = connection == self._billing.connector.connection
+        return self._billing if ours else self._ledger
+
+    def _document_run(
+        self,
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+        under: Under,
+        only: frozenset[str],
+    ) -> DocumentSync:
+        common = self._common(DOCUMENTS, adapter, on_progress, stop, under)
+        sessions = {
+            each.connector.connection: each for each in (self._billing, self._ledger)
+        }
+        survey = Survey(self.pair, self._store, common["reader"], sessions)
+        return DocumentSync(survey=survey, sessions=sessions, only=only, **common)
+
+
+def _verb(course: Course) -> str:
+    return VERBS[course.kind] + ("" if course.outward else INWARD)
+
+
+def check_documents(billing: Connector, ledger: Connector, settings: Settings) -> None:
+    """Whether documents can go the ways that the settings say. Raises `ConfigError`."""
+    for kind, direction in settings.directions.items():
+        if kind in PLANNERS and direction is not Direction.OFF:
+            for source, target in _ways(billing, ledger, direction):
+                _check_way(kind, source, target)
+        elif kind not in PLANNERS and direction is not Direction.OFF:
+            _check_other(kind, direction)
+
+
+def _check_other(kind: RecordType, direction: Direction) -> None:
+    """Kinds that have no direction of their own."""
+    if kind.__name__ == "Settlement":
+        return  # the settings themselves know which way levels go
+    raise ConfigError(
+        f"directions[{kind.__name__}] = {direction.value}: these follow from the "
+        f"documents that they belong to; choose among "
+        f"{', '.join(each.__name__ for each in PLANNERS)}"
+    )
+
+
+def _ways(
+    billing: Connector, ledger: Connector, direction: Direction
+) -> Iterator[tuple[Connector, Connector]]:
+    if goes(direction, outward=True):
+        yield billing, ledger
+    if goes(direction, outward=False):
+        yield ledger, billing
+
+
+def _check_way(kind: RecordType, source: Connector, target: Connector) -> None:
+    """Whether one side tells of a kind and the other takes it."""
+    told = source.capabilities.kind(kind)
+    name = kind.__name__
+    if not told.can(Verb.READ) or not {Changed, Everything} & told.selects:
+        raise ConfigError(
+            f"directions[{name}]: {source.connection} cannot tell which of them changed"
+        )
+    if not target.capabilities.kind(kind).can(Verb.CREATE):
+        raise ConfigError(
+            f"directions[{name}]: {target.capabilities.system} does not let us create them"
+        )
