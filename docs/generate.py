@@ -3,7 +3,8 @@ Fills the generated blocks of the documentation's pages from the code.
 
 ``python docs/generate.py`` writes them; with ``--check`` it writes nothing and fails where
 a block is stale. A block stands between ``<!-- generated: NAME -->`` and
-``<!-- end of NAME -->``; what is outside of them is written by hand.
+``<!-- end of NAME -->``; what is outside of them is written by hand. With ``--uncovered`` it
+prints the behaviours that no test names, and does nothing else.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cards
+import evidence
+import names
 
 import tieout
+from behaviours import BEHAVIOURS, SECTIONS
 from connectors import CONNECTORS, Documented
 from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.connector import BY_STATUS, judge
@@ -370,7 +375,7 @@ def default(value: Any) -> str:
             return "built in"
 
 
-# The journal and the names ----------------------------------------------------------------
+# The journal --------------------------------------------------------------------------
 
 
 def transitions() -> str:
@@ -382,83 +387,79 @@ def transitions() -> str:
     return table(("From", "What happens", "To"), rows)
 
 
-NAMES: Mapping[str, Sequence[str]] = {
-    "Running": ("Engine", "Since", "Settings", "Direction", "NumberRule", "this_user"),
-    "What comes back": ("Report", "Progress", "Plan", "Issue", "Severity"),
-    "What a plan is applied through": (
-        *("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),
-        *("Change", "Action", "Outcome", "State"),
-    ),
-    "What is in doubt": ("Intent", "Doubt", "Landed", "Reply"),
-    "Records": (
-        *("Settlement", "Invoice", "CreditNote", "Payment", "Application"),
-        *("Customer", "Posting", "Line", "Money", "Part", "Status", "Ref", "Link"),
-    ),
-    "Plans of your own": ("change_name", "mark_of", "fingerprint"),
-    "Your own app": ("LocalApp", "Local", "Bill", "Table", "Columns"),
-    "Memory": ("Store", "SQLiteStore", "MemoryStore"),
-    "Errors": (
-        "TieoutError",
-        "ConfigError",
-        "StoreError",
-        "StoreTrouble",
-        "Fault",
-        "Code",
-    ),
-    "Writing a connector": (
-        *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health", "Books"),
-        *("Capabilities", "Select", "Changed", "Dated", "Open", "Unposted"),
-        *("Everything", "Flow", "Request", "Response", "Call"),
-    ),
-    "Ports": ("Transport", "HTTPTransport", "Clock", "SystemClock"),
-}
-"""The public names, by what they are for."""
-
-ALIASES: Mapping[str, str] = {
-    "Flow": "A conversation in progress: yields what it asks, is sent the answer, returns a result.",
-    "Select": "What a page is asked for: Changed, Dated, Open, Unposted or Everything.",
-    "Transport": "What carries a request to the other side and brings its answer.",
-}
-"""Names that have no docstring of their own, or one that does not define them."""
+# The public names -----------------------------------------------------------------------
 
 
-def first_sentence(name: str, of: Any) -> str:
-    """What a name is, in one line."""
-    text = ALIASES.get(name) or inspect.getdoc(of) or ""
-    paragraph = " ".join(text.split("\n\n")[0].split()).replace("``", "`")
-    return re.split(r"(?<=[.:])\s", paragraph)[0].removesuffix(":").removesuffix(".")
+def public_names(module: str, heading: str = "##") -> Callable[[], str]:
+    """What a module promises, one line each."""
 
+    def parts() -> Iterator[str]:
+        for title, group in names.grouped(module):
+            rows = [(f"`{name}`", sentence) for name, sentence in group]
+            yield f"{heading} {title}\n\n" + table(("Name", "What it is"), rows)
 
-def names() -> str:
-    """The public names, one line each; those of no group come last."""
-    listed = {name for group in NAMES.values() for name in group}
-    public = [name for name in tieout.__all__ if not name.startswith("_")]
-    others = [name for name in public if name not in listed]
-    parts = []
-    for title, group in {**NAMES, "Others": others}.items():
-        if not group:
-            continue
-        rows = [
-            (f"`{name}`", f"{first_sentence(name, getattr(tieout, name))}.")
-            for name in group
-        ]
-        parts.append(f"## {title}\n\n" + table(("Name", "What it is"), rows))
-    return "\n\n".join(parts)
+    return lambda: "\n\n".join(parts())
 
 
 def methods() -> str:
     """The engine's methods, one line each."""
-    rows = []
-    for name, method in inspect.getmembers(tieout.Engine, inspect.isfunction):
-        if not name.startswith("_"):
-            asked = [
-                each if parameter.default is parameter.empty else f"{each}="
-                for each, parameter in inspect.signature(method).parameters.items()
-                if each != "self"
-            ]
-            shown = f"`{name}({', '.join(asked)})`"
-            rows.append((shown, f"{first_sentence(name, method)}."))
+    rows = [(f"`{call}`", does) for call, does in names.methods(tieout.Engine)]
     return table(("Method", "What it does"), rows)
+
+
+def stand_ins() -> str:
+    """Each connector, and what stands in for its server."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for module, each in CONNECTORS.items():
+            kind = each.kind.__name__
+            for place, name in (
+                (f"tieout.connectors.{module}", kind),
+                (f"tieout.testing.fakes.{module}", f"Fake{kind}"),
+            ):
+                yield f"`{place}.{name}`", names.described(place, name)
+
+    return table(("Name", "What it is"), rows())
+
+
+# Behaviours -----------------------------------------------------------------------------
+
+TESTS = DOCS.parent / "tests"
+
+TESTS_SHOWN_MAX = 6
+"""Of one behaviour; the first ones say enough, and all can be searched for by its number."""
+
+
+@cache
+def tests() -> Mapping[int, Sequence[evidence.Naming]]:
+    """By behaviour, the tests that name it."""
+    return evidence.evidence(TESTS, BEHAVIOURS)
+
+
+def uncovered() -> str:
+    """The behaviours that no test names."""
+    return ", ".join(f"B{each}" for each in BEHAVIOURS if each not in tests()) or "none"
+
+
+def behaviours() -> str:
+    """Every behaviour, by section, with the tests that name it."""
+    count = f"{len(tests())} of {len(BEHAVIOURS)} behaviours have a test"
+    parts = [f"{count}. Those without one yet: {uncovered()}."]
+    for title, section in SECTIONS.items():
+        rows = [
+            (f"B{number}", sentence, proof(tests().get(number, ())))
+            for number, sentence in section.items()
+        ]
+        shown = table(("", "What is true", "Tests that name it"), rows)
+        parts.append(f"## {title}\n\n{shown}")
+    return "\n\n".join(parts)
+
+
+def proof(found: Iterable[evidence.Naming]) -> str:
+    """The first tests of a behaviour, and how many more there are."""
+    first, more = evidence.shown(found, TESTS_SHOWN_MAX)
+    lines = [f"`{each}`" for each in first] or ["no test yet"]
+    return "<br>".join([*lines, f"and {more} more"] if more else lines)
 
 
 # The conformance kit --------------------------------------------------------------------
@@ -495,8 +496,13 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "kinds of table": kinds(TABLE),
     "report cards": report_cards,
     "transitions": transitions,
-    "names": names,
     "methods": methods,
+    "names": public_names("tieout"),
+    "names of connector": public_names("tieout.connector", "###"),
+    "names of conformance": public_names("tieout.testing.conformance", "###"),
+    "names of simulator": public_names("tieout.testing.simulator", "###"),
+    "stand ins": stand_ins,
+    "behaviours": behaviours,
     "checks": checks,
 }
 """What each generated block holds."""
@@ -519,7 +525,14 @@ def main() -> int:
     """Write the blocks, or check them. The exit code: 1 where one is stale."""
     parser = argparse.ArgumentParser(description="Fill the documentation's tables.")
     parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args().check
+    parser.add_argument(
+        "--uncovered", action="store_true", help="print which behaviours have no test"
+    )
+    asked = parser.parse_args()
+    if asked.uncovered:
+        print(uncovered())
+        return 0
+    check = asked.check
     texts = {page: page.read_text(encoding="utf-8") for page in pages()}
     used = {match["name"] for text in texts.values() for match in BLOCK.finditer(text)}
     missing = sorted(set(BLOCKS) - used)

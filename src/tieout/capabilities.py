@@ -54,6 +54,7 @@ class Everything:
 
 
 Select: TypeAlias = Changed | Dated | Open | Unposted | Everything
+"""Which records a page is asked for."""
 
 
 class Verb(Enum):

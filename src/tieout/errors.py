@@ -46,8 +46,9 @@ _RECORD, _CONNECTION = Scope.RECORD, Scope.CONNECTION
 
 class Code(Enum):
     """
-    One kind of trouble: ``Code.X.meaning``, ``.severity``, ``.scope``, ``.retryable``
-    (trying again later, unchanged, may help) and ``.remedy``.
+    One kind of trouble: its ``meaning``, ``severity``, ``scope`` and ``remedy``.
+
+    ``retryable`` says whether trying again later, unchanged, may help.
     """
 
     meaning: str

@@ -109,7 +109,7 @@ class Page(Generic[R_co]):
 
 
 class Connector(Protocol):
-    """One system. No method does I/O: each verb is a flow."""
+    """One system as the engine asks it; no method does I/O: each verb is a flow."""
 
     @property
     def connection(self) -> str:

@@ -71,7 +71,7 @@ FINE = Verdict(Answer.OK)
 """The verdict of nearly every answer: it is asked for three times a call."""
 
 TEXT_KEPT_MAX = 2000
-"""Of a vendor's error text; enough for every message seen, too little to flood a log."""
+"""Characters of a vendor's error text: every message seen fits, and no log is flooded."""
 
 
 def judge(

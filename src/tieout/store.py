@@ -410,7 +410,7 @@ class Expect:
 
 
 class Store(Protocol):
-    """What remembers. Every method may raise `StoreError`."""
+    """Where facts are kept between runs. Every method may raise `StoreError`."""
 
     def get(self, kind: type[F], keys: Iterable[str]) -> dict[str, F]:
         """The facts of these keys, as far as there are any."""
