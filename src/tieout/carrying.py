@@ -143,12 +143,12 @@ class Carrying:
     stop: Callable[[], bool] | None
     trusting: bool = False
     tally: Tally = field(factory=Tally)
-    unfinished: dict[str, Intent] = field(factory=dict)
-    """Intents whose outcome is not known, by the id of their record: it waits."""
-    pending: dict[str, Intent | None] = field(factory=dict)
+    unfinished: dict[Ref, Intent] = field(factory=dict)
+    """Intents whose outcome is not known, by their record: it waits."""
+    pending: dict[Ref, Intent | None] = field(factory=dict)
     """Records that have something open, with their intent if they have one."""
-    stale: dict[str, int] = field(factory=dict)
-    """How often in this run a write came too late, by the id of its record."""
+    stale: dict[Ref, int] = field(factory=dict)
+    """How often in this run a write came too late, by its record."""
     reread: list[str] = field(factory=list)
     """Records of which somebody was faster: to be read and compared again at once."""
     rereads: bool = False
@@ -175,10 +175,10 @@ class Carrying:
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
         # was sent, and the marker may have passed it while it was not known.
-        self.pending = dict.fromkeys(each.source.id for each in before)
-        self.pending.update((each.source.id, each) for each in after)
+        self.pending = dict.fromkeys(each.source for each in before)
+        self.pending.update((each.source, each) for each in after)
         self.unfinished = {
-            each.source.id: each for each in after if each.stage is not Stage.PLANNED
+            each.source: each for each in after if each.stage is not Stage.PLANNED
         }
         return issues
 
@@ -231,22 +231,22 @@ class Carrying:
         longest = max(side.settle for side in self.sides.values())
         return self.restored.at + WRITE + longest
 
-    def rows(self, sources: Iterable[Ref]) -> dict[str, IssueRow]:
-        """The open and the ignored issues of these records, by id."""
+    def rows(self, sources: Iterable[Ref]) -> dict[Ref, IssueRow]:
+        """The open and the ignored issues of these records, by record."""
         keys = [key_of(self.pair, self.verb, about(source)) for source in sources]
         found = self.store.get(IssueRow, keys).values()
         return {
-            row.issue.source.id: row
+            row.issue.source: row
             for row in found
             if row.issue.source and row.held in (Held.OPEN, Held.IGNORED)
         }
 
-    def notes(self, plan: Plan) -> dict[str, list[Issue]]:
-        """What a plan has to say of records that it carries all the same, by id."""
-        found: dict[str, list[Issue]] = {}
+    def notes(self, plan: Plan) -> dict[Ref, list[Issue]]:
+        """What a plan has to say of records that it carries all the same, by record."""
+        found: dict[Ref, list[Issue]] = {}
         for each in plan.issues:
             if not each.blocking and each.source:
-                found.setdefault(each.source.id, []).append(each)
+                found.setdefault(each.source, []).append(each)
         return found
 
     # Carrying out -------------------------------------------------------------------------
@@ -275,7 +275,7 @@ class Carrying:
         rows = self.rows(each.source for each in changes)
         wanted: list[Change] = []
         for each in changes:
-            row = rows.get(each.source.id)
+            row = rows.get(each.source)
             if row and row.held is Held.IGNORED and row.issue.basis == each.agreed:
                 self.tally.count("skipped")
             else:
@@ -287,7 +287,7 @@ class Carrying:
         return max(self.sides[name].settle for name in {c.connection for c in changes})
 
     def _wave(
-        self, changes: Sequence[Change], notes: Mapping[str, Sequence[Issue]]
+        self, changes: Sequence[Change], notes: Mapping[Ref, Sequence[Issue]]
     ) -> list[Change]:
         """One wave: durable, sent, settled; then told. Returns what there was no time for."""
         assert self.journal is not None
@@ -368,29 +368,29 @@ class Carrying:
     def _waiting(self, names: Iterable[str]) -> None:
         """Records of these writes wait, also where the run meets them again."""
         for intent in self.store.get(Intent, names).values():
-            self.unfinished[intent.source.id] = intent
-            self.pending[intent.source.id] = intent
+            self.unfinished[intent.source] = intent
+            self.pending[intent.source] = intent
 
     def _told(
         self,
         change: Change,
         outcome: Outcome,
         issue: Issue | None,
-        notes: Mapping[str, Sequence[Issue]],
+        notes: Mapping[Ref, Sequence[Issue]],
     ) -> None:
         """Tell what came of one change; what is tried again at once is not told yet."""
-        source = change.source.id
+        source = change.source
         if issue is None:
             for note in notes.get(source, ()):
                 self.tell(note)
         elif outcome.code is Code.STALE_VERSION and self._again(change):
-            self.reread.append(source)
+            self.reread.append(source.id)
         elif outcome.code is not Code.NOT_IN_TIME:
             self.tell(issue)
 
     def _again(self, change: Change) -> bool:
         """Whether a record is to be compared once more: somebody was faster."""
-        tries = self.stale[change.source.id] = self.stale.get(change.source.id, 0) + 1
+        tries = self.stale[change.source] = self.stale.get(change.source, 0) + 1
         return self.rereads and tries <= STALE_MAX
 
     def _late(self, deadline: datetime) -> bool:

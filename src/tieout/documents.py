@@ -27,6 +27,7 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
+    as_made,
     fingerprint,
 )
 from tieout.money import amount
@@ -75,7 +76,7 @@ class DocumentRun(Carrying):
                 del waiting[change.name]
             yield ready
 
-    def _carry(self, changes: Sequence[Change], notes: dict[str, list[Issue]]) -> None:
+    def _carry(self, changes: Sequence[Change], notes: dict[Ref, list[Issue]]) -> None:
         """Changes of a plan that was made before: read again, and compared."""
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
@@ -89,7 +90,7 @@ class DocumentRun(Carrying):
     def carry_out(
         self,
         changes: Sequence[Change],
-        notes: dict[str, list[Issue]],
+        notes: dict[Ref, list[Issue]],
         fresh: Callable[[Change], Change | Issue],
     ) -> None:
         """
@@ -113,7 +114,7 @@ class DocumentRun(Carrying):
                 stuck.append(found)
             else:
                 ready.append(found)
-        said = [note for each in ready for note in notes.get(each.source.id, ())]
+        said = [note for each in ready for note in notes.get(each.source, ())]
         keeps = [each for each in ready if each.action is Action.KEEP]
         writes = [each for each in ready if each.action is not Action.KEEP]
         self.tally.count("unchanged", len(keeps))
@@ -146,7 +147,7 @@ class DocumentRun(Carrying):
                     intent.stage in (Stage.SENDING, Stage.UNKNOWN, Stage.PARKED)
                     and kinds.get(intent.source) is intent.kind
                 ):
-                    self.unfinished.setdefault(intent.source.id, intent)
+                    self.unfinished.setdefault(intent.source, intent)
 
     def _leave(self, changes: Iterable[Change], why: str) -> None:
         issues = [_issue(Code.WAITS, change, f"{why}.") for change in changes]
@@ -176,7 +177,7 @@ class DocumentRun(Carrying):
         unpayable = _unpayable(change)
         if unpayable is not None:
             return unpayable
-        intent = self.unfinished.get(change.source.id)
+        intent = self.unfinished.get(change.source)
         if intent is not None and intent.stage is Stage.PARKED:
             return _issue(Code.PARKED, change, intent.text)
         if intent is not None:
@@ -211,16 +212,22 @@ class DocumentRun(Carrying):
         """An issue for a change whose records are not as the plan saw them."""
         here = records.get(change.source)
         there = records.get(change.target) if change.target else None
-        if here is None or fingerprint(here) != change.agreed:
+        prints = {fingerprint(here), fingerprint(as_made(here))} if here else set()
+        if change.agreed not in prints:
             return _issue(Code.STALE_PLAN, change, "its source has changed.")
         if change.target is not None and there is None:
             return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
         before = change.before
-        if before and there and fingerprint(there) != fingerprint(before):
+        if before and there and _differ(before, there):
             return _issue(Code.STALE_PLAN, change, "it changed on the other side.")
         if (link.version if link else 0) != change.link_version:
             return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
         return None
+
+
+def _differ(before: Record, now: Record) -> bool:
+    """Whether a document is another one than it was, whatever was paid of it since."""
+    return fingerprint(as_made(before)) != fingerprint(as_made(now))
 
 
 def _not_ours(change: Change, owners: dict[tuple[Ref, str], Link]) -> Issue | None:

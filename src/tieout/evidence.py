@@ -28,6 +28,7 @@ from tieout.models import (
     Status,
     clean_number,
 )
+from tieout.money import Money
 from tieout.store import Doubt, Intent, Stage
 
 ATTEMPTS_MAX = 5
@@ -63,7 +64,8 @@ def shown(record: Record | None) -> str:
             ends = f"{record.source.id}|{record.target.id}"
             told = f"{record.amount.normalize():f}|{record.currency}|{ends}"
         case Customer():
-            told = record.name
+            # Systems trim, cut off and respell names; the mark says whose it is.
+            told = str(record.active)
         case Posting():
             # By which batch it went is the system's to say, and not what is wanted.
             told = str(record.on is not None)
@@ -112,13 +114,51 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = change.action is not Action.CREATE or (
         not change.mark or carries(echo, change.mark)
     )
-    if ours and _is_of(echo, change.target) and shown(echo) == shown(change.after):
+    ours = ours and _is_of(echo, change.target)
+    ours = ours and not _of_another(owner_of(change.after), echo)
+    if ours and shown(echo) == shown(change.after):
         return outcome
+    if ours and change.mark and _computed_otherwise(change.after, echo):
+        return _noted(outcome, change.after, echo)
     doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
     if not ours and shown(echo) == shown(change.after):
         # Ours in all but the mark, which the other side may have left out or altered.
         return evolve(doubtful, ref=echo.ref)
     return doubtful
+
+
+def owner_of(record: Record | None) -> str:
+    """
+    The id of the customer that a document is of; "" where none is told.
+
+    A contact of a customer (``C100/contact``) is told by some systems as the customer.
+    """
+    ref = getattr(record, "customer", None)
+    return ref.id.partition("/")[0] if isinstance(ref, Ref) else ""
+
+
+def _of_another(owner: str, record: Record) -> bool:
+    """Whether a document is certainly of another customer."""
+    told = owner_of(record)
+    return bool(owner and told and owner != told)
+
+
+def _computed_otherwise(wanted: Record, echo: Record) -> bool:
+    """Whether an answer shows the very document, but for a total that it made itself."""
+    if isinstance(wanted, Invoice | CreditNote) and isinstance(
+        echo, Invoice | CreditNote
+    ):
+        return (wanted.currency, wanted.on) == (echo.currency, echo.on)
+    return False
+
+
+def _noted(outcome: Outcome, wanted: Record, echo: Record) -> Outcome:
+    """A document that is there, with a total that is not the one that was sent."""
+    assert isinstance(wanted, Invoice | CreditNote)
+    assert isinstance(echo, Invoice | CreditNote)
+    sent, made = Money(wanted.total, wanted.currency), Money(echo.total, echo.currency)
+    text = f"{sent} was sent, {made} is there."
+    return evolve(outcome, notes=(*outcome.notes, Code.TOTAL_DIFFERS), text=text)
 
 
 def _is_of(echo: Record, target: Ref | None) -> bool:
@@ -160,7 +200,7 @@ def _created(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | 
         return Proof("in doubt", doubt=Doubt.DUPLICATE, candidates=ours)
     if not ours:
         return _absent(intent) if ripe else None
-    if shown(ours[0]) != intent.wanted:
+    if shown(ours[0]) != intent.wanted or _of_another(intent.owner, ours[0]):
         return Proof("in doubt", doubt=Doubt.CONFLICT, candidates=ours)
     return Proof("found", record=ours[0])
 

@@ -19,7 +19,14 @@ from attrs import evolve, frozen
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
-from tieout.evidence import Proof, asks_again, awaited, judged, shown
+from tieout.evidence import (
+    Proof,
+    asks_again,
+    awaited,
+    judged,
+    owner_of,
+    shown,
+)
 from tieout.lease import WRITE, Hold
 from tieout.models import (
     Link,
@@ -121,6 +128,9 @@ class Journal(Hold):
         self._settings = settings
         self._serial = 0
         self._planned: dict[str, list[Intent]] = {}
+        self._stuck: dict[str, set[str]] = {}
+        """The roles in which a record could not be carried in this run: what is carried of
+        it in another closes nothing."""
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
@@ -198,6 +208,7 @@ class Journal(Hold):
             number=change.number,
             agreed=change.agreed,
             wanted=wanted,
+            owner=owner_of(change.after),
             mark=change.mark,
             stage=step(held, "sent"),
             attempt=attempt,
@@ -218,12 +229,12 @@ class Journal(Hold):
     def settle(
         self,
         results: Iterable[tuple[Change, Outcome]],
-        notes: Mapping[str, Sequence[Issue]] | None = None,
+        notes: Mapping[Ref, Sequence[Issue]] | None = None,
     ) -> list[Issue]:
         """
         Store what came of a wave: outcomes, links, issues and events in one transaction.
 
-        ``notes`` by source id are things worth knowing about changes that were applied.
+        ``notes`` by source are things worth knowing about changes that were applied.
         Returns the issues of those that were not.
         """
         pairs = list(results)
@@ -244,12 +255,15 @@ class Journal(Hold):
                 continue
             facts.append(self._settled(intent, outcome))
             facts.append(self._event(change, outcome))
+            stuck = self._stuck.setdefault(about(change.source), set())
             if outcome.state is State.APPLIED:
+                stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links))
-                told = (notes or {}).get(change.source.id, ())
+                told = (notes or {}).get(change.source, ())
                 noted = [*told, *_noted(change, outcome)]
                 facts.extend(self._closing(change.source, noted, rows))
             else:
+                stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
                 issues.append(issue)
                 facts.append(self._row(issue, Held.OPEN, rows))
@@ -371,7 +385,7 @@ class Journal(Hold):
         self,
         changes: Sequence[Change],
         issues: Sequence[Issue],
-        notes: Mapping[str, Sequence[Issue]] | None = None,
+        notes: Mapping[Ref, Sequence[Issue]] | None = None,
     ) -> list[Issue]:
         """
         Remember what needs no write: links of records that agree, and issues.
@@ -400,7 +414,7 @@ class Journal(Hold):
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
             )
-            noted = told.get(change.source.id, ())
+            noted = told.get(change.source, ())
             facts.extend(self._closing(change.source, noted, rows))
             new.extend(n for n in noted if not same(rows.get(about(change.source)), n))
         for issue in issues:
@@ -534,6 +548,8 @@ class Journal(Hold):
     ) -> Iterable[Fact | Gone]:
         """What becomes of a record's issue row once the record is carried."""
         where = about(source)
+        if self._stuck.get(where):
+            return
         for note in notes[-1:]:
             if not same(rows.get(where), note):
                 yield self._row(note, Held.NOTED, rows)

@@ -17,7 +17,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, evolve, field, fields, frozen
 
 from tieout.errors import Code, Fault
 from tieout.money import EXACT, ZERO, Money
@@ -384,6 +384,22 @@ def fingerprint(record: Record) -> str:
         for value in _lasting(type(record))(record)
     ]
     return hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
+
+
+def as_made(record: R) -> R:
+    """
+    A document without what became of its money since: what was paid or applied.
+
+    What is agreed of an invoice or credit note is the fingerprint of this. A payment's
+    applications are its content, and stay.
+    """
+    settled = getattr(record, "status", None) is Status.SETTLED
+    if isinstance(record, Invoice) and settled:
+        return evolve(record, status=Status.OPEN)
+    if isinstance(record, CreditNote):
+        status = Status.OPEN if settled else record.status
+        return evolve(record, status=status, remaining=None, applications=())
+    return record
 
 
 _LASTING: dict[RecordType, Callable[[Any], tuple[Any, ...]]] = {}

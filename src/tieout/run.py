@@ -41,8 +41,8 @@ class PaymentRun(Carrying):
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
         for source in self.open_issues():
-            self.pending.setdefault(source.id, None)
-        return tuple(self.pending)
+            self.pending.setdefault(source, None)
+        return tuple(ref.id for ref in self.pending)
 
     # A batch ------------------------------------------------------------------------------
 
@@ -101,21 +101,21 @@ class PaymentRun(Carrying):
         self, records: Sequence[Settlement], links: Mapping[str, Link]
     ) -> tuple[list[Settlement], list[Issue]]:
         """The levels that need comparing, and the issues of those that stay held."""
-        open_ones = [each for each in records if each.ref.id in self.pending]
+        open_ones = [each for each in records if each.ref in self.pending]
         rows = self.rows(each.ref for each in (records if self.trusting else open_ones))
         rules = self.settings.digest()
         rest: list[Settlement] = []
         held: list[Issue] = []
         for record in records:
-            if record.ref.id in self.unfinished:
-                held.append(_waiting(record, self.unfinished[record.ref.id], rows))
+            if record.ref in self.unfinished:
+                held.append(_waiting(record, self.unfinished[record.ref], rows))
                 continue
-            row = rows.get(record.ref.id)
+            row = rows.get(record.ref)
             known = self.trusting or row is not None
             agreed = settlements.basis(record, rules) if known else ""
             if row and row.held is Held.IGNORED and row.issue.basis == agreed:
                 self.tally.count("skipped")
-            elif record.ref.id in self.pending:
+            elif record.ref in self.pending:
                 rest.append(record)
             elif row and row.issue.basis == agreed and not may_pass(row.issue.code):
                 # Also where this very level was agreed once: it was compared since then.
@@ -143,7 +143,7 @@ class PaymentRun(Carrying):
         for some in batches(plan.changes, CHECK_SIZE):
             self.check_stop()
             fresh, stale = self._fresh(some)
-            told = [note for each in fresh for note in notes.get(each.source.id, ())]
+            told = [note for each in fresh for note in notes.get(each.source, ())]
             self._carry(Plan(tuple(fresh), (*stale, *told)))
         self._carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         for claims in batches((c for c in plan.claims if c.kept), CHECK_SIZE):
@@ -202,7 +202,7 @@ class PaymentRun(Carrying):
         link: Link | None,
     ) -> str:
         """Why a change of a saved plan no longer fits, or nothing."""
-        if change.source.id in self.unfinished:
+        if change.source in self.unfinished:
             return "an earlier write of it is not settled yet"
         if (
             here is None
@@ -265,10 +265,10 @@ def _explained(issues: Iterable[Issue], unreadable: Sequence[Issue]) -> list[Iss
     return found
 
 
-def _waiting(record: Settlement, intent: Intent, rows: Mapping[str, IssueRow]) -> Issue:
+def _waiting(record: Settlement, intent: Intent, rows: Mapping[Ref, IssueRow]) -> Issue:
     """The issue of a record about which an earlier write is not settled yet."""
     code = Code.PARKED if intent.stage is Stage.PARKED else Code.OUTCOME_UNKNOWN
-    row = rows.get(record.ref.id)
+    row = rows.get(record.ref)
     if row is not None and row.issue.code is code:
         return row.issue
     if code is Code.PARKED:

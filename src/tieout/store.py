@@ -58,7 +58,7 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content. ``settle`` is in seconds; ``not_before`` is the
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document. ``settle`` is in seconds; ``not_before`` is the
     earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
     sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
@@ -99,6 +99,7 @@ class Intent:
     candidates: tuple[Ref, ...] = ()
     code: Code | None = None
     text: str = ""
+    owner: str = ""
 
 
 class Held(Enum):

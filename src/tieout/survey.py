@@ -25,6 +25,7 @@ from tieout.models import (
     RecordType,
     Ref,
     Status,
+    as_made,
     clean_number,
     fingerprint,
     is_name,
@@ -119,10 +120,12 @@ class Survey:
     ) -> dict[Ref, Record]:
         """The target's records that are tied and may differ, or have a fresh one's number."""
         by_kind: dict[str, list[str]] = {}
-        now = {record.ref: fingerprint(record) for record in page}
+        now = {record.ref: fingerprint(as_made(record)) for record in page}
         for (ref, _), link in held.items():
             stale = ref in now and link.agreed.get(course.key) != now[ref]
-            if link.released or course.made_there(link):
+            # Customers go back too: each side owns fields of its own.
+            came = course.kind is not Customer and course.made_there(link)
+            if link.released or came:
                 continue
             if stale or (course.recheck and ref in now):
                 there = link.on(course.target)

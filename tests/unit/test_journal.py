@@ -492,11 +492,11 @@ def test_a_note_is_told_once() -> None:
     store = MemoryStore()
     journal, one = begun(store), change("1")
     sent(journal, one)
-    journal.settle([(one, outcome(one, State.APPLIED))], {one.source.id: [note(one)]})
+    journal.settle([(one, outcome(one, State.APPLIED))], {one.source: [note(one)]})
     assert events(store) == ["applied", "warning"]
     assert rows(store)[about(one.source)].held is Held.NOTED
     kept = evolve(one, action=Action.KEEP)
-    assert journal.keep([kept], [], {one.source.id: [note(one)]}) == []
+    assert journal.keep([kept], [], {one.source: [note(one)]}) == []
     assert events(store) == ["applied", "warning"]
     newer = note(one, text="y")
     assert journal.keep([kept], [], {one.source.id: [newer]}) == [newer]
@@ -576,7 +576,7 @@ def test_of_several_issues_of_a_record_the_blocking_one_is_kept() -> None:
     store = MemoryStore()
     journal, one = begun(store), evolve(change("1"), action=Action.KEEP)
     blocking = Issue(Code.TOTAL_DIFFERS, one.source, ("INV-1",))
-    journal.keep([one], [blocking], {one.source.id: [note(one)]})
+    journal.keep([one], [blocking], {one.source: [note(one)]})
     assert rows(store)[about(one.source)].held is Held.OPEN
 
 
@@ -962,5 +962,5 @@ def test_a_record_that_is_kept_twice_has_one_row() -> None:
     """P8: each issue row once in a transaction."""
     store = MemoryStore()
     journal, one = begun(store), evolve(change("1"), action=Action.KEEP)
-    journal.keep([one, one], [], {one.source.id: [note(one)]})
+    journal.keep([one, one], [], {one.source: [note(one)]})
     assert len(rows(store)) == 1

@@ -197,7 +197,8 @@ class _Customers:
             self.drafting.take(
                 self._change(Action.UPDATE, customer, link, there, after, told)
             )
-        self._note(customer, there, [n for n in differing if not owned[n]])
+        foreign = [name for name in differing if not owned[name]]
+        self._note(customer, there, [n for n in foreign if _edited(n, customer, there)])
 
     def _note(self, customer: Customer, there: Customer, names: Sequence[str]) -> None:
         """That a field was changed on the side that does not own it."""
@@ -296,6 +297,14 @@ def _alike(here: Any, there: Any) -> bool:
     if isinstance(here, str) and isinstance(there, str):
         return here.strip() == there.strip()
     return bool(here == there)
+
+
+def _edited(name: str, here: Customer, there: Customer) -> bool:
+    """Whether a field was changed, and not only respelled or cut off by a system."""
+    if name != "name":
+        return True
+    one, other = name_key(here.name), name_key(there.name)
+    return not (one.startswith(other) or other.startswith(one))
 
 
 def _told(name: str, here: Customer, there: Customer) -> str:

@@ -24,6 +24,7 @@ from tieout.models import (
     Link,
     Ref,
     Status,
+    as_made,
     clean_number,
     fingerprint,
 )
@@ -152,7 +153,7 @@ class Documents(Generic[D]):
     # Tied ---------------------------------------------------------------------------------
 
     def _tied(self, record: D, link: Link) -> None:
-        agreed = link.agreed.get(self.course.key) == fingerprint(record)
+        agreed = link.agreed.get(self.course.key) == fingerprint(as_made(record))
         if agreed and not self.course.recheck:
             self.drafting.kept += 1
         elif record.status is Status.DRAFT:
@@ -296,7 +297,7 @@ class Documents(Generic[D]):
             generation=generation,
             link_version=version,
             number=number,
-            agreed=fingerprint(record),
+            agreed=fingerprint(as_made(record)),
             mark=self._mark(record.ref, number, generation)
             if action is Action.CREATE
             else "",
@@ -312,7 +313,9 @@ class Documents(Generic[D]):
         return mark_of(self.course.target, ref.kind, ref, generation)
 
     def _issue(self, code: Code, record: D, text: str, field: str = "") -> Issue:
-        return issue(code, record, text, field=field, agreed=fingerprint(record))
+        return issue(
+            code, record, text, field=field, agreed=fingerprint(as_made(record))
+        )
 
     def _live(self) -> list[D]:
         found: Iterable[Any] = self.across.records.values()
@@ -368,7 +371,7 @@ def custom(record: Invoice | CreditNote | Customer, course: Course) -> dict[str,
 
 def _lines(given: Sequence[Line]) -> list[tuple[Any, str]]:
     """What lines come to, for telling whether they are others."""
-    return sorted((line.amount, line.description.strip()) for line in given)
+    return sorted((line.amount, line.description.strip().casefold()) for line in given)
 
 
 def _told(name: str, wanted: Any, there: Any) -> str:

@@ -17,7 +17,7 @@ from attrs import define, evolve, field, frozen
 from tieout.capabilities import Capabilities, Verb
 from tieout.change import Action, Change, Issue, change_name
 from tieout.errors import Code
-from tieout.models import Link, Part, Settlement, Status, fingerprint
+from tieout.models import Link, Part, Ref, Settlement, Status, fingerprint
 from tieout.money import ZERO
 from tieout.plan import Claim, Plan, clashes
 from tieout.planners.matching import Candidates, Found, Known, issue, match
@@ -155,11 +155,11 @@ def keeping(
     plan: Plan,
     capabilities: Capabilities,
     settings: Settings,
-    pending: Container[str] = (),
+    pending: Container[Ref] = (),
 ) -> list[Change]:
     """
     What must be remembered of the records that need nothing: new and changed links, and those of
-    which something is ``pending`` (by ledger id).
+    which something is ``pending``.
     """
     rules = settings.digest()
     found: list[Change] = []
@@ -168,7 +168,7 @@ def keeping(
         owned = billing.receipts if capabilities.payments.owned_payment else ()
         known = link is not None and link.agreed.get(KIND) == agreed
         settled = known and link and link.owned == owned and _files_alike(link, ledger)
-        if settled and ledger.ref.id not in pending:
+        if settled and ledger.ref not in pending:
             continue
         counterpart = Found(billing, evidence, link)
         kept = _change(Action.KEEP, ledger, counterpart, agreed, billing)

@@ -1,0 +1,279 @@
+"""
+The connector to books in memory: all kinds, all verbs, by calls on the caller's thread.
+
+It reads and writes `Books`; a test says what becomes of each effect by ``fate``. Nothing
+here decides what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias, cast
+
+from attrs import define, evolve, field
+
+from tieout.auth import Auth, NoAuth
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Creates,
+    Dated,
+    Everything,
+    Kind,
+    Mark,
+    Open,
+    Payments,
+    Select,
+    Unposted,
+    Updates,
+    Verb,
+)
+from tieout.change import Action, Change, Outcome
+from tieout.errors import Code, Fate, Fault
+from tieout.evidence import carries
+from tieout.guarding import guarded
+from tieout.models import (
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Payment,
+    Posting,
+    R,
+    Record,
+    RecordType,
+    Ref,
+    Settlement,
+    Status,
+)
+from tieout.protocol import Books as Company
+from tieout.protocol import Health, Page
+from tieout.rules import judge
+from tieout.testing.year.books import Books
+from tieout.wire import Call, Flow, Response, Verdict
+
+_ALL = frozenset(Verb)
+_LISTED = frozenset({Changed, Everything})
+_TEXT = Mark("custom.mark")
+_SPARSE = Updates.SPARSE
+
+KINDS: Mapping[RecordType, Kind] = {
+    Customer: Kind(
+        _ALL, _LISTED, frozenset({"name", "number", "email", "active"}),
+        Creates.FINAL, _SPARSE, mark=_TEXT, page_size=7,
+    ),
+    Invoice: Kind(
+        _ALL, _LISTED | {Dated, Open, Unposted},
+        frozenset({"number", "reference", "customer", "on", "due", "total", "lines"}),
+        Creates.FINAL, _SPARSE, "nothing is applied to it",
+        Mark("number", is_number=True), 50, number_unique=True, page_size=7, batch_size=3,
+    ),
+    CreditNote: Kind(
+        _ALL, _LISTED | {Dated}, frozenset({"number", "reference", "on", "total", "lines"}),
+        Creates.FINAL, _SPARSE, "nothing of it is applied", _TEXT, 50, page_size=7,
+    ),
+    Payment: Kind(
+        _ALL - {Verb.UPDATE}, _LISTED | {Dated}, creates=Creates.FINAL,
+        void_when="always", mark=_TEXT, page_size=7,
+    ),
+    Application: Kind(_ALL - {Verb.UPDATE}, creates=Creates.FINAL, mark=_TEXT),
+    Settlement: Kind(frozenset({Verb.READ}), _LISTED | {Open}, page_size=7),
+    Posting: Kind(
+        frozenset({Verb.READ, Verb.UPDATE, Verb.VOID}), frozenset({Unposted}),
+        frozenset({"on"}), updates=_SPARSE, batch_size=3,
+    ),
+}  # fmt: skip
+"""What such books can do; a test takes away what another system lacks."""
+
+Fates: TypeAlias = Callable[[Change], str]
+"""What becomes of a write: ``""`` done, ``lost`` done and not told, ``never``, ``refused``."""
+
+
+def done(change: Change) -> str:
+    """Every write is done and told."""
+    return ""
+
+
+@define(eq=False)
+class BooksConnector:
+    """Books as a system that can be tied out."""
+
+    books: Books
+    kinds: Mapping[RecordType, Kind] = KINDS
+    fate: Fates = done
+    locked_through: Any = None
+    invoices_per_payment: int | None = None
+    auth: Auth = field(factory=NoAuth)
+    marks: dict[str, str] = field(factory=dict)
+    calls: int = 0
+
+    @property
+    def connection(self) -> str:
+        return self.books.connection
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            f"Books {self.connection}",
+            self.kinds,
+            payments=Payments(sweep_every=timedelta(days=1)),
+            late_commit=timedelta(minutes=1),
+            search_lag=timedelta(0),
+            overlap=timedelta(seconds=1),
+            credits_applicable=True,
+            invoices_per_payment=self.invoices_per_payment,
+        )
+
+    def check(self) -> Flow[Health]:
+        yield from self._asked()
+        company = Company(
+            self.connection, self.connection, "EUR", "UTC", self.locked_through
+        )
+        return Health(reachable=True, signed_in=True, books=company)
+
+    def judge(self, response: Response) -> Verdict:
+        return judge(response, ())
+
+    # Reading ------------------------------------------------------------------------------
+
+    def page(
+        self, kind: type[R], select: Select, cursor: str | None = None
+    ) -> Flow[Page[R]]:
+        yield from self._asked()
+        able = self.kinds.get(kind)
+        if able is None or type(select) not in able.selects:
+            raise Fault(Code.NOT_ALLOWED, f"{kind.__name__} by {type(select).__name__}")
+        rows = [each for each in self._rows(kind) if self._selected(each, select)]
+        rows.sort(key=lambda each: (str(each.changed_at), each.ref.id))
+        begin = int(cursor or 0)
+        some = rows[begin : begin + able.page_size]
+        more = begin + able.page_size < len(rows)
+        after = str(begin + able.page_size) if more else None
+        page = Page(tuple(some), next=after, as_of=self.books.now())
+        return cast(Page[R], page)
+
+    def fetch(
+        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Flow[Page[R]]:
+        yield from self._asked()
+        found = [
+            each
+            for each in self._rows(kind)
+            if each.ref.id in ids or getattr(each, "number", None) in numbers
+        ]
+        return cast(Page[R], Page(tuple(found)))
+
+    def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
+        yield from self._asked()
+        found: dict[Ref, Record] = {}
+        for change in changes:
+            for each in self._rows(change.kind):
+                ours = self._marked(each)
+                if change.target is not None and each.ref.id == change.target.id:
+                    found[each.ref] = each
+                elif carries(ours, change.mark):
+                    found[each.ref] = ours
+        return Page(tuple(found.values()))
+
+    def _marked(self, record: Any) -> Any:
+        """A record with the mark that it was made under, where that is not its number."""
+        mark = self.marks.get(record.ref.id)
+        if mark is None or not hasattr(record, "custom"):
+            return record
+        return evolve(record, custom={**record.custom, "mark": mark})
+
+    def _rows(self, kind: RecordType) -> list[Any]:
+        books = self.books
+        invoices = books.of(Invoice).values()
+        if kind is Settlement:
+            return [books.level(each) for each in invoices]
+        if kind is Posting:
+            return [books.posting(each) for each in invoices]
+        return [books.shown(each) for each in books.of(kind).values()]
+
+    def _selected(self, record: Any, select: Select) -> bool:
+        match select:
+            case Changed(since=since):
+                return bool(record.changed_at is None or record.changed_at >= since)
+            case Dated(first=first, last=last):
+                return bool(first <= record.on <= last)
+            case Open(through=through):
+                owed = getattr(record, "balance", None)
+                if owed is None:
+                    owed = self.books.owed(self.books.of(Invoice)[record.ref.id])
+                return owed > 0 and (through is None or record.on <= through)
+            case Unposted(through=through):
+                own = self.books.of(Invoice)[record.ref.id]
+                final = own.status not in (Status.DRAFT, Status.VOID)
+                return (
+                    final and own.ref.id not in self.books.posted and own.on <= through
+                )
+            case _:
+                return True
+
+    # Writing ------------------------------------------------------------------------------
+
+    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
+        outcomes: list[Outcome] = []
+        for change in changes:
+            outcome = yield from guarded(self._one(change), change, self.judge)
+            outcomes.append(outcome)
+        return tuple(outcomes)
+
+    def _one(self, change: Change) -> Flow[Outcome]:
+        answer = yield Call(lambda: self._carried(change), effect=True)
+        self.calls += 1
+        made = cast(Any, answer.value)
+        return Outcome.applied(change, ref=made.ref if made else None, echo=made)
+
+    def _carried(self, change: Change) -> Any:
+        fate = self.fate(change)
+        if fate == "refused":
+            raise Fault(Code.REFUSED, "no")
+        if fate == "never":
+            raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
+        made = self._landed(change)
+        if fate == "lost":
+            raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
+        return made
+
+    def _landed(self, change: Change) -> Any:
+        books, target = self.books, change.target
+        if change.kind is Posting:
+            assert target is not None
+            after = cast(Posting | None, change.after)
+            books.post(target.id, after.on if after else None)
+            return None
+        if change.action is Action.VOID:
+            assert target is not None
+            books.void(target, change.kind)
+            return None
+        new = target is None
+        after_: Any = evolve(
+            cast(Any, change.after), ref=target or books.ref(change.kind)
+        )
+        if change.mark:
+            self.marks.setdefault(after_.ref.id, change.mark)
+        if change.kind is Payment:
+            made: Any = books.pay(after_)
+        elif change.kind is Application:
+            made = books.apply(after_)
+        else:
+            made = books.put(after_)
+        shown = books.shown(made)
+        return self._marked(shown) if new else shown
+
+    def _asked(self) -> Flow[None]:
+        """Every verb asks for something, if nothing that could fail."""
+        self.calls += 1
+        yield Call(lambda: None)
+
+
+def without(kinds: Iterable[RecordType], *verbs: Verb) -> Mapping[RecordType, Kind]:
+    """What such books can do, less these verbs of these kinds."""
+    wanted = set(kinds)
+    return {
+        kind: evolve(able, verbs=able.verbs - set(verbs)) if kind in wanted else able
+        for kind, able in KINDS.items()
+    }
