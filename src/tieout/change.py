@@ -88,7 +88,8 @@ class Change:
     agreed once this is applied. ``mark`` is what the document will be found again by,
     ``key`` the idempotency key that the journal gives it for systems that take one.
     ``owned`` are payment records that we made; some may be gone: what is there counts.
-    ``depends_on`` are names of changes that have to be applied first. ``reason`` is for
+    ``depends_on`` are names of changes that have to be applied first. ``within`` is the
+    record that the source is read with, where it is a part of one. ``reason`` is for
     people and is never read by what applies the change.
     """
 
@@ -112,6 +113,7 @@ class Change:
     closes: bool = False
     releases: bool = False
     depends_on: tuple[str, ...] = ()
+    within: Ref | None = None
     evidence: str = ""
     reason: str = ""
 
@@ -213,6 +215,8 @@ class Issue:
     blocking: bool = True
     basis: str = ""
     """The fingerprint of the source that led to it; empty where it could not be read."""
+    within: Ref | None = None
+    """The record that the source is read with, where it is a part of one."""
     at: datetime | None = instant()
 
     @property

@@ -215,7 +215,8 @@ class DocumentRun(Carrying):
         prints = {fingerprint(here), fingerprint(as_made(here))} if here else set()
         if change.agreed not in prints:
             return _issue(Code.STALE_PLAN, change, "its source has changed.")
-        if change.target is not None and there is None:
+        ends = change.action is Action.KEEP and change.releases
+        if change.target is not None and there is None and not ends:
             return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
         before = change.before
         if before and there and _differ(before, there):
@@ -351,6 +352,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
         (change.number,) if change.number else (),
         text=text,
         basis=change.agreed,
+        within=change.within,
     )
 
 

@@ -118,7 +118,8 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = ours and not _of_another(owner_of(change.after), echo)
     if ours and shown(echo) == shown(change.after):
         return outcome
-    if ours and change.mark and _computed_otherwise(change.after, echo):
+    known = change.mark or change.action is Action.UPDATE
+    if ours and known and _computed_otherwise(change.after, echo):
         return _noted(outcome, change.after, echo)
     doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
     if not ours and shown(echo) == shown(change.after):
@@ -275,6 +276,21 @@ def _absent(intent: Intent) -> Proof | None:
     if intent.stage is Stage.PARKED and intent.kind is not Settlement:
         return None  # a document is not made without a person's answer
     return Proof("proved absent")
+
+
+def may_have_made(intent: Intent, record: Record) -> bool:
+    """
+    Whether a record may be the one that a create made whose outcome is not known.
+
+    Where it is known which records come into question, no others do.
+    """
+    about = (intent.action, intent.connection, intent.kind)
+    if about != (Action.CREATE, record.ref.connection, type(record)):
+        return False
+    if intent.candidates:
+        return record.ref in intent.candidates
+    alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
+    return alike or carries(record, intent.mark)
 
 
 def asks_again(intents: Sequence[Intent]) -> list[Intent]:

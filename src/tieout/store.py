@@ -58,7 +58,8 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document. ``settle`` is in seconds; ``not_before`` is the
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``within``
+    the record that the source is read with. ``settle`` is in seconds; ``not_before`` is the
     earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
     sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
@@ -100,6 +101,7 @@ class Intent:
     code: Code | None = None
     text: str = ""
     owner: str = ""
+    within: Ref | None = None
 
 
 class Held(Enum):

@@ -77,8 +77,8 @@ class Across:
     counterparts; ``generations``, how often a document was made of a record in a role before.
     ``records`` are the target's own, found by id or number; ``named`` its customers by
     name; ``claimed`` the sources to which found records are tied already, by their ref.
-    ``inactive`` are customers of the source that are not active; ``numbers`` the numbers
-    by which people know the records that are named.
+    ``inactive`` are customers of the source that are not active, as far as they bear on
+    new documents; ``numbers`` the numbers by which people know the records that are named.
     """
 
     links: Mapping[Ref, Link] = field(factory=dict)
@@ -103,6 +103,7 @@ def issue(
     blocking: bool = True,
     agreed: str = "",
     remedy: str = "",
+    within: Ref | None = None,
 ) -> Issue:
     """An issue of one record of the source, by its own number or the given ones."""
     own = clean_number(getattr(record, "number", ""))
@@ -115,4 +116,5 @@ def issue(
         remedy=remedy,
         blocking=blocking,
         basis=agreed,
+        within=within,
     )
