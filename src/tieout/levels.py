@@ -6,6 +6,8 @@ The order of its steps; how each is done stands in `tieout.reading` and `tieout.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Changed, Verb
 from tieout.carrying import WAVE_ROUNDS
@@ -73,14 +75,21 @@ class Levels(Footing):
         stop: Stop | None,
         under: Under,
     ) -> PaymentRun:
-        common = self._common(PAYMENTS, adapter, on_progress, stop, under)
+        return PaymentRun(**self._payment_common(adapter, on_progress, stop, under))
+
+    def _payment_common(
+        self,
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+        under: Under,
+    ) -> dict[str, Any]:
+        """What every run of levels is made of."""
         billing = self._billing.connector.capabilities
-        common["wave"] = (
-            billing.kind(Settlement).batch_size
-            * self._billing.concurrency
-            * WAVE_ROUNDS
-        )
-        return PaymentRun(billing=billing, **common)
+        size = billing.kind(Settlement).batch_size
+        wave = size * self._billing.concurrency * WAVE_ROUNDS
+        common = self._common(PAYMENTS, adapter, on_progress, stop, under)
+        return {**common, "billing": billing, "wave": wave}
 
     def _read_levels(self, run: PaymentRun, under: Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""

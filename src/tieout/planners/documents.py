@@ -176,7 +176,7 @@ class Documents(Generic[D]):
         wanted = self.wanted(record, self.course, self.across)
         differing = self._differing(wanted, there, self.compared)
         matters = [name for name in differing if name in _MATTERS]
-        if self.course.settings.updates == "update" and differing:
+        if self.course.carries_changes and differing:
             yield self._update(record, link, there, wanted, differing)
             return
         why = "it agrees" if not differing else "changes of it are not carried"
