@@ -52,6 +52,13 @@ STALE_MAX = 3
 """How often a record that somebody else changes meanwhile is read and compared again
 within one run; after that it is an issue."""
 
+DONE: Mapping[Action, str] = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.VOID: "voided",
+}
+"""How a change is counted once it was carried out."""
+
 WORDS: Mapping[Code, str] = {
     Code.NOT_IN_BILLING: "not found",
     Code.OUTCOME_UNKNOWN: "unknown",
@@ -79,7 +86,7 @@ class Tally:
     counts: dict[str, int] = field(
         factory=lambda: dict.fromkeys(
             (
-                "updated",
+                *DONE.values(),
                 "unchanged",
                 "not found",
                 "failed",
@@ -98,6 +105,11 @@ class Tally:
         """So many more records came to this."""
         self.counts[word] = self.counts.get(word, 0) + number
         self.done += number
+
+    def planned(self, changes: Iterable[Change]) -> None:
+        """So many changes would be carried out."""
+        for change in changes:
+            self.count(DONE.get(change.action, "unchanged"))
 
     def note(self, found: Issue) -> str:
         """One more issue; the word it is counted under."""
@@ -400,13 +412,12 @@ class Carrying:
 
     def _written(self, change: Change) -> None:
         """Count and tell a write at once; a caller who chokes on it loses no outcome."""
-        self.tally.count("updated")
+        word = DONE[change.action]
+        self.tally.count(word)
         self.tally.moved(change)
         green = Severity.GREEN
         try:
-            self._progress(
-                change.number, "updated", green, change.reason, change.source
-            )
+            self._progress(change.number, word, green, change.reason, change.source)
         except Exception as error:  # noqa: BLE001 - of the caller's own callback
             self.choked = self.choked or error
 

@@ -181,7 +181,7 @@ class DocumentSync(DocumentRun):
             self.sink.take(plan)
             for each in plan.issues:
                 self.tell(each)
-            self.tally.count("updated", len(plan.changes))
+            self.tally.planned(plan.changes)
             return
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
