@@ -32,7 +32,7 @@ from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
 from tieout.underway import Track
-from tieout.verbs import DOCUMENTS, Asked, asked
+from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
 
 
@@ -98,8 +98,9 @@ class Engine(Handover):
 
     def plan_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool | None = None,
@@ -112,14 +113,20 @@ class Engine(Handover):
         """
         return self._planned(
             lambda sink: self.sync_payments(
-                since, adapter=sink, on_progress=on_progress, stop=stop, recheck=recheck
+                since,
+                only=only,
+                adapter=sink,
+                on_progress=on_progress,
+                stop=stop,
+                recheck=recheck,
             )
         )
 
     def sync_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -130,17 +137,22 @@ class Engine(Handover):
 
         Documents where the settings give `Payment` a direction, levels otherwise; never
         both. ``since``: a `Since`, a date (a whole day in the books' zone), an aware
-        datetime, or an interrupted run's ``report.resume``. ``recheck``: compare with
-        billing as it is now (True) or trust what was agreed (False); by default LAST_RUN
-        trusts and every other start compares. ``stop`` is asked between steps; a stopped
-        run ends cleanly.
+        datetime, or an interrupted run's ``report.resume``. ``only``: the ones of these
+        ids or numbers (of ledger invoices, where levels are carried), at once.
+        ``recheck``: compare with billing as it is now (True) or trust what was agreed
+        (False); by default LAST_RUN trusts and every other start compares. ``stop`` is
+        asked between steps; a stopped run ends cleanly.
 
         Raises `ConfigError` for a start that cannot be, `Fault` RUN_IN_PROGRESS while
         another run holds the pair, and `StoreError`. Everything else is in the report.
         """
+        wanted = asked(since, only, recheck=bool(recheck))
         if self.settings.direction(Payment) is Direction.OFF:
+            if since is None:
+                return self._sync_named(wanted.only, adapter, on_progress, stop)
+            if wanted.only:
+                raise ConfigError("levels are carried since= a time or only= by name")
             return self._sync_levels(since, adapter, on_progress, stop, recheck)
-        wanted = Asked(since, recheck=bool(recheck))
         return self._sync_documents(Payment, wanted, adapter, on_progress, stop)
 
     # Documents ------------------------------------------------------------------------

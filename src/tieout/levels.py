@@ -6,6 +6,7 @@ The order of its steps; how each is done stands in `tieout.reading` and `tieout.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tieout.adapters import Adapter, DryAdapter
@@ -15,13 +16,13 @@ from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Footing, Stop, Tell
 from tieout.models import Settlement
 from tieout.protocol import Connector
-from tieout.reading import Start
+from tieout.reading import Batch, Start
 from tieout.report import Report
 from tieout.run import PaymentRun
 from tieout.settings import Direction
 from tieout.store import ResumePoint, Sweep, key_of
 from tieout.underway import Track, Under
-from tieout.windows import Since
+from tieout.windows import Since, Window
 
 
 class Levels(Footing):
@@ -40,8 +41,7 @@ class Levels(Footing):
         stop: Stop | None,
         recheck: bool | None,
     ) -> Report:
-        if self.settings.direction(Settlement) is Direction.OFF:
-            raise ConfigError("payment levels are switched off in the settings")
+        self._check_levels_on()
         marker = self._marker(PAYMENTS)
         moment = self._window(since, marker, PAYMENTS, self._ledger)
         track = Track(PAYMENTS, moment, marker)
@@ -67,6 +67,37 @@ class Levels(Footing):
                 track.as_of, track.token = run.reader.as_of, run.reader.token
 
         return self._carried(run, under, work)
+
+    def _check_levels_on(self) -> None:
+        if self.settings.direction(Settlement) is Direction.OFF:
+            raise ConfigError("payment levels are switched off in the settings")
+
+    def _sync_named(
+        self,
+        only: Collection[str],
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+    ) -> Report:
+        """Carry the levels of named ledger invoices, compared with billing as it is."""
+        self._check_levels_on()
+        names = sorted(only)
+        label = f"{len(names)} named records"
+        moment = Window(self._clock.now(), trusting=False, label=label)
+        under = self._begin(Track(PAYMENTS, moment))
+        run = self._payment_run(adapter, on_progress, stop, under)
+
+        def work() -> None:
+            if run.sink is not None:
+                run.sink.begin(self._header(moment, whole=False))
+            for session in (self._billing, self._ledger):
+                self._bind(session, dry=run.journal is None)
+            run.rereads = True
+            run.recover()
+            for page in run.reader.fetch_ledger(ids=names, numbers=names):
+                run.process(Batch(page.records, page.issues, page.gone))
+
+        return self._carried(run, under, work, moves_marker=False)
 
     def _payment_run(
         self,
