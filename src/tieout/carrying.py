@@ -267,7 +267,7 @@ class Carrying:
         """Remember what agrees and what cannot be carried; write the rest, in waves."""
         assert self.journal is not None
         notes = self.notes(plan)
-        blocking = [each for each in plan.issues if each.blocking]
+        blocking = self._minded([each for each in plan.issues if each.blocking])
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self.tell(each)
@@ -279,6 +279,20 @@ class Carrying:
             if len(late) == len(some):
                 raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
             waiting = [*late, *waiting]
+
+    def _minded(self, issues: Sequence[Issue]) -> list[Issue]:
+        """The issues but those of records that a person wants left alone as they are."""
+        if not issues:
+            return []
+        rows = self.rows(each.source for each in issues if each.source)
+        minded: list[Issue] = []
+        for each in issues:
+            row = rows.get(each.source) if each.source else None
+            if row and row.held is Held.IGNORED and row.issue.basis == each.basis:
+                self.tally.count("skipped")
+            else:
+                minded.append(each)
+        return minded
 
     def _wanted(self, changes: Sequence[Change]) -> list[Change]:
         """The changes but those that a person wants left alone as they are."""

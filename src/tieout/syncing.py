@@ -118,7 +118,18 @@ class DocumentSync(DocumentRun):
         across = evolve(across, ties={**across.ties, **_found(first)})
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
+        if self.journal is not None:
+            self.journal.clear(self._settled_refs(records, plan))
         self._take(plan)
+
+    def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:
+        """The records of a page about which there is nothing to say and nothing to do."""
+        refs = [each.ref for each in records]
+        for each in records:
+            refs += [put.ref for put in getattr(each, "applications", ())]
+        asked = {change.source for change in plan.changes} | self.unfinished.keys()
+        asked |= {each.source for each in plan.issues if each.source}
+        return [ref for ref in refs if ref not in asked]
 
     def _news(self, page: Page[Any]) -> list[Any]:
         """The records of a page that this run has not met as they are."""
