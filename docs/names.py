@@ -20,7 +20,12 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "The engine and its reports": (
             *("Engine", "Since", "Report", "Progress", "this_user"),
         ),
-        "Settings": ("Settings", "Direction", "NumberRule"),
+        "Settings": ("Settings", "Direction", "NumberRule", "Fees"),
+        "Sync by hand": (
+            *("Listing", "Batch", "BatchType", "Member"),
+            *("AutoPay", "AutoPayRules", "AutoPayState", "AutoPayStatus"),
+            *("Payer", "MethodKind"),
+        ),
         "Records": (
             *("Settlement", "Invoice", "CreditNote", "Payment", "Application"),
             *("Customer", "Posting", "Line", "Part", "Status", "Ref", "Link"),

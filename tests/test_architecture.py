@@ -83,10 +83,14 @@ ALLOWED: Mapping[str, set[str]] = {
         "planners.invoices",
     },
     "underway": {"session", "windows"},
-    "footing": {"carrying", "underway", "transport", "stores.memory"},
+    "footing": {"autopay", "carrying", "underway", "transport", "stores.memory"},
     "levels": {"footing", "run"},
     "verbs": {"levels", "syncing"},
-    "engine": {"verbs"},
+    "autopay": {"models"},
+    "payload": {"models", "wire"},
+    "handing": {"autopay", "run", "syncing"},
+    "handover": {"handing", "verbs"},
+    "engine": {"handover", "payload"},
 }
 """By module, what of tieout it may import."""
 

@@ -51,8 +51,8 @@ def test_a_method_of_the_engine_needs_one_sentence() -> None:
     calls = dict(names.methods(tieout.Engine))
     public = {
         name
-        for name, value in vars(tieout.Engine).items()
-        if inspect.isfunction(value) and not name.startswith("_")
+        for name, value in inspect.getmembers(tieout.Engine, inspect.isfunction)
+        if not name.startswith("_")
     }
     assert {call.partition("(")[0] for call in calls} == public
     assert calls["answer(write, reply, by=)"].startswith("Say what came of a parked")

@@ -8,6 +8,14 @@ been paid from one to the other, as often as you like and from any start date.
 from __future__ import annotations
 
 from tieout.adapters import Adapter, Callbacks, Direct, PlanFile, Preview
+from tieout.autopay import (
+    AutoPay,
+    AutoPayRules,
+    AutoPayState,
+    AutoPayStatus,
+    MethodKind,
+    Payer,
+)
 from tieout.capabilities import (
     Capabilities,
     Changed,
@@ -46,6 +54,7 @@ from tieout.errors import (
     StoreTrouble,
     TieoutError,
 )
+from tieout.handover import Listing
 from tieout.journal import Landed, Reply
 from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
@@ -66,8 +75,8 @@ from tieout.models import (
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.report import Progress, Report
-from tieout.settings import Direction, NumberRule, Settings
-from tieout.store import Doubt, Intent, Store
+from tieout.settings import Direction, Fees, NumberRule, Settings
+from tieout.store import Batch, BatchType, Doubt, Intent, Member, Store
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
 from tieout.table import Columns, Table
@@ -79,6 +88,12 @@ __all__ = [
     "Action",
     "Adapter",
     "Application",
+    "AutoPay",
+    "AutoPayRules",
+    "AutoPayState",
+    "AutoPayStatus",
+    "Batch",
+    "BatchType",
     "Bill",
     "Books",
     "Call",
@@ -100,6 +115,7 @@ __all__ = [
     "Engine",
     "Everything",
     "Fault",
+    "Fees",
     "Flow",
     "HTTPTransport",
     "Health",
@@ -109,15 +125,19 @@ __all__ = [
     "Landed",
     "Line",
     "Link",
+    "Listing",
     "Local",
     "LocalApp",
+    "Member",
     "MemoryStore",
+    "MethodKind",
     "Money",
     "NumberRule",
     "Open",
     "Outcome",
     "Page",
     "Part",
+    "Payer",
     "Payment",
     "Plan",
     "PlanFile",

@@ -52,6 +52,13 @@ STALE_MAX = 3
 """How often a record that somebody else changes meanwhile is read and compared again
 within one run; after that it is an issue."""
 
+DONE: Mapping[Action, str] = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.VOID: "voided",
+}
+"""How a change is counted once it was carried out."""
+
 WORDS: Mapping[Code, str] = {
     Code.NOT_IN_BILLING: "not found",
     Code.OUTCOME_UNKNOWN: "unknown",
@@ -79,7 +86,7 @@ class Tally:
     counts: dict[str, int] = field(
         factory=lambda: dict.fromkeys(
             (
-                "updated",
+                *DONE.values(),
                 "unchanged",
                 "not found",
                 "failed",
@@ -98,6 +105,11 @@ class Tally:
         """So many more records came to this."""
         self.counts[word] = self.counts.get(word, 0) + number
         self.done += number
+
+    def planned(self, changes: Iterable[Change]) -> None:
+        """So many changes would be carried out."""
+        for change in changes:
+            self.count(DONE.get(change.action, "unchanged"))
 
     def note(self, found: Issue) -> str:
         """One more issue; the word it is counted under."""
@@ -261,7 +273,7 @@ class Carrying:
         """Remember what agrees and what cannot be carried; write the rest, in waves."""
         assert self.journal is not None
         notes = self.notes(plan)
-        blocking = [each for each in plan.issues if each.blocking]
+        blocking = self._minded([each for each in plan.issues if each.blocking])
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self.tell(each)
@@ -273,6 +285,20 @@ class Carrying:
             if len(late) == len(some):
                 raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
             waiting = [*late, *waiting]
+
+    def _minded(self, issues: Sequence[Issue]) -> list[Issue]:
+        """The issues but those of records that a person wants left alone as they are."""
+        if not issues:
+            return []
+        rows = self.rows(each.source for each in issues if each.source)
+        minded: list[Issue] = []
+        for each in issues:
+            row = rows.get(each.source) if each.source else None
+            if row and row.held is Held.IGNORED and row.issue.basis == each.basis:
+                self.tally.count("skipped")
+            else:
+                minded.append(each)
+        return minded
 
     def _wanted(self, changes: Sequence[Change]) -> list[Change]:
         """The changes but those that a person wants left alone as they are."""
@@ -406,13 +432,12 @@ class Carrying:
 
     def _written(self, change: Change) -> None:
         """Count and tell a write at once; a caller who chokes on it loses no outcome."""
-        self.tally.count("updated")
+        word = DONE[change.action]
+        self.tally.count(word)
         self.tally.moved(change)
         green = Severity.GREEN
         try:
-            self._progress(
-                change.number, "updated", green, change.reason, change.source
-            )
+            self._progress(change.number, word, green, change.reason, change.source)
         except Exception as error:  # noqa: BLE001 - of the caller's own callback
             self.choked = self.choked or error
 

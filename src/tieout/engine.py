@@ -11,15 +11,20 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Iterable
+from datetime import date
 from uuid import uuid4
+
+from attrs import evolve
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
-from tieout.errors import ConfigError
+from tieout.errors import Code, ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
+from tieout.handover import Handover
 from tieout.journal import PersonsAnswer
-from tieout.models import CreditNote, Customer, Invoice, Payment
+from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
+from tieout.payload import overheard, stripped
 from tieout.plan import Plan
 from tieout.protocol import Health
 from tieout.report import Report
@@ -27,7 +32,7 @@ from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
 from tieout.underway import Track
-from tieout.verbs import DOCUMENTS, Asked, DocumentVerbs, asked
+from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
 
 
@@ -36,7 +41,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(DocumentVerbs):
+class Engine(Handover):
     """
     Keeps one billing system and one ledger in agreement.
 
@@ -44,26 +49,58 @@ class Engine(DocumentVerbs):
     has an HTTP client of its own that lives as long as the engine. ``store`` defaults to
     memory, which forgets: give a `tieout.SQLiteStore` in earnest. ``profile`` names whose
     "last run" is meant. Raises `ConfigError` where the two sides cannot be tied out by the
-    settings. A context manager; not for two threads at once.
+    settings. ``auto_pay`` is asked of each invoice that is posted by hand. A context
+    manager; not for two threads at once.
     """
 
     def check(self) -> dict[str, Health]:
         """
         Both connections: reachable, signed in, permitted, and whose books they are.
 
-        A connection that was paused because its sign-in was refused is tried again.
+        A connection that was paused because its sign-in was refused is tried again. An
+        account mapping that is needed and left blank is among what the ledger lacks.
         """
-        return {
-            session.connector.connection: session.check()
-            for session in (self._billing, self._ledger)
+        found = {
+            connection: session.check()
+            for connection, session in self._sessions.items()
         }
+        ledger = self._ledger.connector.connection
+        blank = self.settings.blank_accounts()
+        if blank:
+            health = found[ledger]
+            notes = (*health.notes, Code.NO_ACCOUNT.meaning)
+            found[ledger] = evolve(
+                health, missing=(*health.missing, *blank), notes=notes
+            )
+        return found
+
+    def deep_link(self, ref: Ref) -> str:
+        """The address of a record's page for people, in its own system; "" for none."""
+        connector = self._session_of(ref.connection).connector
+        found = getattr(connector, "deep_link", None)
+        return str(found(ref)) if found is not None else ""
+
+    def payload(self, ref: Ref) -> str:
+        """
+        What its system says of a record now, word for word, without secrets.
+
+        For finding out why. Raises `ConfigError` for a record of another pair, and
+        `Fault` where it cannot be read.
+        """
+        if ref.connection not in self._sessions:
+            raise ConfigError(f"{ref.connection} is no connection of this pair")
+        session, heard = self._session_of(ref.connection), list[str]()
+        flow = session.connector.fetch(KINDS[ref.kind], ids=[ref.id])
+        session.run(overheard(flow, heard))
+        return stripped("\n".join(heard), session.secrets())
 
     # What is owed and paid ------------------------------------------------------------
 
     def plan_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool | None = None,
@@ -76,14 +113,20 @@ class Engine(DocumentVerbs):
         """
         return self._planned(
             lambda sink: self.sync_payments(
-                since, adapter=sink, on_progress=on_progress, stop=stop, recheck=recheck
+                since,
+                only=only,
+                adapter=sink,
+                on_progress=on_progress,
+                stop=stop,
+                recheck=recheck,
             )
         )
 
     def sync_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -94,17 +137,22 @@ class Engine(DocumentVerbs):
 
         Documents where the settings give `Payment` a direction, levels otherwise; never
         both. ``since``: a `Since`, a date (a whole day in the books' zone), an aware
-        datetime, or an interrupted run's ``report.resume``. ``recheck``: compare with
-        billing as it is now (True) or trust what was agreed (False); by default LAST_RUN
-        trusts and every other start compares. ``stop`` is asked between steps; a stopped
-        run ends cleanly.
+        datetime, or an interrupted run's ``report.resume``. ``only``: the ones of these
+        ids or numbers (of ledger invoices, where levels are carried), at once.
+        ``recheck``: compare with billing as it is now (True) or trust what was agreed
+        (False); by default LAST_RUN trusts and every other start compares. ``stop`` is
+        asked between steps; a stopped run ends cleanly.
 
         Raises `ConfigError` for a start that cannot be, `Fault` RUN_IN_PROGRESS while
         another run holds the pair, and `StoreError`. Everything else is in the report.
         """
+        wanted = asked(since, only, recheck=bool(recheck))
         if self.settings.direction(Payment) is Direction.OFF:
+            if since is None:
+                return self._sync_named(wanted.only, adapter, on_progress, stop)
+            if wanted.only:
+                raise ConfigError("levels are carried since= a time or only= by name")
             return self._sync_levels(since, adapter, on_progress, stop, recheck)
-        wanted = Asked(since, recheck=bool(recheck))
         return self._sync_documents(Payment, wanted, adapter, on_progress, stop)
 
     # Documents ------------------------------------------------------------------------
@@ -149,35 +197,55 @@ class Engine(DocumentVerbs):
         self,
         since: Begin | None = None,
         *,
+        through: date | None = None,
         only: Iterable[str] = (),
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool = False,
     ) -> Plan:
         """What `sync_invoices` would do; nothing is written anywhere."""
-        wanted = asked(since, only, recheck=recheck)
         return self._planned(
-            lambda sink: self._sync_documents(Invoice, wanted, sink, on_progress, stop)
+            lambda sink: self.sync_invoices(
+                since,
+                through=through,
+                only=only,
+                adapter=sink,
+                on_progress=on_progress,
+                stop=stop,
+                recheck=recheck,
+            )
         )
 
     def sync_invoices(
         self,
         since: Begin | None = None,
         *,
+        through: date | None = None,
         only: Iterable[str] = (),
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool = False,
+        by: str = "",
     ) -> Report:
         """
         Carry invoices, and first the customers that they name.
 
-        Those that changed ``since`` then, or ``only`` the ones of these ids or numbers: at
-        once, when they change. ``recheck`` compares also what was agreed before.
-        Raises as `sync_payments` does, and `ConfigError` where the settings give
-        `Invoice` no direction.
+        Those that changed ``since`` then; or ``only`` the ones of these ids or numbers, at
+        once; or by hand, those dated ``through`` a day (included) that billing says were
+        not handed over, ``only`` the chosen ones. By hand, each is called handed over once
+        it is in the ledger, and ``report.batch`` names what `undo` takes back; ``by`` is
+        who did it. ``recheck`` compares also what was agreed before.
+
+        Raises as `sync_payments` does, and `ConfigError` where the settings give `Invoice`
+        no direction, or billing does not tell what was handed over.
         """
+        if through is not None:
+            if since is not None:
+                raise ConfigError(
+                    "since= and through= are two ways to choose: give one"
+                )
+            return self._sync_by_hand(through, only, adapter, on_progress, stop, by)
         wanted = asked(since, only, recheck=recheck)
         return self._sync_documents(Invoice, wanted, adapter, on_progress, stop)
 

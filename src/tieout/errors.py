@@ -294,6 +294,13 @@ class Code(Enum):
         False,
         "Change the field on the side that owns it, or name another owner in the settings.",
     )
+    PAYMENTS_LEFT_OUT = (
+        "Documents of the past are brought over without their payments.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Bring over the payments of the same days too, so that what is owed is right.",
+    )
     NO_ACCOUNT = (
         "An account that is needed for this record is not set.",
         _RED,

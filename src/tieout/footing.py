@@ -18,6 +18,7 @@ from uuid import uuid4
 from attrs import evolve
 
 from tieout.adapters import Adapter, Direct, DryAdapter
+from tieout.autopay import AutoPay
 from tieout.capabilities import Capabilities
 from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
 from tieout.change import Issue
@@ -114,6 +115,7 @@ class Footing:
         settings: Settings | None = None,
         clock: Clock | None = None,
         profile: str = "shared",
+        auto_pay: AutoPay | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.pair = key_of(billing.connection, ledger.connection)
@@ -121,6 +123,7 @@ class Footing:
         self._store: Store = store if store is not None else MemoryStore()
         self._clock: Clock = clock or SystemClock()
         self._profile = profile
+        self._auto_pay = auto_pay
         self._opened: list[_OnDemand] = []
         self._seen: dict[str, Identity] = {}
         if isinstance(transport, Mapping):
@@ -153,10 +156,13 @@ class Footing:
         sides = {"billing": self._billing.traffic, "ledger": self._ledger.traffic}
         return Under(f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}", now, tracks, sides)
 
+    @property
+    def _sessions(self) -> dict[str, Session]:
+        """Both sessions, by connection."""
+        return {s.connector.connection: s for s in (self._billing, self._ledger)}
+
     def _direct(self) -> Direct:
-        return Direct(
-            {s.connector.connection: s for s in (self._billing, self._ledger)}
-        )
+        return Direct(self._sessions)
 
     def _journal(self, verb: str, run: str) -> Journal:
         digest = self.settings.digest()
@@ -179,7 +185,7 @@ class Footing:
             sink = through
         else:
             journal = self._journal(verb, under.id)
-        sides = {s.connector.connection: s for s in (self._billing, self._ledger)}
+        sides = self._sessions
         widest = max(
             _batch(side.connector.capabilities) * side.concurrency
             for side in sides.values()
@@ -259,10 +265,17 @@ class Footing:
             facts.extend(under.move(self.pair, self._profile))
             if under.ending is Ending.DONE:
                 facts.extend(self._done(run, under))
+        facts.extend(self._places(under))
         report = self._report(run, under)
         if run.journal is not None and not under.lost:
             run.journal.note(self._record(under, run), *facts)
         return report
+
+    def _places(self, under: Under) -> Iterable[Gone]:
+        """The places at which runs that are at their end would have gone on."""
+        for track in under.tracks:
+            if track.keeps_place and under.ending is Ending.DONE:
+                yield Gone(ResumePoint, key_of(self.pair, track.verb, self._profile))
 
     def _done(self, run: Carrying, under: Under) -> Iterable[Gone | Restored | Sweep]:
         """What a run that ended well leaves behind."""

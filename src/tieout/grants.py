@@ -80,6 +80,16 @@ class Grants:
         except Fault as fault:
             raise _not_sent(fault) from fault
 
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the grant that is known, and of the one before it."""
+        known = [self._connector.auth.first(), *([self._grant] if self._grant else [])]
+        return tuple(
+            value
+            for grant in known
+            for values in (grant.values, grant.previous)
+            for value in (values or {}).values()
+        )
+
     def renewed(self, old: Grant, send: Sender) -> Grant:
         """A grant that is newer than this one, which was refused."""
         try:

@@ -426,6 +426,13 @@ class Journal(Hold):
             self._commit(*_last(facts))
         return new
 
+    def notice(self, issues: Sequence[Issue]) -> None:
+        """Write down what is worth a word about the run itself."""
+        if issues:
+            rows = [self._row(each, Held.NOTED, {}) for each in issues]
+            told = [event for each in issues for event in self._told(each, {})]
+            self._commit(*rows, *told)
+
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)

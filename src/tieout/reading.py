@@ -243,14 +243,14 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Ledger levels by id or number, in pages."""
-        return _fetched(self._ledger, Settlement, ids, numbers)
+        return fetched(self._ledger, Settlement, ids, numbers)
 
     def fetch(
         self, connection: str, kind: type[R], ids: Sequence[str]
     ) -> Iterator[Page[R]]:
         """Records of any kind of one of the two connections by id, in pages."""
         ours = connection == self._billing.connector.connection
-        return _fetched(self._billing if ours else self._ledger, kind, ids, ())
+        return fetched(self._billing if ours else self._ledger, kind, ids, ())
 
     def fetch_from(
         self,
@@ -261,7 +261,7 @@ class Reader:
         numbers: Sequence[str] = (),
     ) -> Iterator[Page[R]]:
         """Records of any kind of one connection by id or number, in pages."""
-        return _fetched(session, kind, ids, numbers)
+        return fetched(session, kind, ids, numbers)
 
     # Billing ----------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ class Reader:
         self, *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Iterator[Page[Settlement]]:
         """Billing's own records by id or number, in pages."""
-        return _fetched(self._billing, Settlement, ids, numbers)
+        return fetched(self._billing, Settlement, ids, numbers)
 
     def counterparts(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -416,7 +416,7 @@ def _to_match(
     return record.status not in (Status.DRAFT, Status.VOID)
 
 
-def _fetched(
+def fetched(
     session: Session, kind: type[R], ids: Sequence[str], numbers: Sequence[str]
 ) -> Iterator[Page[R]]:
     connector = session.connector

@@ -48,9 +48,10 @@ class Report:
     """
     The outcome of one run.
 
-    ``counts`` by word: updated, unchanged, not found, failed, unknown, skipped, warning.
+    ``counts`` by word: created, updated, voided, unchanged, not found, failed, unknown, skipped, warning.
     ``totals``: by currency, by how much the paid amounts shown in billing rose or fell.
-    ``resume`` is where an interrupted run goes on (hand it in as ``since=``).
+    ``resume`` is where an interrupted run goes on (hand it in as ``since=``). ``batch`` is
+    the name of what was done by hand, for `Engine.undo`.
     """
 
     run: str
@@ -73,6 +74,7 @@ class Report:
     code: Code | None = None
     text: str = ""
     remedy: str = ""
+    batch: str = ""
     _store: Store | None = field(default=None, repr=False, eq=False, alias="store")
 
     @property

@@ -85,7 +85,7 @@ class PaymentRun(Carrying):
             self.sink.take(evolve(plan, issues=(*plan.issues, *waiting)))
             for each in plan.issues:
                 self.tell(each)
-            self.tally.count("updated", len(plan.changes))
+            self.tally.planned(plan.changes)
         else:
             self._carry(plan)
 

@@ -158,6 +158,10 @@ class Session:
                 stepping.answer = self._send(step)
         return attempt
 
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the grant in use: what must be shown to nobody."""
+        return self._grants.secrets()
+
     def check(self) -> Health:
         """
         The connector's own check, as a person asked for it.

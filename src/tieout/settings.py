@@ -105,10 +105,10 @@ ACCOUNTS = ("revenue", "fee")
 """What an account can be set for; tax and deposit accounts are the connector's own, since
 they depend on its tax codes, currencies and payment methods."""
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
+_CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "paid_amount": ("settled", "cash"),
     "write_off": ("open", "settle"),
-    "updates": ("void_only", "update"),
+    "updates": ("void_only", "update", None),
     "match_customers": ("number", "name", "number and name"),
 }
 
@@ -126,7 +126,8 @@ class Settings:
     payment entered by hand in billing may be replaced.
 
     Of documents: ``updates``: ``"void_only"`` carries no change of a posted document but
-    that it was voided, ``"update"`` carries changes too. ``replace_payments``: a payment
+    that it was voided, ``"update"`` carries changes too; where nothing is said, the latter
+    for what is posted by hand and the former for all else. ``replace_payments``: a payment
     that cannot be changed there is taken back and made anew. ``match_customers``: by what
     a customer is known again. ``owners``: which side owns a field of customers that go
     both ways; the others belong to the side that made the customer. ``active_only``:
@@ -146,7 +147,7 @@ class Settings:
     tolerance: Mapping[str, Decimal] = field(factory=dict)
     number_rule: NumberRule = EXACT
     take_over: bool = False
-    updates: Literal["void_only", "update"] = "void_only"
+    updates: Literal["void_only", "update"] | None = None
     replace_payments: bool = False
     match_customers: Literal["number", "name", "number and name"] = "number and name"
     owners: Mapping[str, Side] = field(factory=dict)
@@ -160,7 +161,9 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} must be one of {', '.join(choices)}")
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(filter(None, choices))}"
+                )
         for kind in self.directions:
             if kind not in KINDS.values():
                 raise ConfigError(f"directions: {kind!r} is no kind of record")
@@ -204,6 +207,14 @@ class Settings:
         if given is not None:
             return given
         return Direction.TO_BILLING if kind is Settlement else Direction.OFF
+
+    def blank_accounts(self) -> tuple[str, ...]:
+        """The account mappings that these rules need and do not give, by setting."""
+        fees = self.fees
+        if fees is None or fees.written_as != "invoice":
+            return ()
+        given = fees.account or fees.item or self.accounts.get("fee")
+        return () if given else ("accounts['fee']",)
 
     def digest(self) -> str:
         """A short hash: the same for the same rules. A plan made under others is refused."""

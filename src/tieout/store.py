@@ -18,7 +18,7 @@ from attrs import field, frozen
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code
-from tieout.models import Link, RecordType, Ref
+from tieout.models import Link, RecordType, Ref, Settlement
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -275,6 +275,49 @@ class Restored:
     compared: tuple[str, ...] = ()
 
 
+class BatchType(Enum):
+    """What a run by hand did to the invoices of a batch."""
+
+    POSTED = "invoice / automatic payment"
+    MARKED = "do not post"
+    PAID = "payment"
+
+
+@frozen
+class Member:
+    """
+    One invoice of a batch: billing's ref, and what came of it.
+
+    ``state`` is None where it could not be told; ``text`` says what went wrong.
+    ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and ``is_now`` are
+    the level that was shown before and is shown since, in batches of payments.
+    """
+
+    invoice: Ref
+    number: str = ""
+    ledger: Ref | None = None
+    state: State | None = None
+    code: Code | None = None
+    text: str = ""
+    auto_pay: str = ""
+    method: str = ""
+    was: Settlement | None = None
+    is_now: Settlement | None = None
+
+
+@frozen
+class Batch:
+    """What one run by hand did: of which type, when, by whom, to which invoices."""
+
+    pair: str
+    id: str
+    type: BatchType
+    at: datetime
+    by: str
+    through: date
+    members: tuple[Member, ...] = ()
+
+
 Fact: TypeAlias = (
     Link
     | Intent
@@ -289,6 +332,7 @@ Fact: TypeAlias = (
     | Identity
     | Sweep
     | Restored
+    | Batch
 )
 
 
@@ -385,6 +429,11 @@ SHAPES: Mapping[type[Any], Shape] = {
     Identity: Shape("identity", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
     Restored: Shape("restored", lambda f: "store"),
+    Batch: Shape(
+        "batch",
+        lambda f: key_of(f.pair, f.id),
+        lambda f: [Index("pair", f.pair)],
+    ),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""
 

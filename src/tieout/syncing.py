@@ -124,8 +124,18 @@ class DocumentSync(DocumentRun):
         across = evolve(across, ties={**across.ties, **_found(first)})
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
-        self._clear(records, plan)
+        if self.journal is not None:
+            self.journal.clear(self._settled_refs(records, plan))
         self._take(plan)
+
+    def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:
+        """The records of a page about which there is nothing to say and nothing to do."""
+        refs = [each.ref for each in records]
+        for each in records:
+            refs += [put.ref for put in getattr(each, "applications", ())]
+        asked = {change.source for change in plan.changes} | self.unfinished.keys()
+        asked |= {each.source for each in plan.issues if each.source}
+        return [ref for ref in refs if ref not in asked]
 
     def _news(self, page: Page[Any]) -> list[Any]:
         """The records of a page that this run has not met as they are."""
@@ -170,16 +180,6 @@ class DocumentSync(DocumentRun):
             if record.ref in maybe
         ]
         return [each for each in records if each.ref not in maybe], issues
-
-    def _clear(self, records: Sequence[Record], plan: Plan) -> None:
-        """Forget what was open about records that need nothing any more."""
-        if self.journal is None:
-            return
-        asked: set[Ref | None] = {each.source for each in plan.changes}
-        asked.update(each.source for each in plan.issues)
-        asked.update(self.unfinished)
-        refs = [ref for record in records for ref in (record.ref, *_parts(record))]
-        self.journal.clear(ref for ref in refs if ref not in asked)
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -253,9 +253,7 @@ class DocumentSync(DocumentRun):
             self.sink.take(plan)
             for each in plan.issues:
                 self.tell(each)
-            kept = sum(each.action is Action.KEEP for each in plan.changes)
-            self.tally.count("unchanged", kept)
-            self.tally.count("updated", len(plan.changes) - kept)
+            self.tally.planned(plan.changes)
             return
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
@@ -271,13 +269,6 @@ def goes(direction: Direction, *, outward: bool) -> bool:
 
 def _of(ref: Ref, course: Course) -> bool:
     return (ref.connection, ref.kind) == (course.source, course.kind.__name__)
-
-
-def _parts(record: Record) -> list[Ref]:
-    """What is read with a record, and open on its own."""
-    if not isinstance(record, Payment | CreditNote):
-        return []
-    return [put.ref for put in record.applications]
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

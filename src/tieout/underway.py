@@ -26,6 +26,7 @@ class Track:
     One listing of a run: under which verb, from where, and by which marker.
 
     ``as_of`` is the other side's clock when the reading began, ``token`` its change token.
+    ``keeps_place``: asked for once more, an interrupted run goes on where it was.
     """
 
     verb: str
@@ -33,6 +34,7 @@ class Track:
     marker: Marker | None = None
     as_of: datetime | None = None
     token: str | None = None
+    keeps_place: bool = False
 
 
 @define

@@ -7,13 +7,15 @@ How a page of them is carried stands in `tieout.syncing`, what is wanted in the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from attrs import define, evolve
 
 from tieout.adapters import Adapter, DryAdapter
-from tieout.capabilities import Changed, Everything, Select, Verb
-from tieout.errors import ConfigError
+from tieout.capabilities import Changed, Dated, Everything, Select, Verb
+from tieout.change import Issue
+from tieout.errors import Code, ConfigError
 from tieout.footing import Begin, Stop, Tell
 from tieout.levels import Levels
 from tieout.models import CreditNote, Customer, Invoice, Payment, RecordType
@@ -22,7 +24,7 @@ from tieout.protocol import Connector, Page
 from tieout.report import Report
 from tieout.session import Session
 from tieout.settings import Direction, Settings
-from tieout.store import ResumePoint
+from tieout.store import ResumePoint, key_of
 from tieout.survey import Survey
 from tieout.syncing import PLANNERS, DocumentSync, goes
 from tieout.underway import Track, Under
@@ -51,6 +53,7 @@ class Asked:
 
     One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
     state, under ``label``). What is selected otherwise than by its change moves no marker.
+    ``notes`` are told at the start.
     """
 
     since: Begin | None = None
@@ -58,6 +61,12 @@ class Asked:
     select: Select | None = None
     label: str = ""
     recheck: bool = False
+    notes: tuple[Issue, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The name under which it is remembered how far a selection was read."""
+        return f"{self.label} of " if self.select is not None else ""
 
     @property
     def by_name(self) -> bool:
@@ -111,8 +120,10 @@ class DocumentVerbs(Levels):
                 run.sink.begin(self._header(tracks[0].moment, DOCUMENTS, whole=False))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
-            for doubt in run.recover():
+            for doubt in (*run.recover(), *asked.notes):
                 run.tell(doubt)
+            if run.journal is not None:
+                run.journal.notice(asked.notes)
             for course, track in zip(courses, tracks, strict=True):
                 # Now in the books' own zone, and knowing which periods are closed.
                 track.moment = self._track(course, asked).moment
@@ -123,6 +134,50 @@ class DocumentVerbs(Levels):
         # What changed besides those that were named is still to be read.
         moves = asked.since is not None and not asked.only
         return self._carried(run, under, work, moves_marker=moves)
+
+    def initial_sync(
+        self,
+        kinds: Iterable[RecordType],
+        first: date,
+        last: date,
+        *,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+    ) -> tuple[Report, ...]:
+        """
+        Carry what was made before tieout was there: documents dated from day to day.
+
+        A report for each of the ``kinds``, in the order in which they depend on each
+        other; both days are included, at most 366 in all; customers have no date, and all
+        of them are read. Asked for again, an interrupted one goes on behind its last
+        completed page, and a finished one changes nothing. Where the next run begins is
+        not touched. Raises `ConfigError` before anything is read.
+        """
+        wanted = _initial(kinds, first, last)
+        for kind in wanted:
+            self._check_initial(kind)
+        days = f"{first} to {last}"
+        reports: list[Report] = []
+        for kind in wanted:
+            select = Everything() if kind is Customer else Dated(first, last)
+            notes = (
+                () if Payment in wanted or kind is Customer else (_without_payments(),)
+            )
+            asked = Asked(select=select, label=f"initial sync, {days}", notes=notes)
+            reports.append(self._sync_documents(kind, asked, None, on_progress, stop))
+            if not reports[-1].complete:
+                break
+        return tuple(reports)
+
+    def _check_initial(self, kind: RecordType) -> None:
+        """Whether the source of each way can tell of a kind by its dates."""
+        select = Everything if kind is Customer else Dated
+        for course in self._courses(kind, Asked()):
+            able = self._session_of(course.source).connector.capabilities
+            if select not in able.kind(kind).selects:
+                raise ConfigError(
+                    f"{able.system} cannot list {VERBS[kind]} by their dates"
+                )
 
     def _read_course(
         self,
@@ -141,7 +196,9 @@ class DocumentVerbs(Levels):
         if not asked.only:
             for page in run.again(course):
                 run.process(page)
-        point = asked.since if isinstance(asked.since, ResumePoint) else None
+        point = self._place(track) if asked.select is not None else None
+        if isinstance(asked.since, ResumePoint):
+            point = asked.since
         track.as_of = point.as_of if point else None
         select = self._select(course, track, asked)
         cursor = point.cursor if point else None
@@ -150,6 +207,11 @@ class DocumentVerbs(Levels):
             track.token = page.token or track.token
             run.process(page)
             self._mark_page(run, under, course, track, page)
+
+    def _place(self, track: Track) -> ResumePoint | None:
+        """Where an interrupted reading of the same selection was."""
+        key = key_of(self.pair, track.verb, self._profile)
+        return self._store.get(ResumePoint, [key]).get(key)
 
     def _mark_page(
         self,
@@ -206,7 +268,12 @@ class DocumentVerbs(Levels):
         return found
 
     def _course(
-        self, kind: RecordType, *, outward: bool, recheck: bool = False
+        self,
+        kind: RecordType,
+        *,
+        outward: bool,
+        recheck: bool = False,
+        by_hand: bool = False,
     ) -> Course:
         ends = (self._billing, self._ledger)
         source, target = ends if outward else reversed(ends)
@@ -218,6 +285,7 @@ class DocumentVerbs(Levels):
             self.settings,
             outward=outward,
             recheck=recheck,
+            by_hand=by_hand,
         )
 
     def _bound(self, course: Course) -> Course:
@@ -228,8 +296,9 @@ class DocumentVerbs(Levels):
     def _track(self, course: Course, asked: Asked) -> Track:
         verb = _verb(course)
         if asked.since is None:
-            now = self._clock.now()
-            return Track(verb, Window(now, trusting=False, label=asked.label))
+            moment = Window(self._clock.now(), trusting=False, label=asked.label)
+            place = asked.select is not None
+            return Track(asked.place + verb, moment, keeps_place=place)
         marker = self._marker(verb)
         source = self._session_of(course.source)
         moment = self._window(asked.since, marker, verb, source)
@@ -248,11 +317,34 @@ class DocumentVerbs(Levels):
         only: frozenset[str],
     ) -> DocumentSync:
         common = self._common(DOCUMENTS, adapter, on_progress, stop, under)
-        sessions = {
-            each.connector.connection: each for each in (self._billing, self._ledger)
-        }
-        survey = Survey(self.pair, self._store, common["reader"], sessions)
-        return DocumentSync(survey=survey, sessions=sessions, only=only, **common)
+        survey = Survey(self.pair, self._store, common["reader"], self._sessions)
+        return DocumentSync(survey=survey, sessions=self._sessions, only=only, **common)
+
+
+def _initial(kinds: Iterable[RecordType], first: date, last: date) -> list[RecordType]:
+    """The kinds of an initial sync in their order; `ConfigError` for what cannot be."""
+    wanted = set(kinds)
+    strangers = wanted - set(PLANNERS)
+    if strangers or not wanted:
+        known = ", ".join(kind.__name__ for kind in PLANNERS)
+        raise ConfigError(f"kinds: choose among {known}")
+    if last < first:
+        raise ConfigError(f"the range ends on {last}, before it begins on {first}")
+    days = (last - first).days + 1
+    if days > INITIAL_DAYS_MAX:
+        raise ConfigError(
+            f"the range has {days} days; at most {INITIAL_DAYS_MAX} are read at once: "
+            "split it, the parts add up"
+        )
+    return [kind for kind in PLANNERS if kind in wanted]
+
+
+def _without_payments() -> Issue:
+    return Issue(Code.PAYMENTS_LEFT_OUT, blocking=False)
+
+
+INITIAL_DAYS_MAX = 366
+"""The longest range of an initial sync: a year, leap years included."""
 
 
 def _verb(course: Course) -> str:

@@ -499,7 +499,7 @@ def test_a_note_is_told_once() -> None:
     assert journal.keep([kept], [], {one.source: [note(one)]}) == []
     assert events(store) == ["applied", "warning"]
     newer = note(one, text="y")
-    assert journal.keep([kept], [], {one.source.id: [newer]}) == [newer]
+    assert journal.keep([kept], [], {one.source: [newer]}) == [newer]
     assert events(store) == ["applied", "warning", "warning"]
 
 

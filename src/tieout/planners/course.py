@@ -33,7 +33,8 @@ class Course:
 
     ``able`` is what the target's system can do. ``outward``: from billing to the ledger.
     ``locked_through`` is the last day of the target's closed periods, where it is known.
-    ``recheck`` compares also what was agreed before.
+    ``recheck`` compares also what was agreed before. ``by_hand``: a person chose what is
+    posted, and wants it there as it is now.
     """
 
     kind: RecordType
@@ -44,6 +45,13 @@ class Course:
     outward: bool = True
     locked_through: date | None = None
     recheck: bool = False
+    by_hand: bool = False
+
+    @property
+    def carries_changes(self) -> bool:
+        """Whether a change of a posted document is carried, and not only its void."""
+        said = self.settings.updates
+        return self.by_hand if said is None else said == "update"
 
     @property
     def there(self) -> Kind:

@@ -201,13 +201,13 @@ class Documents(Generic[D]):
         computed = agreed and "total" in differing and "lines" not in differing
         if computed:  # nothing was edited here: that is what the other side made of it
             differing.remove("total")
-        if self.course.settings.updates == "update" and differing:
+        if self.course.carries_changes and differing:
             yield self._update(record, link, there, wanted, differing)
         else:
             why = "it agrees" if not differing else "changes of it are not carried"
             yield self._change(Action.KEEP, record, link, there, there, why)
         matters = [name for name in differing if name in _MATTERS]
-        if self.course.settings.updates != "update" and matters:
+        if not self.course.carries_changes and matters:
             yield self._note(Code.EDIT_NOT_CARRIED, record, wanted, there, matters)
         if computed:
             yield self._note(Code.TOTAL_DIFFERS, record, wanted, there, ["total"])
