@@ -7,7 +7,7 @@ anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 from attrs import evolve
 
 import tieout
-from tieout.change import Change, Issue
+from tieout.capabilities import Select
+from tieout.change import Action, Change, Issue
 from tieout.models import (
     Application,
     CreditNote,
@@ -25,16 +26,20 @@ from tieout.models import (
     Line,
     Link,
     Part,
+    R,
     RecordType,
     Ref,
     Status,
 )
 from tieout.plan import Plan
+from tieout.protocol import Page
 from tieout.report import Report
 from tieout.settings import Direction, Settings
-from tieout.store import link_billing, link_key
+from tieout.store import IssueRow, key_of, link_billing, link_key
 from tieout.testing.year.books import Books
 from tieout.testing.year.connector import BooksConnector
+from tieout.verbs import DOCUMENTS as DOCUMENT_VERBS
+from tieout.wire import Flow
 from worlds import NOON, SetClock
 
 OUT, IN, BOTH, OFF = (
@@ -58,12 +63,64 @@ def ways(direction: Direction, *kinds: RecordType) -> Ways:
     return dict.fromkeys(kinds or DOCUMENTS, direction)
 
 
+class System(BooksConnector):
+    """A system whose customers can be merged: who is gone is told with who stayed."""
+
+    def merge(self, customer: Customer, into: Customer) -> None:
+        """A bookkeeper makes one customer of two."""
+        del self.books.of(Customer)[customer.ref.id]
+        self.gone.append(evolve(customer.ref, aliases=(into.ref.id,)))
+
+    @property
+    def gone(self) -> list[Ref]:
+        """The customers that are gone."""
+        return self.books.of(Ref).setdefault("gone", [])  # type: ignore[no-any-return]
+
+    def _marked(self, record: Any) -> Any:
+        mark = self.kinds[type(record)].mark
+        # A number that is the mark is what the document shows, and not what it was.
+        return record if mark is None or mark.is_number else super()._marked(record)
+
+    def page(
+        self, kind: type[R], select: Select, cursor: str | None = None
+    ) -> Flow[Page[R]]:
+        page = yield from super().page(kind, select, cursor)
+        return evolve(page, gone=tuple(self.gone)) if kind is Customer else page
+
+    def fetch(
+        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Flow[Page[R]]:
+        page = yield from super().fetch(kind, ids=ids, numbers=numbers)
+        gone = [each for each in self.gone if kind is Customer and each.id in ids]
+        return evolve(page, gone=tuple(gone))
+
+
+class Numbering(Books):
+    """A system that gives each customer a number of its own."""
+
+    def put(self, record: Any) -> Any:
+        if isinstance(record, Customer) and not record.number:
+            record = evolve(record, number=f"CUST-{record.ref.id}")
+        return super().put(record)
+
+
+class Computing(Books):
+    """Books that work out the total of an invoice themselves: a cent more."""
+
+    def put(self, record: Any) -> Any:
+        made = super().put(record)
+        if isinstance(made, Invoice):
+            made = evolve(made, total=Decimal(record.total) + Decimal("0.01"))
+            self.of(Invoice)[made.ref.id] = made
+        return made
+
+
 class Pair:
     """
     A shop that bills and the books that are its ledger.
 
     ``shop`` and ``book`` are arguments of their `Books`, ``billing`` and ``ledger`` of
-    their connectors; ``rules`` are settings.
+    their connectors, ``bills`` and ``keeps`` other kinds of books; ``rules`` are settings.
     """
 
     def __init__(
@@ -74,13 +131,15 @@ class Pair:
         book: Mapping[str, Any] | None = None,
         billing: Mapping[str, Any] | None = None,
         ledger: Mapping[str, Any] | None = None,
+        bills: type[Books] = Books,
+        keeps: type[Books] = Books,
         **rules: Any,
     ) -> None:
         self.clock = SetClock(NOON - HOUR)
-        self.shop = Books("shop:1", self.clock.now, **(shop or {}))
-        self.book = Books("book:1", self.clock.now, **(book or {}))
-        self.billing = BooksConnector(self.shop, **(billing or {}))
-        self.ledger = BooksConnector(self.book, **(ledger or {}))
+        self.shop = bills("shop:1", self.clock.now, **(shop or {}))
+        self.book = keeps("book:1", self.clock.now, **(book or {}))
+        self.billing = System(self.shop, **(billing or {}))
+        self.ledger = System(self.book, **(ledger or {}))
         self.store = tieout.MemoryStore()
         self.rules: dict[str, Any] = {
             "directions": ways(OUT) if directions is None else directions,
@@ -251,6 +310,11 @@ class Pair:
         books = on or self.book
         return [books.shown(each) for each in books.of(kind).values()]
 
+    def open_issues(self) -> list[Issue]:
+        """What is on record as not carried."""
+        rows = self.store.find(IssueRow, "open", key_of(self.pair, DOCUMENT_VERBS))
+        return [row.issue for row in rows]
+
     @property
     def writes(self) -> tuple[int, int]:
         """How often each side was written, by whomever."""
@@ -285,6 +349,11 @@ def issue_of(report: Report | Plan, number: str) -> Issue:
 def told(plan: Plan) -> list[tuple[str, str, str]]:
     """What a plan would do: action, kind, number."""
     return sorted((c.action.value, c.kind.__name__, c.number) for c in plan.changes)
+
+
+def effects(plan: Plan) -> list[Change]:
+    """The changes of a plan that would write anything."""
+    return [each for each in plan.changes if each.action is not Action.KEEP]
 
 
 def lost_once(*kinds: RecordType) -> Any:

@@ -422,10 +422,15 @@ def alike(new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
+CUT_OFF_MIN = 10
+"""The shortest beginning to which a system cuts a text off. What is shorter was edited."""
+
+
 def respelled(new: str, old: str) -> bool:
     """Whether one text is the other as a system may keep it: case, spaces, its beginning."""
-    one, other = (" ".join(each.casefold().split()) for each in (new, old))
-    return one.startswith(other) or other.startswith(one)
+    folded = (" ".join(each.casefold().split()) for each in (new, old))
+    short, long = sorted(folded, key=len)
+    return short == long or (len(short) >= CUT_OFF_MIN and long.startswith(short))
 
 
 def alike_lines(
@@ -457,7 +462,7 @@ def _place(line: Line) -> tuple[Any, str]:
 def _same_text(new: str, old: str, *, closely: bool) -> bool:
     if closely:
         return new.strip().casefold() == old.strip().casefold()
-    return respelled(new, old)
+    return not old.strip() or respelled(new, old)
 
 
 def _goes_elsewhere(new: Line, old: Line, *, told: bool) -> bool:
