@@ -90,7 +90,8 @@ ALLOWED: Mapping[str, set[str]] = {
     "payload": {"models", "wire"},
     "handing": {"autopay", "run", "syncing"},
     "handover": {"handing", "verbs"},
-    "engine": {"handover", "payload"},
+    "troubles": {"handover"},
+    "engine": {"payload", "troubles"},
 }
 """By module, what of tieout it may import."""
 

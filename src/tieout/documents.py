@@ -348,7 +348,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
     return Issue(
         code,
         change.source,
-        (change.number,) if change.number else (),
+        change.numbers,
         text=text,
         basis=change.agreed,
     )

@@ -206,6 +206,7 @@ class Journal(Hold):
             generation=change.generation,
             link_version=change.link_version,
             number=change.number,
+            also=change.also,
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
@@ -373,7 +374,7 @@ class Journal(Hold):
         issue = Issue(
             Code.PARKED,
             change.source,
-            (change.number,) if change.number else (),
+            change.numbers,
             text=text,
             basis=change.agreed,
             at=self._clock.now(),
@@ -474,7 +475,7 @@ class Journal(Hold):
         return Issue(
             code,
             change.source,
-            (change.number,),
+            change.numbers,
             text=text,
             remedy=remedy,
             basis=change.agreed,
@@ -611,7 +612,7 @@ class Journal(Hold):
             kind=change.kind,
             source=change.source,
             target=outcome.ref or change.target,
-            numbers=(change.number,),
+            numbers=change.numbers,
             change=change.name,
             state=outcome.state,
             code=outcome.code,
@@ -839,9 +840,7 @@ class Journal(Hold):
         )
         yield evolve(self._event(change, outcome), what="ignored")
         row = rows.get(about(intent.source))
-        issue = (
-            row.issue if row else Issue(Code.PARKED, intent.source, (intent.number,))
-        )
+        issue = row.issue if row else Issue(Code.PARKED, intent.source, change.numbers)
         yield self._row(evolve(issue, basis=intent.agreed), Held.IGNORED, rows)
 
     def _landing(
@@ -965,7 +964,7 @@ def _taken_already(change: Change) -> Issue:
     return Issue(
         Code.ALREADY_LINKED,
         change.source,
-        (change.number,) if change.number else (),
+        change.numbers,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
     )
@@ -1014,6 +1013,7 @@ def _asked(intent: Intent) -> Change:
         generation=intent.generation,
         link_version=intent.link_version,
         number=intent.number,
+        also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
         owned=intent.owned,
@@ -1027,7 +1027,7 @@ def _noted(change: Change, outcome: Outcome) -> list[Issue]:
         Issue(
             code,
             change.source,
-            (change.number,),
+            change.numbers,
             text=outcome.text,
             blocking=False,
             basis=change.agreed,

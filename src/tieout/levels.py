@@ -92,7 +92,7 @@ class Levels(Footing):
                 run.sink.begin(self._header(moment, whole=False))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
-            run.rereads = True
+            run.rereads = run.insist = True
             run.recover()
             for page in run.reader.fetch_ledger(ids=names, numbers=names):
                 run.process(Batch(page.records, page.issues, page.gone))

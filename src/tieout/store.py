@@ -8,6 +8,7 @@ renewal and journal transitions are made of. Nothing here opens a file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -58,7 +59,8 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document. ``settle`` is in seconds; ``not_before`` is the
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also`` other numbers that people know it by.
+    ``settle`` is in seconds; ``not_before`` is the
     earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
     sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
@@ -100,6 +102,7 @@ class Intent:
     code: Code | None = None
     text: str = ""
     owner: str = ""
+    also: tuple[str, ...] = ()
 
 
 class Held(Enum):
@@ -125,6 +128,12 @@ class IssueRow:
     last_at: datetime
     attempts: int = 1
     settings: str = ""
+
+    @property
+    def id(self) -> str:
+        """A short name for people to call it by: the same as long as it is open."""
+        where = key_of(self.pair, self.verb, self.about)
+        return hashlib.blake2b(where.encode(), digest_size=4).hexdigest()
 
 
 @frozen

@@ -53,7 +53,7 @@ class Asked:
 
     One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
     state, under ``label``). What is selected otherwise than by its change moves no marker.
-    ``notes`` are told at the start.
+    ``notes`` are told at the start; ``outward`` says which way alone is meant.
     """
 
     since: Begin | None = None
@@ -62,6 +62,7 @@ class Asked:
     label: str = ""
     recheck: bool = False
     notes: tuple[Issue, ...] = ()
+    outward: bool | None = None
 
     @property
     def place(self) -> str:
@@ -245,7 +246,7 @@ class DocumentVerbs(Levels):
         found = [
             self._course(kind, outward=outward, recheck=asked.recheck)
             for outward in (True, False)
-            if goes(direction, outward=outward)
+            if goes(direction, outward=outward) and asked.outward in (None, outward)
         ]
         if isinstance(asked.since, ResumePoint):
             found = [each for each in found if _verb(each) == asked.since.verb]

@@ -127,6 +127,7 @@ class Legs:
             generation=generation,
             link_version=version,
             number=self.across.numbers.get(put.target, ""),
+            also=tuple(filter(None, [self.across.numbers.get(put.source, "")])),
             agreed=fingerprint(put),
             mark=mark_of(target, KIND, put.ref, generation) if marked else "",
             reason=f"{self._named(put.source)} to {self._named(put.target)}",
