@@ -291,6 +291,19 @@ def test_rooms_have_names() -> None:
     assert not {part for name in MODULES for part in name.split(".")} & NOT_A_NOUN
 
 
+ROOM_LINES_MAX = 350
+"""Lines of one file of a connector: seven screens of 50, which is what can be read in one
+go by somebody who has to find where a field belongs. What was longer held two ideas."""
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("connectors.")])
+def test_a_room_of_a_connector_is_read_in_one_go(module: str) -> None:
+    """No file of a connector is so long that it has to be searched instead of read."""
+    lines = len(MODULES[module].read_text().splitlines())
+    remedy = "give one of its ideas a room of its own"
+    assert lines <= ROOM_LINES_MAX, f"{module} has {lines} lines: {remedy}"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_opens_with_its_definition(module: str) -> None:
     """A module says in its first sentence what it is."""
