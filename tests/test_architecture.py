@@ -91,7 +91,10 @@ ALLOWED: Mapping[str, set[str]] = {
     "handing": {"autopay", "run", "syncing"},
     "handover": {"handing", "verbs"},
     "troubles": {"handover"},
-    "engine": {"payload", "troubles"},
+    "story": {"store"},
+    "inquiry": {"story", "troubles"},
+    "engine": {"inquiry", "payload"},
+    "schedule": {"clock", "errors"},
 }
 """By module, what of tieout it may import."""
 
@@ -106,6 +109,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "threading": {
         "footing",
         "pace",
+        "schedule",
         "stores.memory",
         "stores.sqlite",
         "transport",
@@ -113,7 +117,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     },
     "concurrent": {"session"},
     "time": {"clock", "transport"},
-    "random": set(),
+    "random": {"schedule"},  # a pause that differs each time
     "dateutil": {"windows"},
     "cattrs": {"codec"},
     "rich": {"cli"},

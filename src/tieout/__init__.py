@@ -75,12 +75,25 @@ from tieout.models import (
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.report import Progress, Report
+from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings
-from tieout.store import Batch, BatchType, Doubt, Intent, Member, Store
+from tieout.store import (
+    Batch,
+    BatchType,
+    Doubt,
+    Event,
+    Intent,
+    IssueRow,
+    Member,
+    Run,
+    Store,
+)
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
+from tieout.story import Said, Story
 from tieout.table import Columns, Table
 from tieout.transport import HTTPTransport
+from tieout.troubles import Standing
 from tieout.windows import Since
 from tieout.wire import Call, Flow, Request, Response, Transport
 
@@ -113,6 +126,7 @@ __all__ = [
     "Direction",
     "Doubt",
     "Engine",
+    "Event",
     "Everything",
     "Fault",
     "Fees",
@@ -122,6 +136,7 @@ __all__ = [
     "Intent",
     "Invoice",
     "Issue",
+    "IssueRow",
     "Landed",
     "Line",
     "Link",
@@ -152,17 +167,22 @@ __all__ = [
     "Response",
     "RestConnector",
     "Rule",
+    "Run",
     "SQLiteStore",
+    "Said",
+    "Schedule",
     "Select",
     "Settings",
     "Settlement",
     "Severity",
     "Since",
+    "Standing",
     "State",
     "Status",
     "Store",
     "StoreError",
     "StoreTrouble",
+    "Story",
     "SystemClock",
     "Table",
     "TieoutError",

@@ -21,6 +21,7 @@ from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
+from tieout.inquiry import Inquiry
 from tieout.journal import PersonsAnswer
 from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
 from tieout.payload import overheard, stripped
@@ -30,7 +31,6 @@ from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
-from tieout.troubles import Troubles
 from tieout.underway import Track
 from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
@@ -41,7 +41,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Troubles):
+class Engine(Inquiry):
     """
     Keeps one billing system and one ledger in agreement.
 

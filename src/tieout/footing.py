@@ -164,6 +164,10 @@ class Footing:
     def _direct(self) -> Direct:
         return Direct(self._sessions)
 
+    def _reader(self) -> Reader:
+        ends = (self._billing, self._ledger)
+        return Reader(*ends, self._store, self.settings, self.pair)
+
     def _journal(self, verb: str, run: str) -> Journal:
         digest = self.settings.digest()
         return Journal(self._store, self._clock, self.pair, verb, run, digest)
@@ -193,9 +197,7 @@ class Footing:
         return {
             "pair": self.pair,
             "verb": verb,
-            "reader": Reader(
-                self._billing, self._ledger, self._store, self.settings, self.pair
-            ),
+            "reader": self._reader(),
             "settings": self.settings,
             "store": self._store,
             "clock": self._clock,

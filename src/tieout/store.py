@@ -380,6 +380,8 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         yield Index("billing", billing, unique=True)
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
+    if link.number:
+        yield Index("number", key_of(link.pair, link.number))
     if link.open:
         yield Index("open", key_of(link.pair, kind))
     elif link.seen_on:
@@ -412,6 +414,9 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
 
 def _event_indexes(event: Event) -> Iterable[Index]:
     yield Index("run", event.run)
+    for ref in (event.source, event.target):
+        if ref is not None:
+            yield Index("about", key_of(event.pair, ref.kind, ref.id))
     for number in event.numbers:
         yield Index("number", key_of(event.pair, number))
 

@@ -249,7 +249,7 @@ class DocumentVerbs(Levels):
             if goes(direction, outward=outward) and asked.outward in (None, outward)
         ]
         if isinstance(asked.since, ResumePoint):
-            found = [each for each in found if _verb(each) == asked.since.verb]
+            found = [each for each in found if verb_of(each) == asked.since.verb]
         if not found:
             name = kind.__name__
             raise ConfigError(
@@ -284,7 +284,7 @@ class DocumentVerbs(Levels):
         return evolve(course, locked_through=books.locked_through if books else None)
 
     def _track(self, course: Course, asked: Asked) -> Track:
-        verb = _verb(course)
+        verb = verb_of(course)
         if asked.since is None:
             moment = Window(self._clock.now(), trusting=False, label=asked.label)
             place = asked.select is not None
@@ -337,7 +337,8 @@ INITIAL_DAYS_MAX = 366
 """The longest range of an initial sync: a year, leap years included."""
 
 
-def _verb(course: Course) -> str:
+def verb_of(course: Course) -> str:
+    """The name of the runs of a course, and of their marker."""
     return VERBS[course.kind] + ("" if course.outward else INWARD)
 
 
