@@ -387,7 +387,7 @@ NAMES: Mapping[str, Sequence[str]] = {
     "What comes back": ("Report", "Progress", "Plan", "Issue", "Severity"),
     "What a plan is applied through": (
         *("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),
-        *("Change", "Action", "Outcome", "State"),
+        *("Change", "Action", "Effect", "Outcome", "State"),
     ),
     "What is in doubt": ("Intent", "Doubt", "Landed", "Reply"),
     "Records": (

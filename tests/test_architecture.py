@@ -32,7 +32,9 @@ ALLOWED: Mapping[str, set[str]] = {
     "change": {"capabilities"},
     "settings": {"capabilities"},
     "codec": {"change"},
-    "plan": {"codec", "settings"},
+    "effects": {"change"},
+    "listing": {"effects"},
+    "plan": {"codec", "settings", "listing"},
     "planners": set(),
     "planners.matching": {"plan"},
     "planners.settlements": {"plan", "planners.matching"},
@@ -67,7 +69,8 @@ ALLOWED: Mapping[str, set[str]] = {
     "carrying": {"adapters", "journal", "reading", "report"},
     "documents": {"carrying"},
     "run": {"carrying", "planners", "planners.settlements"},
-    "engine": {"documents", "run", "transport", "stores.memory"},
+    "costs": {"documents", "run"},
+    "engine": {"costs", "transport", "stores.memory"},
 }
 """By module, what of tieout it may import."""
 

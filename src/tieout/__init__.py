@@ -36,6 +36,7 @@ from tieout.connector import (
     RestConnector,
     Rule,
 )
+from tieout.effects import Effect
 from tieout.engine import Engine, this_user
 from tieout.errors import (
     Code,
@@ -97,6 +98,7 @@ __all__ = [
     "Direct",
     "Direction",
     "Doubt",
+    "Effect",
     "Engine",
     "Everything",
     "Fault",

@@ -44,6 +44,21 @@ VERBS = {
 """What a connection must be able to do for an action."""
 
 
+def in_steps(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """
+    The changes of a plan as they are carried, those that others depend on first.
+
+    Those that depend on each other in a circle are in no step.
+    """
+    waiting = {change.name: change for change in changes}
+    while ready := [
+        c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
+    ]:
+        for change in ready:
+            del waiting[change.name]
+        yield ready
+
+
 @define(kw_only=True)
 class DocumentRun(Carrying):
     """A run that carries the documents of a plan, those that others depend on first."""
@@ -56,18 +71,14 @@ class DocumentRun(Carrying):
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         waiting = {change.name: change for change in plan.changes}
-        while waiting:
-            ready = [
-                c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
-            ]
-            if not ready:  # they wait for each other
-                self._leave(waiting.values(), "it depends on itself")
-                break
+        for ready in in_steps(plan.changes):
             for change in ready:
                 del waiting[change.name]
             for some in batches(ready, CHECK_SIZE):
                 self.check_stop()
                 self._carry(some, notes)
+        if waiting:  # for each other
+            self._leave(waiting.values(), "it depends on itself")
 
     def _carry(self, changes: Sequence[Change], notes: dict[str, list[Issue]]) -> None:
         fresh: list[Change] = []

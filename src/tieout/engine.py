@@ -24,6 +24,7 @@ from tieout.capabilities import Capabilities, Changed, Verb
 from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
 from tieout.change import Change, Issue
 from tieout.clock import Clock, SystemClock
+from tieout.costs import LevelCost, Priced, Side, of_documents
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
 from tieout.journal import Journal, PersonsAnswer
@@ -249,6 +250,8 @@ class Engine:
             self._window(since, marker), marker
         )  # refused before any call
         run = self._payment_run(adapter, on_progress, stop, under)
+        if run.sink is not None:
+            run.sink = Priced(run.sink, self._level_cost())
 
         def work() -> None:
             if run.sink is not None:
@@ -281,7 +284,7 @@ class Engine:
         given = tuple(changes)
         if len({change.name for change in given}) < len(given):
             raise ConfigError("two changes of one name: name them by `change_name`")
-        return Plan(given, header=header)
+        return self._priced(Plan(given, header=header))
 
     def apply(
         self,
@@ -425,11 +428,7 @@ class Engine:
     ) -> PaymentRun:
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
         billing = self._billing.connector.capabilities
-        common["wave"] = (
-            billing.kind(Settlement).batch_size
-            * self._billing.concurrency
-            * WAVE_ROUNDS
-        )
+        common["wave"] = self._level_wave()
         return PaymentRun(billing=billing, **common)
 
     def _direct(self) -> Direct:
@@ -459,10 +458,6 @@ class Engine:
         else:
             journal = self._journal(verb, under.id)
         sides = {s.connector.connection: s for s in (self._billing, self._ledger)}
-        widest = max(
-            _batch(side.connector.capabilities) * side.concurrency
-            for side in sides.values()
-        )
         return {
             "pair": self.pair,
             "verb": verb,
@@ -473,13 +468,42 @@ class Engine:
             "store": self._store,
             "clock": self._clock,
             "sides": {n: side.connector.capabilities for n, side in sides.items()},
-            "wave": widest * WAVE_ROUNDS,
+            "wave": self._wave(),
             "adapter": None if sink else cast(Adapter, through),
             "sink": sink,
             "journal": journal,
             "on_progress": on_progress,
             "stop": stop,
         }
+
+    def _wave(self) -> int:
+        """How many documents of any kind are sent after one durable transaction."""
+        sessions = (self._billing, self._ledger)
+        widest = max(_batch(s.connector.capabilities) * s.concurrency for s in sessions)
+        return widest * WAVE_ROUNDS
+
+    def _level_wave(self) -> int:
+        """The same of payment levels, which are written to billing alone."""
+        batch = self._billing.connector.capabilities.kind(Settlement).batch_size
+        return batch * self._billing.concurrency * WAVE_ROUNDS
+
+    def _priced(self, plan: Plan) -> Plan:
+        """A plan of documents with the calls that it will cost."""
+        return evolve(
+            plan, calls=of_documents(plan.changes, self._sides(), self._wave())
+        )
+
+    def _level_cost(self) -> LevelCost:
+        """What counts the calls of a plan of payment levels."""
+        billing, ledger = self._sides()
+        return LevelCost(billing, ledger, self.settings.number_rule, self._level_wave())
+
+    def _sides(self) -> tuple[Side, Side]:
+        billing, ledger = self._billing.connector, self._ledger.connector
+        return (
+            Side(billing.connection, billing.capabilities),
+            Side(ledger.connection, ledger.capabilities),
+        )
 
     def _read(self, run: PaymentRun, under: _Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""

@@ -131,7 +131,7 @@ def test_the_demo_ends_in_agreement(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("nothing to do: 0 writes") == 3
     assert "INV-1043: the answer was lost; it may have been written" in text
     assert "INV-1043: ten minutes later: looked for, and found there" in text
-    assert re.search(r"1,091\.20 → 0\.00 +2026-02-19 → - +nothing", text)
+    assert re.search(r"1,091\.20 USD → +0\.00 USD  2026-02-19 → -", text)
 
 
 def test_the_demo_is_the_same_in_every_run() -> None:
