@@ -64,6 +64,9 @@ ACTIONS: Mapping[Action, str] = {
     Action.KEEP: "to leave as they are",
 }
 
+_KIND_PLACES = {kind: place for place, kind in enumerate(KINDS)}
+_ACTION_PLACES = {action: place for place, action in enumerate(ACTIONS)}
+
 _INDENT, _GAP = "  ", "  "
 
 
@@ -94,9 +97,8 @@ def groups(
 
 
 def _group(change: Change) -> tuple[int, int, str]:
-    kinds, actions = list(KINDS), list(ACTIONS)
-    kind = kinds.index(change.kind) if change.kind in KINDS else len(kinds)
-    return kind, actions.index(change.action), change.connection
+    kind = _KIND_PLACES.get(change.kind, len(_KIND_PLACES))
+    return kind, _ACTION_PLACES[change.action], change.connection
 
 
 def _kind(change: Change) -> str:
@@ -299,13 +301,10 @@ def cut(text: str, width: int) -> str:
     """The text, or as much of its beginning as fits, with "…" for the rest."""
     if columns(text) <= width:
         return text
-    kept, room = "", width - 1
-    for each in text:
-        room -= columns(each)
-        if room < 0:
-            break
-        kept += each
-    return kept.rstrip() + "…"
+    at, room = 0, width - 1
+    while (room := room - columns(text[at])) >= 0:
+        at += 1
+    return text[:at].rstrip() + "…"
 
 
 def wrapped(words: list[str], width: int, first: str, others: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from mixed import (
     BOOK,
+    Made,
     application,
     credit_note,
     customer,
@@ -69,10 +70,9 @@ def told(*changes: Change) -> dict[Effect, list[str]]:
     ],
 )
 def test_making_raising_lowering_and_voiding(
-    make: object, names: tuple[str, ...]
+    make: Made, names: tuple[str, ...]
 ) -> None:
     """B41: each action of each kind is an effect of its own, and no amount is negative."""
-    assert callable(make)
     small, large = make(REF, 1, 3000, "USD"), make(REF, 1, 10_000, "USD")
     cases = (
         (change(CREATE, None, large), "100.00 USD"),

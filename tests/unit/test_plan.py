@@ -146,7 +146,7 @@ def test_a_plan_counts_and_sums_up() -> None:
         Effect.PAID_RISEN: {"EUR": Money("200", "EUR")},
         Effect.PAID_FALLEN: {"USD": Money("30", "USD")},
     }
-    assert Plan().totals == Plan().effects == {}
+    assert (Plan().totals, Plan().effects) == ({}, {})
 
 
 def test_a_plan_prints_as_a_table() -> None:
@@ -182,7 +182,7 @@ def test_other_kinds_print_without_money() -> None:
     )
     plan = Plan((made,))
     assert str(plan).splitlines()[-1] == "  +  INV-1  ACME"
-    assert plan.totals == plan.effects == {}
+    assert (plan.totals, plan.effects) == ({}, {})
     no_currency = evolve(level("b1"), currency="")
     gone = evolve(change("1", action=Action.VOID), before=no_currency, after=None)
     assert str(Plan((gone,))).splitlines()[3:] == [
