@@ -8,7 +8,6 @@ change around each adapter that is not ``dry``.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +21,12 @@ from tieout.errors import Code, Fate, Fault, Scope
 from tieout.listing import complaints, costs, groups, sums
 from tieout.models import Record
 from tieout.plan import (
+    Counted,
     Header,
     Plan,
     Seal,
-    Trailer,
+    added,
+    counted,
     header_line,
     item_line,
     load,
@@ -251,17 +252,17 @@ class Preview(_Dry):
         self._file = file
         self._effects: Effects = {}
         self._left_out = 0
-        self._calls: Counter[str] = Counter()
+        self._calls: dict[str, int] = {}
 
     def begin(self, header: Header) -> None:
-        self._effects, self._left_out, self._calls = {}, 0, Counter()
+        self._effects, self._left_out, self._calls = {}, 0, {}
         self._print(f"Plan for {header.billing} and {header.ledger}, {header.window}")
 
     def take(self, plan: Plan) -> None:
         effects, left_out = summed(plan.changes)
         self._effects = together(self._effects, effects)
         self._left_out += left_out
-        self._calls.update(plan.calls)
+        self._calls = added(self._calls, plan.calls)
         self._print(*groups(plan.changes, rows=None))
         if plan.issues:
             self._print("", *complaints(plan.issues, rows=None))
@@ -289,11 +290,11 @@ class PlanFile(_Dry):
         self._partial = self.path.with_name(self.path.name + ".part")
         self._file: TextIO | None = None
         self._seal = Seal()
-        self._end = Trailer(complete=False)
+        self._counted = Counted()
 
     def begin(self, header: Header) -> None:
         self._seal = Seal()
-        self._end = Trailer(complete=False)
+        self._counted = Counted()
         self._file = self._partial.open("w", encoding="utf-8")
         self._write(header_line(header))
 
@@ -305,16 +306,13 @@ class PlanFile(_Dry):
             self._write(item_line(issue))
         for claim in plan.claims:
             self._write(item_line(claim))
-        self._end = evolve(
-            self._end,
-            kept=self._end.kept + plan.kept,
-            skipped=self._end.skipped + plan.skipped,
-            calls=Counter(self._end.calls) + Counter(plan.calls),
-        )
+        self._counted += counted(plan)
 
     def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
         assert self._file is not None
-        last = self._seal.trailer(evolve(self._end, complete=complete, as_of=as_of))
+        for line in self._counted.lines():
+            self._write(line)
+        last = self._seal.trailer(complete=complete, as_of=as_of)
         self._file.write(last + "\n")
         self._file.close()
         self._file = None

@@ -117,13 +117,14 @@ class Screen:
         """
         width = max(WIDTH_MIN, min(self.width, WIDTH))
         effects, left_out = summed(plan.changes)
+        before = ""
         for line in (
             *groups(plan.changes, rows=rows, width=width),
             *sums(effects, left_out, width=width),
             *costs(plan.calls, width=width),
         ):
-            title = line and not line.startswith(" ")
-            self._styled(line, "bold" if title else "")
+            self._styled(line, "" if before else "bold")  # a title follows a blank
+            before = line
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:

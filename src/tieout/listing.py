@@ -118,7 +118,7 @@ def _rest(changes: Sequence[Change], width: int) -> Iterator[str]:
     parts = [["…", "and", f"{len(changes):,}", "more"]]
     for effect, held in effects.items():
         parts.append([*(effect.value.split() if told else ()), *_moneys(held)])
-    yield from wrapped(_listed(parts), width, _INDENT, _INDENT * 2)
+    yield from wrapped(_listed(parts), width, "", _INDENT)
 
 
 # A row --------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def _aligned(rows: Sequence[_Row], width: int) -> Iterator[str]:
             for cell, room in zip(line, widths, strict=True)
             if room
         ]
-        yield cut(f"{_INDENT}{_GAP.join(texts)}".rstrip(), width)
+        yield cut(_GAP.join(texts).rstrip(), width)
 
 
 def _cells(row: _Row, before: int, after: int) -> tuple[str, ...]:
@@ -278,7 +278,7 @@ def _fitting(widths: list[int], width: int) -> list[int]:
     sizes = [*widths]
     for at, least in _SHRINK:
         taken = sum(size + len(_GAP) for size in sizes if size) - len(_GAP)
-        over = taken + len(_INDENT) - width
+        over = taken - width
         if over > 0:
             sizes[at] -= min(over, max(0, sizes[at] - least))
     return sizes

@@ -1,8 +1,8 @@
 """
 A plan: what should happen, as a value that can be looked at, saved and loaded.
 
-A saved plan is JSON lines: a header, one line for each change and issue, a trailer with
-their number and a digest. Nothing here talks to a system or decides what is to happen.
+A saved plan is JSON lines: a header, one line for each change and issue, one for what was
+counted, a trailer with the number of lines and a digest. Nothing here talks to a system or decides what is to happen.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from tieout.listing import ROWS, WIDTH, complaints, costs, groups, sums
 from tieout.models import Link, Ref, Settlement
 from tieout.money import Money, add_up
 
-FORMAT = 2
-"""The version of the file; a newer one is refused, never half understood. Since 2 the
-trailer may hold what was counted and what it will cost."""
+FORMAT = 1
+"""The version of the file; a newer one is refused, never half understood."""
 
 
 @frozen
@@ -152,8 +151,7 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
         claims.update((claim.source.id, claim) for claim in plan.claims)
         kept += plan.kept
         skipped += plan.skipped
-        for connection, number in plan.calls.items():
-            calls[connection] = calls.get(connection, 0) + number
+        calls = added(calls, plan.calls)
     clashing = clashes(claims.values())
     changes = {key: each for key, each in changes.items() if key[0] not in clashing}
     for source, issue in clashing.items():
@@ -241,7 +239,7 @@ def table(plan: Plan, rows: int | None = ROWS, *, width: int = WIDTH) -> Iterato
 
 def header_line(header: Header) -> str:
     """The first line of a saved plan."""
-    return _line("plan", {**codec.dump(header), "format": FORMAT})
+    return _line("plan", {**codec.dump(header), "format": header.format})
 
 
 def item_line(item: Change | Issue | Claim) -> str:
@@ -253,14 +251,34 @@ _NAMES = {Change: "change", Issue: "issue", Claim: "claim"}
 
 
 @frozen
-class Trailer:
-    """What the last line of a saved plan says of it, as `Plan` has it."""
+class Counted:
+    """What a plan says of itself in numbers, in a line of its own before the last one."""
 
-    complete: bool
-    as_of: datetime | None = None
     kept: int = 0
     skipped: int = 0
     calls: Mapping[str, int] = field(factory=dict)
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(
+            self.kept + other.kept,
+            self.skipped + other.skipped,
+            added(self.calls, other.calls),
+        )
+
+    def lines(self) -> list[str]:
+        """The line, if there is anything to say."""
+        return [] if self == Counted() else [_line("counted", codec.dump(self))]
+
+
+def counted(plan: Plan) -> Counted:
+    """The numbers of a plan."""
+    return Counted(plan.kept, plan.skipped, plan.calls)
+
+
+def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Calls by connection, added up."""
+    names = dict.fromkeys((*one, *other))
+    return {name: one.get(name, 0) + other.get(name, 0) for name in names}
 
 
 class Seal:
@@ -282,15 +300,13 @@ class Seal:
         self._lines += 1
         return line
 
-    def trailer(self, end: Trailer) -> str:
-        """The last line. What is nothing is left out, as it is in a file of format 1."""
-        told: dict[str, Any] = {
+    def trailer(self, *, complete: bool, as_of: datetime | None) -> str:
+        """The last line."""
+        told = {
             "count": self._lines - 1,
-            "complete": end.complete,
-            "as_of": end.as_of.isoformat() if end.as_of else None,
+            "complete": complete,
+            "as_of": as_of.isoformat() if as_of else None,
         }
-        more = {"kept": end.kept, "skipped": end.skipped, "calls": dict(end.calls)}
-        told.update((name, value) for name, value in more.items() if value)
         covered = self._hash.copy()
         covered.update(json.dumps(told).encode())
         return _line("end", {**told, "digest": covered.hexdigest()})
@@ -301,9 +317,9 @@ def save(plan: Plan, path: str | Path) -> None:
     if plan.header is None:
         raise ConfigError("only a plan made by an engine can be saved")
     seal = Seal()
-    lines = [seal.add(line) for line in (header_line(plan.header), *_lines(plan))]
-    told = Trailer(plan.complete, plan.as_of, plan.kept, plan.skipped, plan.calls)
-    end = seal.trailer(told)
+    rows = [header_line(plan.header), *_lines(plan), *counted(plan).lines()]
+    lines = [seal.add(line) for line in rows]
+    end = seal.trailer(complete=plan.complete, as_of=plan.as_of)
     Path(path).write_text("\n".join((*lines, end, "")), encoding="utf-8")
 
 
@@ -338,17 +354,10 @@ def _loaded(
     seal = Seal()
     for line in lines[:-1]:
         seal.add(line)
-    end = codec.load(last, Trailer)
-    if lines[-1] != seal.trailer(end):
+    as_of = datetime.fromisoformat(last["as_of"]) if last["as_of"] else None
+    if lines[-1] != seal.trailer(complete=last["complete"], as_of=as_of):
         raise ConfigError(f"{path} was altered after it was saved: make the plan again")
-    plan = Plan(
-        tuple(codec.load(row, Change) for row in items if row["is"] == "change"),
-        tuple(codec.load(row, Issue) for row in items if row["is"] == "issue"),
-        end.kept,
-        end.skipped,
-        claims=tuple(codec.load(row, Claim) for row in items if row["is"] == "claim"),
-        calls=end.calls,
-    )
+    plan = _read(items)
     joined = join([plan])  # claims of different pages meet here
     # Documents are carried in the order in which they were given, as no page of a sync.
     given = any(change.kind is not Settlement for change in plan.changes)
@@ -356,8 +365,25 @@ def _loaded(
         joined,
         changes=plan.changes if given else joined.changes,
         header=codec.load(first, Header),
-        complete=end.complete,
-        as_of=end.as_of,
+        complete=last["complete"],
+        as_of=as_of,
+    )
+
+
+def _read(rows: Sequence[dict[str, Any]]) -> Plan:
+    """The lines between the first and the last, in their order."""
+    changes = [codec.load(row, Change) for row in rows if row["is"] == "change"]
+    issues = [codec.load(row, Issue) for row in rows if row["is"] == "issue"]
+    claims = [codec.load(row, Claim) for row in rows if row["is"] == "claim"]
+    told = [codec.load(row, Counted) for row in rows if row["is"] == "counted"]
+    numbers = sum(told, Counted())  # an older file has none
+    return Plan(
+        tuple(changes),
+        tuple(issues),
+        numbers.kept,
+        numbers.skipped,
+        claims=tuple(claims),
+        calls=numbers.calls,
     )
 
 

@@ -275,7 +275,7 @@ def test_a_preview_prints_and_writes_nothing() -> None:
     text = out.getvalue()
     assert "past week" in text
     assert "\n\nPaid amounts to update in billing:1 (2)\n" in text
-    assert "  ~  INV-1  0.00 EUR → 100.00 EUR  - → 2026-03-09" in text
+    assert "~  INV-1  0.00 EUR → 100.00 EUR  - → 2026-03-09" in text
     assert "as in the ledger" in text
     assert "\n\n! INV-3" in text
     assert "\n\nIn all\n  paid amounts risen  130.00 EUR\n\nEnd" in text
@@ -299,7 +299,7 @@ def test_a_preview_sums_up_all_pages_of_one_run() -> None:
     assert first == second
     lines = first.splitlines()
     assert max(map(len, lines)) <= 120
-    assert sum(line.startswith("  ~  INV-") for line in lines) == 200
+    assert sum(line.startswith("~  INV-") for line in lines) == 200
     assert lines[-7:] == [
         "In all",
         "  paid amounts risen  10,000.00 EUR",

@@ -125,14 +125,14 @@ def test_the_screen_shows_a_plan_in_the_room_there_is() -> None:
     changes = tuple(change(str(n), reason="found by number") for n in range(30))
     plan = Plan(changes, calls={"billing:1": 60, "ledger:1": 1})
     told = {}
-    for width in (30, 48, 80, 200):
+    for width in (30, 46, 80, 200):
         screen, file = plain(width)
         screen.plan(plan)
         told[width] = file.getvalue().splitlines()
         assert max(map(len, told[width])) <= min(width, 120)
-        assert "  … and 10 more" in file.getvalue()
+        assert "… and 10 more" in file.getvalue()
     assert told[80] == told[200] == str(plan).splitlines()[1:]
-    assert "  ~  INV-0   0.00 EUR → 50.00 EUR  found by num…" in told[48]
+    assert "~  INV-0   0.00 EUR → 50.00 EUR  found by num…" in told[46]
     screen, file = plain()
     screen.plan(plan, rows=None)
     assert "more" not in file.getvalue()

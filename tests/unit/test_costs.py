@@ -174,7 +174,7 @@ def test_a_plan_of_a_thousand_mixed_changes_can_be_read(tmp_path: Path) -> None:
     assert len(lines) < 38 * 23 + 40
     full = list(table(plan, rows=None))
     assert max(map(len, full)) <= 120
-    assert sum(line.startswith(("  + ", "  ~ ", "  - ")) for line in full) == 1000
+    assert sum(line.startswith(("+ ", "~ ", "- ")) for line in full) == 1000
     path = tmp_path / "plan.jsonl"
     save(plan, path)
     back = load(path)
@@ -238,9 +238,9 @@ def test_applying_it_costs_the_calls_that_were_told(concurrency: int) -> None:
     assert report.traffic["ledger"].writes < 1000
 
 
-@pytest.mark.parametrize("path", [False, True])
+@pytest.mark.parametrize("from_file", [False, True])
 def test_a_saved_plan_costs_what_was_told_when_it_was_made(
-    tmp_path: Path, *, path: bool
+    tmp_path: Path, *, from_file: bool
 ) -> None:
     """It is carried in the order in which it was given, also from a file."""
     shop, book = pair()
@@ -249,7 +249,7 @@ def test_a_saved_plan_costs_what_was_told_when_it_was_made(
         {SHOP: shop, BOOK: book}[connection].documents[kind, key] = record
     engine = engine_of(shop, book)
     plan = engine.plan_changes(documents.changes)
-    if path:
+    if from_file:
         save(plan, tmp_path / "plan.jsonl")
         plan = load(tmp_path / "plan.jsonl")
     assert spent(engine.apply(plan)) == plan.calls
