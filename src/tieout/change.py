@@ -88,9 +88,10 @@ class Change:
     agreed once this is applied. ``mark`` is what the document will be found again by,
     ``key`` the idempotency key that the journal gives it for systems that take one.
     ``owned`` are payment records that we made; some may be gone: what is there counts.
-    ``depends_on`` are names of changes that have to be applied first. ``within`` is the
-    record that the source is read with, where it is a part of one. ``reason`` is for
-    people and is never read by what applies the change.
+    ``also`` are other numbers by which people will look for it: those of the invoices that
+    a payment is for. ``depends_on`` are names of changes that have to be applied first.
+    ``within`` is the record that the source is read with, where it is a part of one.
+    ``reason`` is for people and is never read by what applies the change.
     """
 
     name: str
@@ -116,6 +117,12 @@ class Change:
     within: Ref | None = None
     evidence: str = ""
     reason: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers by which people will look for it, its own first."""
+        return tuple(dict.fromkeys(filter(None, (self.number, *self.also))))
 
 
 class State(Enum):

@@ -20,7 +20,10 @@ from typing import TextIO
 
 from attrs import frozen
 
+from tieout.effects import summed
 from tieout.errors import TieoutError
+from tieout.listing import ROWS, WIDTH, costs, groups, sums
+from tieout.plan import Plan
 
 WIDTH_MAX = 80
 """A line of text that is longer reads badly, however wide the terminal is."""
@@ -105,6 +108,23 @@ class Screen:
                 for cell, width, column in zip(row, widths, columns, strict=True)
             ]
             self._styled(f"{' ' * GAP}{(' ' * GAP).join(cells).rstrip()}", style)
+
+    def plan(self, plan: Plan, rows: int | None = ROWS) -> None:
+        """
+        The changes of a plan in groups, what they come to, and the calls they will cost.
+
+        As the plan prints itself, in less room where there is less; without its issues.
+        """
+        width = max(WIDTH_MIN, min(self.width, WIDTH))
+        effects, left_out = summed(plan.changes)
+        before = ""
+        for line in (
+            *groups(plan.changes, rows=rows, width=width),
+            *sums(effects, left_out, width=width),
+            *costs(plan.calls, width=width),
+        ):
+            self._styled(line, "" if before else "bold")  # a title follows a blank
+            before = line
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:

@@ -46,6 +46,21 @@ VERBS = {
 """What a connection must be able to do for an action."""
 
 
+def in_steps(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """
+    The changes of a plan as they are carried, those that others depend on first.
+
+    Those that depend on each other in a circle are in no step.
+    """
+    waiting = {change.name: change for change in changes}
+    while ready := [
+        c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
+    ]:
+        for change in ready:
+            del waiting[change.name]
+        yield ready
+
+
 @define(kw_only=True)
 class DocumentRun(Carrying):
     """A run that carries the documents of a plan, those that others depend on first."""
@@ -67,16 +82,12 @@ class DocumentRun(Carrying):
     def in_order(self, changes: Iterable[Change]) -> Iterator[list[Change]]:
         """The changes in groups, each after those that it depends on."""
         waiting = {change.name: change for change in changes}
-        while waiting:
-            ready = [
-                c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
-            ]
-            if not ready:  # they wait for each other
-                self._leave(waiting.values(), "it depends on itself")
-                break
+        for ready in in_steps(tuple(waiting.values())):
             for change in ready:
                 del waiting[change.name]
             yield ready
+        if waiting:  # for each other
+            self._leave(waiting.values(), "it depends on itself")
 
     def _carry(self, changes: Sequence[Change], notes: dict[Ref, list[Issue]]) -> None:
         """Changes of a plan that was made before: read again, and compared."""
@@ -358,7 +369,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
     return Issue(
         code,
         change.source,
-        (change.number,) if change.number else (),
+        change.numbers,
         text=text,
         basis=change.agreed,
         within=change.within,

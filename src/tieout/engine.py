@@ -21,7 +21,7 @@ from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.handover import Handover
+from tieout.inquiry import Inquiry
 from tieout.journal import PersonsAnswer
 from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
 from tieout.payload import overheard, stripped
@@ -41,7 +41,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Handover):
+class Engine(Inquiry):
     """
     Keeps one billing system and one ledger in agreement.
 
@@ -304,7 +304,7 @@ class Engine(Handover):
         given = tuple(changes)
         if len({change.name for change in given}) < len(given):
             raise ConfigError("two changes of one name: name them by `change_name`")
-        return Plan(given, header=header)
+        return self._priced(Plan(given, header=header))
 
     def apply(
         self,

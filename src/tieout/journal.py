@@ -206,6 +206,7 @@ class Journal(Hold):
             generation=change.generation,
             link_version=change.link_version,
             number=change.number,
+            also=change.also,
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
@@ -374,7 +375,7 @@ class Journal(Hold):
         issue = Issue(
             Code.PARKED,
             change.source,
-            (change.number,) if change.number else (),
+            change.numbers,
             text=text,
             basis=change.agreed,
             within=change.within,
@@ -476,7 +477,7 @@ class Journal(Hold):
         return Issue(
             code,
             change.source,
-            (change.number,),
+            change.numbers,
             text=text,
             remedy=remedy,
             basis=change.agreed,
@@ -645,7 +646,7 @@ class Journal(Hold):
             kind=change.kind,
             source=change.source,
             target=outcome.ref or change.target,
-            numbers=(change.number,),
+            numbers=change.numbers,
             change=change.name,
             state=outcome.state,
             code=outcome.code,
@@ -893,9 +894,7 @@ class Journal(Hold):
         )
         yield evolve(self._event(change, outcome), what="ignored")
         row = rows.get(about(intent.source))
-        issue = (
-            row.issue if row else Issue(Code.PARKED, intent.source, (intent.number,))
-        )
+        issue = row.issue if row else Issue(Code.PARKED, intent.source, change.numbers)
         yield self._row(evolve(issue, basis=intent.agreed), Held.IGNORED, rows)
 
     def _landing(
@@ -1019,7 +1018,7 @@ def _taken_already(change: Change) -> Issue:
     return Issue(
         Code.ALREADY_LINKED,
         change.source,
-        (change.number,) if change.number else (),
+        change.numbers,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
         within=change.within,
@@ -1069,6 +1068,7 @@ def _asked(intent: Intent) -> Change:
         generation=intent.generation,
         link_version=intent.link_version,
         number=intent.number,
+        also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
         owned=intent.owned,
@@ -1083,7 +1083,7 @@ def noted(change: Change, outcome: Outcome) -> list[Issue]:
         Issue(
             code,
             change.source,
-            (change.number,),
+            change.numbers,
             text=outcome.text,
             blocking=False,
             basis=change.agreed,

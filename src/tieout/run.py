@@ -37,6 +37,8 @@ class PaymentRun(Carrying):
     """A run that carries payment levels from the ledger to billing."""
 
     billing: Capabilities
+    insist: bool = False
+    """Whether what is held is tried again although nothing changed: a person asked."""
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
@@ -115,7 +117,7 @@ class PaymentRun(Carrying):
             agreed = settlements.basis(record, rules) if known else ""
             if row and row.held is Held.IGNORED and row.issue.basis == agreed:
                 self.tally.count("skipped")
-            elif record.ref in self.pending:
+            elif self.insist or record.ref in self.pending:
                 rest.append(record)
             elif row and row.issue.basis == agreed and not may_pass(row.issue.code):
                 # Also where this very level was agreed once: it was compared since then.

@@ -8,6 +8,7 @@ renewal and journal transitions are made of. Nothing here opens a file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -58,10 +59,11 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``within``
-    the record that the source is read with. ``settle`` is in seconds; ``not_before`` is the
-    earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
-    sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also``
+    other numbers that people know it by, ``within`` the record that the source is read
+    with. ``settle`` is in seconds; ``not_before`` is the earliest moment at which "not
+    found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at`` the
+    last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
     asked, and ``candidates`` the documents in question.
     """
@@ -101,6 +103,7 @@ class Intent:
     code: Code | None = None
     text: str = ""
     owner: str = ""
+    also: tuple[str, ...] = ()
     within: Ref | None = None
 
 
@@ -127,6 +130,12 @@ class IssueRow:
     last_at: datetime
     attempts: int = 1
     settings: str = ""
+
+    @property
+    def id(self) -> str:
+        """A short name for people to call it by: the same as long as it is open."""
+        where = key_of(self.pair, self.verb, self.about)
+        return hashlib.blake2b(where.encode(), digest_size=4).hexdigest()
 
 
 @frozen
@@ -373,6 +382,8 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         yield Index("billing", billing, unique=True)
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
+    if link.number:
+        yield Index("number", key_of(link.pair, link.number))
     if link.open:
         yield Index("open", key_of(link.pair, kind))
     elif link.seen_on:
@@ -405,6 +416,9 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
 
 def _event_indexes(event: Event) -> Iterable[Index]:
     yield Index("run", event.run)
+    for ref in (event.source, event.target):
+        if ref is not None:
+            yield Index("about", key_of(event.pair, ref.kind, ref.id))
     for number in event.numbers:
         yield Index("number", key_of(event.pair, number))
 

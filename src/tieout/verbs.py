@@ -53,7 +53,7 @@ class Asked:
 
     One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
     state, under ``label``). What is selected otherwise than by its change moves no marker.
-    ``notes`` are told at the start.
+    ``notes`` are told at the start; ``outward`` says which way alone is meant.
     """
 
     since: Begin | None = None
@@ -62,6 +62,7 @@ class Asked:
     label: str = ""
     recheck: bool = False
     notes: tuple[Issue, ...] = ()
+    outward: bool | None = None
 
     @property
     def place(self) -> str:
@@ -256,10 +257,10 @@ class DocumentVerbs(Levels):
         found = [
             self._course(kind, outward=outward, recheck=asked.recheck)
             for outward in (True, False)
-            if goes(direction, outward=outward)
+            if goes(direction, outward=outward) and asked.outward in (None, outward)
         ]
         if isinstance(asked.since, ResumePoint):
-            found = [each for each in found if _verb(each) == asked.since.verb]
+            found = [each for each in found if verb_of(each) == asked.since.verb]
         if not found:
             name = kind.__name__
             raise ConfigError(
@@ -294,7 +295,7 @@ class DocumentVerbs(Levels):
         return evolve(course, locked_through=books.locked_through if books else None)
 
     def _track(self, course: Course, asked: Asked) -> Track:
-        verb = _verb(course)
+        verb = verb_of(course)
         if asked.since is None:
             moment = Window(self._clock.now(), trusting=False, label=asked.label)
             place = asked.select is not None
@@ -347,7 +348,8 @@ INITIAL_DAYS_MAX = 366
 """The longest range of an initial sync: a year, leap years included."""
 
 
-def _verb(course: Course) -> str:
+def verb_of(course: Course) -> str:
+    """The name of the runs of a course, and of their marker."""
     return VERBS[course.kind] + ("" if course.outward else INWARD)
 
 

@@ -28,6 +28,8 @@ from tieout.errors import Code, StoreError
 from tieout.models import Link, Ref, Settlement
 from tieout.store import (
     SHAPES,
+    Batch,
+    BatchType,
     Ending,
     Event,
     Expect,
@@ -39,6 +41,7 @@ from tieout.store import (
     IssueRow,
     Lease,
     Marker,
+    Member,
     Renewal,
     Restored,
     ResumePoint,
@@ -168,6 +171,15 @@ FACTS: list[Fact] = [
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
     Sweep("p", "v", AT),
     Restored("0123", AT),
+    Batch(
+        "p",
+        "r",
+        BatchType.POSTED,
+        AT,
+        "me",
+        AT.date(),
+        (Member(HERE, "INV-1", THERE, State.APPLIED, auto_pay="queued"),),
+    ),
 ]
 SPARSE: list[Fact] = [
     Link("p", HERE, Ref("ledger:1", "Invoice", "l2")),

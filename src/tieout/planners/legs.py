@@ -160,6 +160,7 @@ class Legs:
             generation=generation,
             link_version=version,
             number=self.across.numbers.get(put.target, ""),
+            also=tuple(filter(None, [self.across.numbers.get(put.source, "")])),
             agreed=fingerprint(put),
             mark=mark_of(target, KIND, put.ref, generation) if marked else "",
             within=of.ref,

@@ -308,7 +308,8 @@ class _Payments:
         mark = self.course.able.kind(type(record)).mark
         marked = mark is not None and action is Action.CREATE
         numbers = [self.across.numbers.get(each, "") for each in _targets(payment)]
-        known = ", ".join(filter(None, numbers))
+        invoices = tuple(filter(None, numbers))
+        known = ", ".join(invoices)
         return Change(
             change_name(target, kind, payment.ref, age, action, version, role),
             action,
@@ -325,6 +326,7 @@ class _Payments:
             agreed=fingerprint(payment),
             mark=mark_of(target, kind, payment.ref, age, role) if marked else "",
             reason=f"for {known}" if known else "on account",
+            also=invoices,
         )
 
     def _issue(self, code: Code, payment: Payment, text: str, field: str = "") -> Issue:

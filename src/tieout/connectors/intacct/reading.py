@@ -39,7 +39,7 @@ from tieout.connectors.intacct.queries import (
 )
 from tieout.connectors.intacct.replies import Reply, Result, explained, judged, replied
 from tieout.connectors.intacct.values import split_contact
-from tieout.connectors.intacct.xml import Element
+from tieout.connectors.intacct.xml import Element, can_hold
 from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
@@ -118,7 +118,7 @@ class IntacctReader(RestConnector):
 
     def _documents(self, names: Iterable[str]) -> Flow[dict[str, str]]:
         """The record numbers of what order entry made, by its name there."""
-        asked = [each for each in dict.fromkeys(names) if _written(each)]
+        asked = [each for each in dict.fromkeys(names) if can_hold(each)]
         if not asked or not self._joins.order_entry:
             return {}
         source = SOURCES["documents"]
@@ -330,14 +330,6 @@ class IntacctReader(RestConnector):
 
 def _source(resource: Resource[Any]) -> Source:
     return SOURCES[resource.path.partition("/")[0]]
-
-
-def _written(text: str) -> bool:
-    """Whether XML can hold a text."""
-    try:
-        return bool(Element("value", text).text())
-    except Fault:
-        return False
 
 
 def _described(result: Result) -> set[str]:
