@@ -164,7 +164,12 @@ class Pair:
     # What people do -----------------------------------------------------------------------
 
     def customer(
-        self, name: str = "Acme", number: str = "C1", *, on: Books | None = None, **more: Any
+        self,
+        name: str = "Acme",
+        number: str = "C1",
+        *,
+        on: Books | None = None,
+        **more: Any,
     ) -> Customer:
         """A customer of the shop, or of the books that are named."""
         books = on or self.shop
@@ -274,7 +279,12 @@ class Pair:
         return [self.sync(kind, since, **more) for kind in DOCUMENTS if kind in going]
 
     def plan(
-        self, kind: RecordType, since: Any = SINCE, *, only: Iterable[str] = (), **more: Any
+        self,
+        kind: RecordType,
+        since: Any = SINCE,
+        *,
+        only: Iterable[str] = (),
+        **more: Any,
     ) -> Plan:
         """What a sync would do."""
         verb = getattr(self.engine, f"plan_{_VERBS[kind]}")

@@ -744,14 +744,11 @@ class Journal(Hold):
             return []
         records: Sequence[Record] = found.records if found else ()
         unread: Sequence[Issue] = found.issues if found else ()
-        over = self._let_go(unknown, records)
-        proofs: list[tuple[Intent, Proof]] = []
-        for each in unknown:
-            made = each.action is Action.CREATE
-            seen = [e for e in records if not (made and e.ref in over)]
-            proof = judged(each, seen, now, can_look=can_look)
-            if proof is not None:
-                proofs.append((each, proof))
+        proofs = [
+            (each, proof)
+            for each in unknown
+            if (proof := judged(each, records, now, can_look=can_look))
+        ]
         if not any(each.blocking for each in unread):
             return self._proved(proofs)
         # What was found and could not be read may be the very document.
@@ -765,23 +762,6 @@ class Journal(Hold):
         for each in absent:
             issues += self._looked_at([each], find)
         return issues
-
-    def _let_go(
-        self, intents: Sequence[Intent], records: Iterable[Record]
-    ) -> set[Ref]:
-        """
-        Void documents to which a tie was let go: of one made later they prove nothing.
-
-        Where its number is the mark, that is how they all are found.
-        """
-        over = {e.ref for e in records if getattr(e, "status", None) is Status.VOID}
-        # A link is found by the ledger's record, whichever of the two that is.
-        ends = [*over, *(each.source for each in intents)] if over else []
-        roles = {each.role for each in intents}
-        keys = [link_key(self._pair, e.kind, e.id, role) for e in ends for role in roles]
-        links = self._store.get(Link, keys).values()
-        free = {end for e in links if e.released for end in (e.billing, e.ledger)}
-        return over & free
 
     def _proved(self, proofs: Sequence[tuple[Intent, Proof]]) -> list[Issue]:
         changes = {intent.name: _asked(intent) for intent, _ in proofs}

@@ -101,9 +101,7 @@ class Survey:
             numbers={**numbers, **told},
         )
 
-    def untied_customers(
-        self, page: Sequence[Record], course: Course
-    ) -> list[Any]:
+    def untied_customers(self, page: Sequence[Record], course: Course) -> list[Any]:
         """The customers that the records of a page name and that are not tied yet."""
         named = {
             ref
@@ -301,8 +299,6 @@ def _named(record: Record) -> Iterable[Ref]:
         yield owner
     for put in _puts(record):
         yield from _ends(put)
-    if isinstance(record, Application):
-        yield from _ends(record)
 
 
 def _ends(put: Application) -> Iterable[Ref]:

@@ -18,6 +18,7 @@ from tieout.documents import DocumentRun
 from tieout.errors import Code
 from tieout.evidence import may_have_made
 from tieout.models import (
+    Application,
     CreditNote,
     Customer,
     Invoice,
@@ -35,7 +36,7 @@ from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Stage
+from tieout.store import Intent, Stage
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -117,11 +118,14 @@ class DocumentSync(DocumentRun):
         if self.journal is not None:
             self.journal.hold_on()
         issues = [*page.issues, *self._gone(page.gone, course)]
-        records, doubtful = self._doubted(self._news(page))
-        issues += doubtful
+        records = self._news(page)
+        doubtful = self._doubtful([*records, *_parts(records)])
+        issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
+        records = [each for each in records if each.ref not in doubtful]
         first = self._customers(records, course)
         across = self.survey.across(records, course, _made(first))
-        across = evolve(across, ties={**across.ties, **_found(first)})
+        ties = {**across.ties, **_found(first)}
+        across = evolve(across, ties=ties, doubtful=frozenset(doubtful))
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
@@ -142,7 +146,10 @@ class DocumentSync(DocumentRun):
         seen = self.seen
         seen.unreadable(page.issues)
         for each in page.issues:
-            self.met |= self.only & {each.source.id if each.source else "", *each.numbers}
+            self.met |= self.only & {
+                each.source.id if each.source else "",
+                *each.numbers,
+            }
         fresh = [
             each
             for each in youngest(page.records)
@@ -151,9 +158,9 @@ class DocumentSync(DocumentRun):
         seen.remember(fresh)
         return fresh
 
-    def _doubted(self, records: list[Any]) -> tuple[list[Any], list[Issue]]:
+    def _doubtful(self, records: Sequence[Record]) -> dict[Ref, Intent]:
         """
-        The records but those that a write of ours may have made, whose answer was lost.
+        Which records a write of ours may have made, of which the answer was lost.
 
         Until that is known they are no news: taken for news, they would be sent back.
         """
@@ -166,20 +173,8 @@ class DocumentSync(DocumentRun):
             if may_have_made(intent, record)
         }
         ties = self.reader.ties((ref, "") for ref in maybe)
-        for ref, _ in [tie for tie, link in ties.items() if not link.released]:
-            del maybe[ref]
-        issues = [
-            issue(
-                Code.WAITS,
-                record,
-                f"it may be what was made for {maybe[record.ref].number or 'another'}, "
-                "and the answer to that was lost.",
-                agreed=fingerprint(as_made(record)),
-            )
-            for record in records
-            if record.ref in maybe
-        ]
-        return [each for each in records if each.ref not in maybe], issues
+        tied = {ref for (ref, _), link in ties.items() if not link.released}
+        return {ref: intent for ref, intent in maybe.items() if ref not in tied}
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -230,7 +225,9 @@ class DocumentSync(DocumentRun):
         """
         if course.kind is Customer:
             return Plan()
-        untied, _ = self._doubted(self.survey.untied_customers(records, course))
+        untied = self.survey.untied_customers(records, course)
+        doubtful = self._doubtful(untied)
+        untied = [each for each in untied if each.ref not in doubtful]
         if not untied:
             return Plan()
         way = evolve(course, kind=Customer, recheck=False)
@@ -269,6 +266,20 @@ def goes(direction: Direction, *, outward: bool) -> bool:
 
 def _of(ref: Ref, course: Course) -> bool:
     return (ref.connection, ref.kind) == (course.source, course.kind.__name__)
+
+
+def _parts(records: Iterable[Record]) -> Iterator[Application]:
+    """What is read with some records."""
+    for each in records:
+        if isinstance(each, Payment | CreditNote):
+            yield from each.applications
+
+
+def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
+    """The issue of a record that waits until the outcome of a write is known."""
+    made_for = doubtful[record.ref].number or "another"
+    text = f"it may be what was made for {made_for}, and the answer to that was lost."
+    return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+
+import tieout
 from bookkeeping import (
     BOTH,
     DAY,
@@ -24,8 +26,6 @@ from bookkeeping import (
     told,
     ways,
 )
-
-import tieout
 from tieout.capabilities import Kind, Verb
 from tieout.change import Change
 from tieout.models import (

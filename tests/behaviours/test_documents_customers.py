@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+
+import tieout
 from bookkeeping import (
     BOTH,
     HOUR,
@@ -22,8 +24,6 @@ from bookkeeping import (
     told,
     ways,
 )
-
-import tieout
 from tieout.capabilities import Verb
 from tieout.change import Action
 from tieout.errors import ConfigError
@@ -526,9 +526,7 @@ def test_what_cannot_be_made_is_an_issue_and_the_others_go_on(
 
 def test_where_no_customer_can_be_made_that_is_found_when_the_engine_is() -> None:
     """B53: and not record by record."""
-    pair = Pair(
-        ways(OUT, Customer), ledger={"kinds": without([Customer], Verb.CREATE)}
-    )
+    pair = Pair(ways(OUT, Customer), ledger={"kinds": without([Customer], Verb.CREATE)})
     with pytest.raises(ConfigError, match="does not let us create them"):
         pair.engine.check()
     blind = Pair(ways(OUT, Customer), ledger={"kinds": without([Customer], Verb.READ)})

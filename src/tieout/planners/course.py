@@ -87,6 +87,7 @@ class Across:
     name; ``claimed`` the sources to which found records are tied already, by their ref.
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
+    ``doubtful`` are applications that a write of ours may have made, whose answer was lost.
     """
 
     links: Mapping[Ref, Link] = field(factory=dict)
@@ -99,6 +100,7 @@ class Across:
     claimed: Mapping[Ref, Ref] = field(factory=dict)
     inactive: frozenset[Ref] = frozenset()
     numbers: Mapping[Ref, str] = field(factory=dict)
+    doubtful: frozenset[Ref] = frozenset()
 
 
 def issue(

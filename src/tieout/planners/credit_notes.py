@@ -30,7 +30,8 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
     stuck = {each.source for each in whole.issues if each.blocking}
     legs = Legs(evolve(across, planned={**across.planned, **made}), course)
     for note in notes:
-        if note.ref not in stuck and not course.made_there(across.links.get(note.ref)):
+        if note.ref not in stuck:
+            # Those of a note that came from there too: each has an origin of its own.
             for put in note.applications:
                 legs.apply(put, note)
     more = legs.drafting

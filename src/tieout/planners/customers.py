@@ -18,7 +18,8 @@ from tieout.errors import Code
 from tieout.models import Customer, Link, Ref, clean_number, fingerprint
 from tieout.plan import Plan
 from tieout.planners.course import Across, Course, issue
-from tieout.planners.documents import Drafting, alike, custom, respelled, tied
+from tieout.planners.documents import Drafting, custom, tied
+from tieout.planners.likeness import alike, respelled
 from tieout.settings import CUSTOMER_FIELDS, Direction
 
 KIND = Customer.__name__

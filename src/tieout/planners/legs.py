@@ -6,12 +6,23 @@ Pure. Which credits are applied where is the source's to say; what is not tied y
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from attrs import define, evolve, field
 
 from tieout.capabilities import Verb
 from tieout.change import Action, Change, Issue, change_name, mark_of
 from tieout.errors import Code
-from tieout.models import Application, CreditNote, Link, Payment, Ref, fingerprint
+from tieout.models import (
+    Application,
+    CreditNote,
+    Link,
+    Payment,
+    Ref,
+    agreed_as,
+    fingerprint,
+)
 from tieout.money import ZERO
 from tieout.planners.course import Across, Course, issue
 from tieout.planners.documents import Drafting, tied
@@ -37,13 +48,24 @@ class Legs:
                 self.drafting.take(self._made(put, of))
         elif put.live:
             self._kept(put, of, link)
+        elif link.agreed.get(self._key) == fingerprint(put):
+            self.drafting.kept += 1  # it was told that it stays there
         else:
-            self.drafting.take(self._undone(put, of, link))
+            for each in self._undone(put, of, link):
+                self.drafting.take(each)
+
+    @property
+    def _key(self) -> str:
+        """Under which name a link holds what was agreed of an application."""
+        return agreed_as(KIND, self.course.source)
 
     def _made(self, put: Application, of: Payment | CreditNote) -> Change | Issue:
         wrong = self._wrong(put, of)
         if wrong is not None:
             return wrong
+        if put.ref in self.across.doubtful:
+            text = "it may be what was applied before, and the answer to that was lost."
+            return self._issue(Code.WAITS, put, of, text)
         needed = (put.source, put.target)
         missing = [
             each
@@ -60,16 +82,7 @@ class Legs:
         locked = self._locked(put, of)
         if locked is not None:
             return locked
-        after = evolve(
-            put,
-            ref=Ref(self.course.target, KIND, ""),
-            source=tied(put.source, self.across) or put.source,
-            target=tied(put.target, self.across) or put.target,
-            changed_at=None,
-            version="",
-            custom={},
-            carry=None,
-        )
+        after = self._there(put, Ref(self.course.target, KIND, ""))
         planned = [self.across.planned.get(each, "") for each in needed]
         change = self._change(Action.CREATE, put, of, None, after)
         return evolve(change, depends_on=tuple(filter(None, planned)))
@@ -117,24 +130,42 @@ class Legs:
 
     def _undone(
         self, put: Application, of: Payment | CreditNote, link: Link
-    ) -> Change | Issue:
+    ) -> Iterable[Change | Issue]:
         """
         An application that ended here. With its whole payment, it stays there (B99).
 
         What a ledger applied by a transaction of its own is for a person to take back.
         """
+        ref = link.on(self.course.target)
+        there: Any = self.across.records.get(ref) or self._there(put, ref)
+        if not there.live:
+            gone = self._change(Action.KEEP, put, of, link, there, there)
+            yield evolve(gone, closes=True, releases=True)
+            return
         able = self.course.able.kind(Application).can(Verb.VOID)
         if isinstance(of, Payment) or not able:
+            yield self._change(Action.KEEP, put, of, link, there, there)
             text = f"{put.amount} of {self._named(put.source)} is still applied to {self._named(put.target)}."
             found = self._issue(Code.CREDITS_STAY, put, of, text)
-            return evolve(found, blocking=False)
+            yield evolve(found, blocking=False)
+            return
         locked = self._locked(put, of)
-        if locked is not None:
-            return locked
-        target = link.on(self.course.target)
-        before = evolve(put, ref=target)
-        change = self._change(Action.VOID, put, of, link, None, before)
-        return evolve(change, target=target, closes=True, releases=True)
+        change = self._change(Action.VOID, put, of, link, None, there)
+        yield locked or evolve(change, closes=True, releases=True)
+
+    def _there(self, put: Application, ref: Ref) -> Application:
+        """An application as the target holds it."""
+        return evolve(
+            put,
+            ref=ref,
+            source=tied(put.source, self.across) or put.source,
+            target=tied(put.target, self.across) or put.target,
+            live=True,
+            changed_at=None,
+            version="",
+            custom={},
+            carry=None,
+        )
 
     def _change(
         self,
@@ -155,6 +186,7 @@ class Legs:
             Application,
             target,
             put.ref,
+            target=before.ref if before is not None else None,
             before=before,
             after=after,
             generation=generation,
