@@ -190,18 +190,25 @@ class DocumentRun(Carrying):
         unpayable = _unpayable(change)
         if unpayable is not None:
             return unpayable
-        intent = self.unfinished.get(change.source)
-        if intent is not None and intent.stage is Stage.PARKED:
-            return _issue(Code.PARKED, change, intent.text)
-        if intent is not None:
-            text = f"It is looked at after {when(intent.not_before)}."
-            return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        unsettled = self.unsettled(change)
+        if unsettled is not None:
+            return unsettled
         if before is not None and before.stage is Stage.APPLIED:
             return _issue(Code.STALE_PLAN, change, "it was carried out already.")
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
             return _issue(Code.WAITS, change, "what it depends on was not carried.")
         return None
+
+    def unsettled(self, change: Change) -> Issue | None:
+        """An issue where an earlier write about the same record is not settled, or None."""
+        intent = self.unfinished.get(change.source)
+        if intent is None:
+            return None
+        if intent.stage is Stage.PARKED:
+            return _issue(Code.PARKED, change, intent.text)
+        text = f"It is looked at after {when(intent.not_before)}."
+        return _issue(Code.OUTCOME_UNKNOWN, change, text)
 
     def _not_allowed(self, change: Change) -> str:
         if change.action is Action.KEEP:

@@ -217,10 +217,12 @@ def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
     }
     ours = [by_id[each] for each in sorted(by_id)]
     live = [each for each in ours if getattr(each, "status", None) is not Status.VOID]
+    if intent.result is None and intent.mark == intent.number and not intent.attempt:
+        # What was never sent made no document: one of its number that does not count,
+        # void or a draft, is another's.
+        return tuple(e for e in live if getattr(e, "status", None) is not Status.DRAFT)
     if intent.result is None:
-        # What was never sent made no document: a void one of its number is another's.
-        numbered = intent.mark == intent.number
-        return tuple(live if numbered and not intent.attempt else live or ours)
+        return tuple(live or ours)
     # A copy that a person voided is no rival of the document that is known to be ours.
     return tuple(each for each in ours if each in live or each.ref == intent.result)
 

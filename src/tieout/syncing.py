@@ -247,6 +247,10 @@ class DocumentSync(DocumentRun):
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
+            self._others_unsettled(plan.changes)
+            held = {e.name: found for e in plan.changes if (found := self.unsettled(e))}
+            free = tuple(each for each in plan.changes if each.name not in held)
+            plan = evolve(plan, changes=free, issues=(*plan.issues, *held.values()))
             self.sink.take(plan)
             for each in plan.issues:
                 self.tell(each)
