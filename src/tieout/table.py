@@ -135,7 +135,9 @@ class Table(InProcess):
             raise ConfigError("give either a currency or the column that holds it")
         if self.currency is not None and self.currency not in EXPONENTS:
             raise ConfigError(f"{self.currency[:20]!r} is no current ISO 4217 code")
-        kinds = [each.kind for each in self.documents]
+        kinds = [getattr(each, "kind", None) for each in self.documents]
+        if None in kinds:
+            raise ConfigError("documents are tables of customers, invoices, …")
         if len({*kinds}) < len(kinds):
             raise ConfigError("one table for each kind of document")
         assert self._registers  # a name that cannot be one is refused here
