@@ -585,6 +585,14 @@ def test_what_cannot_be_asked_of_a_host_is_refused(after: Payment, code: Code) -
     assert len(kept.asked) == 1
 
 
+@pytest.mark.parametrize("after", [None, Posting(Ref(HERE, "Posting", "1"))])
+def test_a_change_that_wants_nothing_of_its_kind_is_refused(after: Any) -> None:
+    kept = OurPayments()
+    (outcome,) = write(local(kept), evolve(made(wanted()), after=after))
+    assert (outcome.state, outcome.code) == (State.REJECTED, Code.NOT_ALLOWED)
+    assert not kept.asked
+
+
 def test_without_a_mark_nothing_is_looked_for() -> None:
     """And what is made is not taken for another's, because it shows no mark."""
     after = wanted(applications=(), unapplied=Decimal(100))
