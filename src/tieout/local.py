@@ -139,6 +139,10 @@ class Local(InProcess):
     @property
     def capabilities(self) -> Capabilities:
         """What the app, and each of its documents, overrides."""
+        return self._abilities
+
+    @cached_property
+    def _abilities(self) -> Capabilities:
         documents = {kind: self._able(each) for kind, each in self._offered.items()}
         invoices = self._offered.get(Invoice)
         if invoices and overrides(invoices, "set_posted"):

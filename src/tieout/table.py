@@ -145,6 +145,10 @@ class Table(InProcess):
     @property
     def capabilities(self) -> Capabilities:
         """What there are tables and columns for."""
+        return self._abilities
+
+    @cached_property
+    def _abilities(self) -> Capabilities:
         registers = dict(self._registers)
         level = registers.pop(Settlement, None)
         sizes = {

@@ -249,6 +249,9 @@ def test_what_is_not_applied_is_worked_out() -> None:
         source_currency="EUR",
     )
     assert (second.ref.id, second.currency, second.on) == ("b", "EUR", DAY)
+    # Of a credit note, more may have been applied than the app tells.
+    kept = OurNotes(note(applications=puts[:1], remaining="5"))
+    assert read(local(kept), CreditNote, "1")[0].remaining == Decimal(5)
     credit, whole = read(app, CreditNote, "1", "2")
     assert (credit.remaining, credit.status) == (Decimal(10), Status.OPEN)
     assert [each.how for each in credit.applications] == [Part.CREDIT]
@@ -310,6 +313,15 @@ def test_a_mapping_does_as_well() -> None:
             Code.BAD_FIELD,
             "lines[0].custom",
         ),
+        (
+            OurNotes,
+            note(),
+            {"applications": (), "remaining": 41},
+            Code.TOTALS_DISAGREE,
+            "applications",
+        ),
+        (OurNotes, note(), {"remaining": -1}, Code.BAD_AMOUNT, "remaining"),
+        (OurPayments, payment(), {"unapplied": -1}, Code.BAD_AMOUNT, "unapplied"),
         (
             OurPayments,
             payment(),
@@ -568,10 +580,14 @@ def test_a_draft_and_its_lines_are_told() -> None:
         (wanted(status=Status.VOID), Code.NOT_ALLOWED),
         (wanted(amount=Decimal("1.005")), Code.BAD_AMOUNT),
         (wanted(unapplied=Decimal("0.001")), Code.BAD_AMOUNT),
+        (wanted(unapplied=Decimal(-1)), Code.BAD_AMOUNT),
+        (wanted(amount=Decimal(-70), unapplied=None), Code.BAD_AMOUNT),
+        (wanted(unapplied=Decimal(31)), Code.TOTALS_DISAGREE),
+        (wanted(amount=Decimal(69), unapplied=None), Code.TOTALS_DISAGREE),
         (wanted(applications=(put("7", Decimal("0.001")),)), Code.BAD_AMOUNT),
         (wanted(customer=Ref(OTHER, "Customer", "5")), Code.NOT_ALLOWED),
         (
-            wanted(applications=(put("7", Decimal(1), how=Part.WRITE_OFF),)),
+            wanted(applications=(put("7", Decimal(70), how=Part.WRITE_OFF),)),
             Code.NOT_ALLOWED,
         ),
     ],

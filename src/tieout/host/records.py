@@ -311,16 +311,25 @@ class Records:
         puts: Iterable[Application],
         currency: str,
     ) -> Decimal | None:
-        """What of a document is not applied: as the row tells it, or worked out."""
+        """
+        What of a document is not applied: as the row tells it, or worked out.
+
+        A payment is what was applied and what was not; of a credit note, more may have
+        been applied than is told.
+        """
         told = self._money(row, name, currency)
+        if told is not None and told < 0:
+            at = row.path(name)
+            raise Fault(Code.BAD_AMOUNT, f"{at} is below zero", field=at)
         if not row.has("applications"):
             return told
         rest = total - sum((each.source_amount or ZERO for each in puts), ZERO)
-        if rest < 0 or told not in (None, rest):
+        left = rest if told is None else told
+        if rest < 0 or left > rest or (name == "unapplied" and left != rest):
             text = f"{total} is not what was applied and what was not"
             at = row.path("applications")
             raise Fault(Code.TOTALS_DISAGREE, text, field=at, remedy=_TO_PARTS)
-        return rest
+        return left
 
 
 def _currency(row: Fields) -> str:

@@ -36,7 +36,7 @@ from tieout.models import (
     Status,
     clean_number,
 )
-from tieout.money import amount
+from tieout.money import ZERO, amount
 
 _DOCUMENT = frozenset({"number", "customer", "currency", "on", "reference"})
 VALUES: Mapping[RecordType, frozenset[str]] = {
@@ -153,13 +153,32 @@ def _puts(record: CreditNote | Payment, connection: str) -> tuple[ApplicationRow
 
 
 def _payable(record: Any) -> None:
-    """Refuse an amount that the currency cannot hold: the host would round it."""
+    """Refuse amounts that no host could hold, or tell again as they are."""
     for name, value, currency in _amounts(record):
         try:
             amount(value, currency)
         except Fault as fault:
             text = f"{name}: {fault.text}"
             raise Fault(fault.code, text, field=name) from fault
+        if value < 0 and isinstance(record, CreditNote | Payment) and name != "lines":
+            raise Fault(Code.BAD_AMOUNT, f"{name} is below zero", field=name)
+    if isinstance(record, CreditNote | Payment):
+        _adds_up(record)
+
+
+def _adds_up(record: CreditNote | Payment) -> None:
+    """Refuse a document of which more was put to invoices than it has."""
+    whole = record.amount if isinstance(record, Payment) else record.total
+    puts = [
+        each.amount if each.source_amount is None else each.source_amount
+        for each in record.applications
+        if each.live
+    ]
+    rest = whole - sum(puts, ZERO)
+    left = record.unapplied if isinstance(record, Payment) else None
+    if rest < 0 or left not in (None, rest):
+        text = f"{whole} is not what was applied and what was not"
+        raise Fault(Code.TOTALS_DISAGREE, text, field="applications")
 
 
 def _amounts(record: Any) -> Iterable[tuple[str, Any, str]]:
