@@ -150,7 +150,7 @@ THIRD_PARTIES: Mapping[str, set[str]] = {
     "random": {"schedule"},  # a pause that differs each time
     "dateutil": {"windows"},
     "cattrs": {"codec"},
-    "rich": {"cli"},
+    "rich": {"cli.screen"},
     "defusedxml": {"connectors.intacct.xml"},
 }
 """Outside modules that few may import: who may open sockets, files, and look at a clock."""

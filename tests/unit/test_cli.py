@@ -73,7 +73,7 @@ def test_a_mistake_of_the_caller_is_one_line(
         raise ConfigError("no such start")
 
     monkeypatch.setattr(demo, "run", refuse)
-    assert main(["demo"]) == 1
+    assert main(["demo"]) == 2
     assert capsys.readouterr() == ("", "tieout: no such start\n")
 
 
@@ -113,7 +113,7 @@ def test_control_c_ends_the_demo_in_a_sentence(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Screen, "_write", interrupted)
         patch.setattr("tieout.cli.screen_of", Screen)
-        assert main(["demo"]) == 130
+        assert main(["demo"]) == 230
     assert capsys.readouterr().out.endswith("its books were in memory.\n")
 
 

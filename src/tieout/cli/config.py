@@ -43,7 +43,7 @@ SYSTEMS: Mapping[str, str] = {
 
 TOP = ("billing", "ledger", "settings", "store", "profile")
 
-SECRET = re.compile(r"(?:^|_)(?:secret|password|token|key|private_key|api_key)$")
+SECRET = re.compile(r"(?:^|_)(?:secret|password|token|api_key|private_key|public_key)$")
 """Arguments of connectors whose values are secrets, by their names."""
 
 ENVIRONMENT = "_env"
@@ -84,7 +84,9 @@ class Config:
         name = str(given.pop("system", ""))
         if name not in SYSTEMS:
             known = ", ".join(SYSTEMS)
-            raise self._wrong(f"{side}.system", f"{name or 'nothing'} is none of {known}")
+            raise self._wrong(
+                f"{side}.system", f"{name or 'nothing'} is none of {known}"
+            )
         module = import_module(f"tieout.connectors.{name}")
         make: Callable[..., Connector] = getattr(module, SYSTEMS[name])
         parameters = inspect.signature(make).parameters
@@ -94,6 +96,10 @@ class Config:
             key.removesuffix(ENVIRONMENT): self._value(side, key, value)
             for key, value in given.items()
         }
+        for key, value in values.items():
+            # Lengths of time are written in seconds.
+            if "timedelta" in str(parameters[key].annotation) and value is not None:
+                values[key] = timedelta(seconds=float(value))
         for parameter in parameters.values():
             if parameter.default is parameter.empty and parameter.name not in values:
                 shown = self._as_written(parameter.name)
@@ -210,7 +216,9 @@ def since(text: str) -> Any:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        names = ", ".join(each.lower().replace("_", "-") for each in tieout.Since.__members__)
+        names = ", ".join(
+            each.lower().replace("_", "-") for each in tieout.Since.__members__
+        )
         raise ConfigError(
             f"--since {text}: neither {names}, nor a day such as 2026-03-01"
         ) from None
@@ -218,17 +226,28 @@ def since(text: str) -> Any:
     return moment.date() if bare else moment
 
 
-TEMPLATE = '''\
+def minutes(text: str) -> timedelta:
+    """A pause in minutes. Raises `ConfigError` for what is none."""
+    try:
+        pause = timedelta(minutes=float(text))
+    except (ValueError, OverflowError):
+        pause = timedelta(0)
+    if pause <= timedelta(0):
+        raise ConfigError(f"--every {text}: a number of minutes above 0")
+    return pause
+
+
+TEMPLATE = """\
 # Which two systems are kept in agreement. Secrets do not stand here: a key that ends in
 # _env names the environment variable that holds the value.
 
 [billing]
 system = "connectwise"          # or: {systems}
-base_url = "https://na.myconnectwise.net/v4_6_release/apis/3.0"
-company_id = "acme"
+site = "na.myconnectwise.net"
+company = "acme"
 public_key_env = "CONNECTWISE_PUBLIC_KEY"
 private_key_env = "CONNECTWISE_PRIVATE_KEY"
-client_id_env = "CONNECTWISE_CLIENT_ID"
+client_id = "your integration's client id"
 
 [ledger]
 system = "xero"
@@ -246,13 +265,10 @@ refresh_token_env = "XERO_REFRESH_TOKEN"
 # [settings.directions]
 # Customer = "to ledger"        # off, to billing, to ledger, both
 # Invoice = "to ledger"
-'''
+"""
 """What `tieout init` writes."""
 
 
 def template() -> str:
     """The file to begin with."""
     return TEMPLATE.format(systems=", ".join(SYSTEMS))
-
-
-HOUR = timedelta(hours=1)

@@ -6,23 +6,20 @@ It knows nothing of what the commands do.
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TextIO
 
 from attrs import frozen
 
 from tieout.effects import summed
-from tieout.errors import TieoutError
 from tieout.listing import ROWS, WIDTH, costs, groups, sums
+from tieout.models import visible
 from tieout.plan import Plan
+from tieout.report import Progress
 
 WIDTH_MAX = 80
 """A line of text that is longer reads badly, however wide the terminal is."""
@@ -35,6 +32,7 @@ GAP = 2
 
 PLAINER = str.maketrans({"→": ">", "…": "...", "─": "-"})
 """For a terminal or file whose encoding has no more than ASCII."""
+
 
 @frozen
 class Column:
@@ -116,6 +114,26 @@ class Screen:
         ):
             self._styled(line, "" if before else "bold")  # a title follows a blank
             before = line
+
+    def raw(self, text: str) -> None:
+        """Text for another program: as it is."""
+        self._write(f"{text}\n")
+
+    @contextmanager
+    def records(self, total: int) -> Iterator[Callable[[Progress], None]]:
+        """Call what it gives with each record's outcome; how many there are may be open."""
+        live, done = self._file.isatty(), 0
+
+        def tell(row: Progress) -> None:
+            nonlocal done
+            done = row.done
+            if live:
+                of = f" of {total}" if total else ""
+                self._write(f"\r{' ' * GAP}{done}{of} {visible(row.number)[:40]:40}")
+
+        yield tell
+        if live and done:
+            self._write("\r" + " " * min(self.width - 1, WIDTH_MAX) + "\r")
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:
