@@ -113,7 +113,7 @@ def test_control_c_ends_the_demo_in_a_sentence(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Screen, "_write", interrupted)
         patch.setattr("tieout.cli.screen_of", Screen)
-        assert main(["demo"]) == 230
+        assert main(["demo"]) == 130
     assert capsys.readouterr().out.endswith("its books were in memory.\n")
 
 
