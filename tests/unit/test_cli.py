@@ -73,7 +73,7 @@ def test_a_mistake_of_the_caller_is_one_line(
         raise ConfigError("no such start")
 
     monkeypatch.setattr(demo, "run", refuse)
-    assert main(["demo"]) == 1
+    assert main(["demo"]) == 2
     assert capsys.readouterr() == ("", "tieout: no such start\n")
 
 
