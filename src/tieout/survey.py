@@ -70,15 +70,14 @@ class Survey:
         named = {ref for record in page for ref in _named(record)}
         held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
         records = self._tied(page, held, course)
-        held = self._followed(held, records, course)
-        links = {ref: link for (ref, role), link in held.items() if not role}
-        for (ref, role), link in held.items():
+        followed = self._followed(held, records, course)
+        links = {ref: link for (ref, role), link in followed.items() if not role}
+        for (ref, role), link in followed.items():
             if ref.kind == Invoice.__name__ and role == fees.ROLE:
                 links.setdefault(ref, link)  # made for a payment, and ours all the same
         live = {ref: link for ref, link in links.items() if not link.released}
         fresh = [each for each in page if each.ref not in live]
         records |= self._namesakes(fresh, course)
-        owners = self.reader.ties((ref, "") for ref in records)
         missing = [ref for ref in named if ref not in live]
         untied = self._untied(missing, course)
         told = {each.ref: clean_number(each.number) for each in untied}
@@ -86,20 +85,25 @@ class Survey:
         numbers = {ref: link.number for ref, link in live.items() if link.number}
         return Across(
             links=links,
-            legs=held,
+            legs=followed,
             ties={ref: link.on(course.target) for ref, link in live.items()},
             planned=planned or {},
             generations=self._generations(page, wanted),
             records=records,
             named=self._by_name(fresh, course),
-            claimed={
-                ref: link.on(course.source)
-                for (ref, _), link in owners.items()
-                if not link.released
-            },
+            claimed=self._claimed(records, course),
             inactive=self._inactive(fresh, course) | closed,
             numbers={**numbers, **told},
         )
+
+    def _claimed(self, records: Iterable[Ref], course: Course) -> dict[Ref, Ref]:
+        """To which of the source's records those that were found are tied already."""
+        owners = self.reader.ties((ref, "") for ref in records)
+        return {
+            ref: link.on(course.source)
+            for (ref, _), link in owners.items()
+            if not link.released
+        }
 
     def untied_customers(self, page: Sequence[Record], course: Course) -> list[Any]:
         """The customers that the records of a page name and that are not tied yet."""
@@ -158,8 +162,12 @@ class Survey:
         ids = sorted({ref.id for ref in into.values()})
         for record in self._read(course.target, Customer, ids):
             records[record.ref] = record
-        side = "ledger" if course.outward else "billing"
-        moved = {tie: evolve(held[tie], **{side: ref}) for tie, ref in into.items()}
+        moved = {
+            tie: evolve(held[tie], ledger=ref)
+            if course.outward
+            else evolve(held[tie], billing=ref)
+            for tie, ref in into.items()
+        }
         return {**held, **moved}
 
     def _namesakes(self, fresh: Sequence[Record], course: Course) -> dict[Ref, Record]:

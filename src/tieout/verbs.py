@@ -86,7 +86,8 @@ def asked(
     if isinstance(only, str):
         raise ConfigError("only= takes several ids or numbers: put the one in a list")
     names = frozenset(only)
-    if not all(isinstance(each, str) and each for each in names):
+    given: Iterable[Any] = names
+    if not all(isinstance(each, str) and each for each in given):
         raise ConfigError("only= takes ids or numbers as texts")
     if since is None and not names:
         raise ConfigError(
