@@ -89,7 +89,9 @@ class Change:
     ``key`` the idempotency key that the journal gives it for systems that take one.
     ``owned`` are payment records that we made; some may be gone: what is there counts.
     ``depends_on`` are names of changes that have to be applied first. ``reason`` is for
-    people and is never read by what applies the change.
+    people and is never read by what applies the change. ``number`` is that by which people
+    know the record, ``numbers`` all by which they look for it: a payment's, for one, by
+    those of its invoices.
     """
 
     name: str
@@ -114,6 +116,12 @@ class Change:
     depends_on: tuple[str, ...] = ()
     evidence: str = ""
     reason: str = ""
+    numbers: tuple[str, ...] = ()
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """The numbers under which what becomes of it is filed."""
+        return self.numbers or ((self.number,) if self.number else ())
 
 
 class State(Enum):

@@ -18,6 +18,7 @@ from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
 from tieout.journal import when
 from tieout.models import (
+    KINDS,
     Application,
     CreditNote,
     Customer,
@@ -98,6 +99,7 @@ class DocumentRun(Carrying):
 
         ``fresh`` gives a change as it is to be sent, or says why it no longer fits.
         """
+        assert self.journal is not None
         ready: list[Change] = []
         stuck: list[Issue] = []
         intents = self.store.get(Intent, [each.name for each in changes])
@@ -112,6 +114,7 @@ class DocumentRun(Carrying):
                 found = translated(found, counterparts)
             if isinstance(found, Issue):
                 stuck.append(found)
+                self.journal.stuck([change])
             else:
                 ready.append(found)
         said = [note for each in ready for note in notes.get(each.source, ())]
@@ -159,7 +162,9 @@ class DocumentRun(Carrying):
         for change in changes:
             for ref in (change.source, change.target):
                 if ref is not None:
-                    wanted.setdefault((ref.connection, change.kind), []).append(ref.id)
+                    # A fee's invoice is asked for by a payment.
+                    kind = KINDS[ref.kind]
+                    wanted.setdefault((ref.connection, kind), []).append(ref.id)
         return {
             record.ref: record
             for (connection, kind), ids in wanted.items()
@@ -348,7 +353,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
     return Issue(
         code,
         change.source,
-        (change.number,) if change.number else (),
+        change.known_as,
         text=text,
         basis=change.agreed,
     )

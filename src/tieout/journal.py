@@ -26,6 +26,7 @@ from tieout.evidence import (
     judged,
     owner_of,
     shown,
+    unmarked,
 )
 from tieout.lease import WRITE, Hold
 from tieout.models import (
@@ -206,10 +207,12 @@ class Journal(Hold):
             generation=change.generation,
             link_version=change.link_version,
             number=change.number,
+            numbers=change.numbers,
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
             mark=change.mark,
+            put=unmarked(change),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -373,7 +376,7 @@ class Journal(Hold):
         issue = Issue(
             Code.PARKED,
             change.source,
-            (change.number,) if change.number else (),
+            change.known_as,
             text=text,
             basis=change.agreed,
             at=self._clock.now(),
@@ -431,6 +434,11 @@ class Journal(Hold):
             told = [event for each in issues for event in self._told(each, {})]
             self._commit(*rows, *told)
 
+    def stuck(self, changes: Iterable[Change]) -> None:
+        """These could not be carried: no other part of their record closes what is open."""
+        for change in changes:
+            self._stuck.setdefault(about(change.source), set()).add(change.role)
+
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)
@@ -474,7 +482,7 @@ class Journal(Hold):
         return Issue(
             code,
             change.source,
-            (change.number,),
+            change.known_as,
             text=text,
             remedy=remedy,
             basis=change.agreed,
@@ -518,17 +526,20 @@ class Journal(Hold):
         target = outcome.ref or change.target
         assert target is not None
         level = change.kind is Settlement
-        kind = change.kind.__name__
-        said = kind if level else agreed_as(kind, change.source.connection)
+        source = change.source
+        # What is agreed is of the record that asked: a payment asks for its fee's invoice.
+        said = (
+            Settlement.__name__ if level else agreed_as(source.kind, source.connection)
+        )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
         raised = 0 if change.action is Action.KEEP else 1
-        outward = self._outward(change.source)
+        outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
-        born = "" if level else change.source.connection
+        born = "" if level else source.connection
         return Link(
             pair=self._pair,
-            billing=change.source if outward else target,
-            ledger=target if outward else change.source,
+            billing=source if outward else target,
+            ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
             origin=held.origin if held else born,
@@ -611,7 +622,7 @@ class Journal(Hold):
             kind=change.kind,
             source=change.source,
             target=outcome.ref or change.target,
-            numbers=(change.number,),
+            numbers=change.known_as,
             change=change.name,
             state=outcome.state,
             code=outcome.code,
@@ -965,7 +976,7 @@ def _taken_already(change: Change) -> Issue:
     return Issue(
         Code.ALREADY_LINKED,
         change.source,
-        (change.number,) if change.number else (),
+        change.known_as,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
     )
@@ -1014,8 +1025,10 @@ def _asked(intent: Intent) -> Change:
         generation=intent.generation,
         link_version=intent.link_version,
         number=intent.number,
+        numbers=intent.numbers,
         agreed=intent.agreed,
         mark=intent.mark,
+        after=intent.put,
         owned=intent.owned,
         releases=intent.releases,
     )
@@ -1027,7 +1040,7 @@ def _noted(change: Change, outcome: Outcome) -> list[Issue]:
         Issue(
             code,
             change.source,
-            (change.number,),
+            change.known_as,
             text=outcome.text,
             blocking=False,
             basis=change.agreed,

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field
 
-from tieout.capabilities import Select
+from tieout.capabilities import Select, Verb
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
 from tieout.models import (
+    Application,
     CreditNote,
     Customer,
     Invoice,
@@ -26,7 +27,7 @@ from tieout.models import (
     Ref,
 )
 from tieout.plan import Plan
-from tieout.planners import credit_notes, customers, invoices, payments
+from tieout.planners import credit_notes, customers, invoices, legs, payments
 from tieout.planners.course import Across, Course
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
@@ -43,6 +44,9 @@ PLANNERS: Mapping[RecordType, Planner] = {
     Payment: payments.plan,
 }
 """What decides, by kind, in the order in which kinds depend on each other."""
+
+_PLANNERS: Mapping[RecordType, Planner] = {**PLANNERS, Application: legs.plan}
+"""Also what goes together with the documents that it belongs to."""
 
 
 @define(kw_only=True)
@@ -76,18 +80,27 @@ class DocumentSync(DocumentRun):
             session, course.kind, ids=names, numbers=names
         )
 
-    def again(self, course: Course) -> Iterator[Page[Any]]:
-        """Records of which something is open, whether they changed or not."""
-        refs = {intent.source for intent in self.unfinished_of(course)}
-        refs |= {ref for ref in self.open_issues() if _of(ref, course)}
-        ids = sorted({ref.id for ref in refs})
-        return self.reader.fetch(course.source, course.kind, ids)
+    def resume(self, course: Course) -> None:
+        """Carry records of which something is open, whether they changed or not."""
+        also: list[str] = []
+        if course.kind in (CreditNote, Payment):
+            way = evolve(course, kind=Application)
+            puts = [put for page in self._open(way) for put in page.records]
+            self._process(Page(tuple(each for each in puts if each.live)), way)
+            self.seen = Seen()
+            # What is applied no more is seen to with its own credit note.
+            also = [put.source.id for put in puts if _is_of(put, course)]
+        for page in self._open(course, also):
+            self.process(page)
 
-    def unfinished_of(self, course: Course) -> Iterator[Any]:
-        """Intents of a course's records that are not finished."""
-        for intent in self.pending.values():
-            if intent is not None and _of(intent.source, course):
-                yield intent
+    def _open(self, course: Course, also: Iterable[str] = ()) -> Iterator[Page[Any]]:
+        """The records of a course of which something is open, and others by id."""
+        if not self.sides[course.source].kind(course.kind).can(Verb.READ):
+            return iter(())
+        # What was settled just now may be a part of what is to follow.
+        refs = {*self.pending, *self.open_issues()}
+        ids = sorted({*also, *(ref.id for ref in refs if _of(ref, course))})
+        return self.reader.fetch(course.source, course.kind, ids)
 
     # A page -------------------------------------------------------------------------------
 
@@ -116,7 +129,7 @@ class DocumentSync(DocumentRun):
         first = self._customers(records, course)
         across = self.survey.across(records, course, _made(first))
         across = evolve(across, ties={**across.ties, **_found(first)})
-        plan = PLANNERS[course.kind](records, across, course)
+        plan = _PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         self._take(plan)
 
@@ -193,6 +206,11 @@ def goes(direction: Direction, *, outward: bool) -> bool:
     """Whether records of this direction go from billing to the ledger, or inward."""
     one_way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
     return direction in (one_way, Direction.BOTH)
+
+
+def _is_of(put: Application, course: Course) -> bool:
+    """Whether an application is told by a record of a course's kind."""
+    return put.source.kind == course.kind.__name__
 
 
 def _of(ref: Ref, course: Course) -> bool:

@@ -183,8 +183,7 @@ class DocumentVerbs(Levels):
                 run.process(page)
             return
         if not asked.only:
-            for page in run.again(course):
-                run.process(page)
+            run.resume(course)
         point = self._place(track) if asked.select is not None else None
         if isinstance(asked.since, ResumePoint):
             point = asked.since

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
+from tieout.change import Action
 from tieout.models import CreditNote, Status
 from tieout.plan import Plan
 from tieout.planners.course import Across, Course
@@ -33,9 +34,15 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
             for put in note.applications:
                 legs.apply(put, note)
     more = legs.drafting
+    freed = tuple(c.name for c in more.changes if c.action is Action.VOID)
+    changes = [
+        # A credit note is taken back only once it is applied to nothing any more.
+        evolve(each, depends_on=freed) if each.action is Action.VOID else each
+        for each in whole.changes
+    ]
     return evolve(
         whole,
-        changes=(*whole.changes, *more.changes),
+        changes=(*changes, *more.changes),
         issues=(*whole.issues, *more.issues),
     )
 
