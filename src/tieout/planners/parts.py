@@ -36,14 +36,15 @@ def legs(payment: Payment, course: Course) -> list[Leg]:
     """
     A payment as the documents that the target can hold of it, its credits apart.
 
-    Of one that moves no cash, because credits alone were applied, there is none.
+    Where a payment is put to so many invoices only, each invoice has a document of its
+    own, also the only one: what is put to others later leaves it as it is. Of a payment
+    that moves no cash, because credits alone were applied, there is none.
     """
     puts = _by_invoice(payment)
     rest = payment.amount - sum(map(money_of, puts), ZERO)
-    per = course.able.invoices_per_payment
     if not payment.amount:
         return []
-    if per is None or (len(puts) <= per and not (rest and puts)):
+    if course.able.invoices_per_payment is None:
         return [Leg(WHOLE, _written(payment, puts, payment.amount, rest))]
     parts = [
         Leg(_part(put), _written(payment, [put], money_of(put), ZERO)) for put in puts
@@ -117,4 +118,4 @@ def _written(
 
 
 def _part(put: Application) -> str:
-    return f"part:{put.target.id}"
+    return f"{fees.ROLE} part" if fees.is_fee(put) else f"part:{put.target.id}"
