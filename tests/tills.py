@@ -314,7 +314,7 @@ class Tills:
         found: dict[str, Decimal] = {}
         for each in self.live(Payment, books):
             found[each.currency] = found.get(each.currency, ZERO) + each.amount
-        return found
+        return {currency: amount for currency, amount in found.items() if amount}
 
     def left(self, books: Books) -> dict[str, Decimal]:
         """By currency, what of payments and credits is applied to nothing."""

@@ -53,6 +53,8 @@ class DocumentRun(Carrying):
 
     kept: set[str] = field(factory=set)
     """Names of the changes of this plan that were in agreement already."""
+    troubled: set[Ref] = field(factory=set)
+    """Records of which it was told in this run that they could not be carried."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -113,8 +115,10 @@ class DocumentRun(Carrying):
             if isinstance(found, Change):
                 found = translated(found, counterparts)
             if isinstance(found, Issue):
-                stuck.append(found)
                 self.journal.stuck([change])
+                # That it waits for a leg of its own would hide what became of that.
+                if found.code is not Code.WAITS or change.source not in self.troubled:
+                    stuck.append(found)
             else:
                 ready.append(found)
         said = [note for each in ready for note in notes.get(each.source, ())]
@@ -123,6 +127,11 @@ class DocumentRun(Carrying):
         self.tally.count("unchanged", len(keeps))
         self.kept.update(each.name for each in keeps)
         self.carry(Plan(tuple(writes), (*stuck, *said)), keeps)
+
+    def tell(self, found: Issue) -> None:
+        if found.blocking and found.source:
+            self.troubled.add(found.source)
+        super().tell(found)
 
     def _counterparts(self, changes: Iterable[Change]) -> dict[tuple[Ref, str], Ref]:
         """What the records that these name on their own side are on the other one."""

@@ -31,6 +31,7 @@ from tieout.evidence import (
 from tieout.lease import WRITE, Hold
 from tieout.models import (
     Link,
+    Payment,
     Posting,
     Record,
     Ref,
@@ -785,9 +786,10 @@ class Journal(Hold):
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield from self._tying(change, outcome, links)
         yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
-        if intent.kind is Settlement:
-            # It may have changed since it was sent, and the marker may have passed that:
-            # the record stays open until somebody has compared it.
+        if intent.kind is Settlement or intent.source.kind == Payment.__name__:
+            # It may have changed since it was sent, and the marker may have passed that;
+            # of a payment there may be other documents that could not be made yet.
+            # The record stays open until somebody has compared it.
             yield self._row(_to_compare(intent), Held.OPEN, rows)
         else:
             yield from self._closing(change.source, (), rows)

@@ -132,6 +132,17 @@ class DocumentSync(DocumentRun):
         plan = _PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         self._take(plan)
+        self._close(records, plan)
+
+    def _close(self, records: Sequence[Record], plan: Plan) -> None:
+        """Close what was open about records with which nothing is to be done any more."""
+        if self.journal is None:
+            return
+        busy: set[Ref | None] = {each.source for each in plan.changes}
+        busy.update(each.source for each in plan.issues)
+        busy.update(self.unfinished)
+        refs = (ref for record in records for ref in _all_of(record))
+        self.journal.clear(ref for ref in refs if ref not in busy)
 
     def _news(self, page: Page[Any]) -> list[Any]:
         """The records of a page that this run has not met as they are."""
@@ -206,6 +217,13 @@ def goes(direction: Direction, *, outward: bool) -> bool:
     """Whether records of this direction go from billing to the ledger, or inward."""
     one_way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
     return direction in (one_way, Direction.BOTH)
+
+
+def _all_of(record: Record) -> Iterator[Ref]:
+    """A record, and the applications that it tells of."""
+    yield record.ref
+    if isinstance(record, Payment | CreditNote):
+        yield from (put.ref for put in record.applications)
 
 
 def _is_of(put: Application, course: Course) -> bool:

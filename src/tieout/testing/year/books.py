@@ -117,6 +117,8 @@ class Books:
             if isinstance(record, CreditNote):
                 return evolve(record, remaining=self.left(record), applications=told)
             return evolve(record, unapplied=self.left(record), applications=told)
+        if isinstance(record, Application):
+            return evolve(record, custom={})  # as its payment or credit note tells it
         return record
 
     def level(self, invoice: Invoice) -> Settlement:
