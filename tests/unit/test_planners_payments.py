@@ -137,7 +137,7 @@ def link(
 def across(*links: Link, there: tuple[Record, ...] = (), **more: Any) -> Across:
     """What is known of the ledger: the customer, both invoices, and these."""
     given: dict[str, Any] = {
-        "ties": TIES,
+        "ties": {**TIES, **{each.billing: each.ledger for each in links}},
         "numbers": NUMBERS,
         "links": {each.billing: each for each in links if not each.role},
         "legs": {(each.billing, each.role): each for each in links},

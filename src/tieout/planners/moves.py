@@ -195,8 +195,8 @@ class Moves:
             put.target: tied(put.target, self.across) or put.target
             for put in after.applications
         }
-        if fee is not None:
-            known[payment.ref] = fee.on(self.course.target)
+        # It stands for its fee's invoice, and not for what was made of its money.
+        known[payment.ref] = fee.on(self.course.target) if fee else payment.ref
         puts = tuple(
             evolve(put, target=known[put.target]) for put in after.applications
         )
