@@ -31,7 +31,7 @@ from tieout.models import (
     fingerprint,
     is_name,
 )
-from tieout.planners import fees, payments
+from tieout.planners import fees, parts
 from tieout.planners.course import Across, Course
 from tieout.planners.customers import name_key
 from tieout.reading import Reader, listed
@@ -66,11 +66,14 @@ class Survey:
         planned: Mapping[Ref, str] | None = None,
     ) -> Across:
         """What bears on the records of a page, which all are of the course's kind."""
-        wanted = _ties(page, course)
+        ties = _ties(page, course)
+        generations = self._generations(ties)
+        # A payment may have documents in parts that it is not made of any more.
+        wanted = dict.fromkeys([*ties, *generations])
         named = {ref for record in page for ref in _named(record)}
-        held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
-        records = self._tied(page, held, course)
-        held = self._followed(held, records, course)
+        made = self._held([each.ref for each in page], wanted, named)
+        records = self._tied(page, made, course)
+        held = self._followed(made, records, course)
         links = {ref: link for (ref, role), link in held.items() if not role}
         for (ref, role), link in held.items():
             if ref.kind == Invoice.__name__ and role == fees.ROLE:
@@ -89,7 +92,7 @@ class Survey:
             legs=held,
             ties={ref: link.on(course.target) for ref, link in live.items()},
             planned=planned or {},
-            generations=self._generations(page, wanted),
+            generations=generations,
             records=records,
             named=self._by_name(fresh, course),
             claimed={
@@ -158,8 +161,12 @@ class Survey:
         ids = sorted({ref.id for ref in into.values()})
         for record in self._read(course.target, Customer, ids):
             records[record.ref] = record
-        side = "ledger" if course.outward else "billing"
-        moved = {tie: evolve(held[tie], **{side: ref}) for tie, ref in into.items()}
+        moved = {
+            tie: evolve(held[tie], ledger=ref)
+            if course.outward
+            else evolve(held[tie], billing=ref)
+            for tie, ref in into.items()
+        }
         return {**held, **moved}
 
     def _namesakes(self, fresh: Sequence[Record], course: Course) -> dict[Ref, Record]:
@@ -224,9 +231,16 @@ class Survey:
 
     # The store --------------------------------------------------------------------------
 
-    def _generations(
-        self, page: Sequence[Record], wanted: Iterable[Tie]
-    ) -> dict[Tie, int]:
+    def _held(
+        self, page: Sequence[Ref], wanted: Iterable[Tie], named: Iterable[Ref]
+    ) -> dict[Tie, Link]:
+        """The links of a page's records, and of those that they name."""
+        made = self.reader.legs(page)
+        found = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        # What was made as a part of another's record came from there, whatever its role.
+        return {**{(ref, ""): made[ref] for ref in page if ref in made}, **found}
+
+    def _generations(self, wanted: Iterable[Tie]) -> dict[Tie, int]:
         """How often each was made before: a document made anew is another document."""
         refs = {ref for ref, _ in wanted}
         values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
@@ -276,7 +290,7 @@ def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
     found: list[Tie] = []
     for record in page:
         if isinstance(record, Payment):
-            found += [(record.ref, role) for role in payments.roles(record, course)]
+            found += [(record.ref, role) for role in parts.roles(record, course)]
         else:
             found.append((record.ref, ""))
         if isinstance(record, Invoice) and not course.outward:
@@ -302,7 +316,9 @@ def _named(record: Record) -> Iterable[Ref]:
 
 
 def _ends(put: Application) -> Iterable[Ref]:
-    for ref in (put.source, put.target):
+    # A fee is put to no invoice that its own side has.
+    ends = (put.source,) if fees.is_fee(put) else (put.source, put.target)
+    for ref in ends:
         if ref.kind in _NUMBERED:
             yield ref
 
