@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
-from tieout.capabilities import Capabilities
+from tieout.capabilities import Capabilities, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
-from tieout.evidence import believed
+from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
-from tieout.models import Record, Ref, Settlement
+from tieout.models import CreditNote, Record, Ref, Settlement
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.protocol import Page
@@ -225,7 +226,22 @@ class Carrying:
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
-        return self.live.find(changes)
+        """What these may have made; a credit without a mark, by where it is applied."""
+        puts: dict[str, list[str]] = {}
+        others: list[Change] = []
+        for change in changes:
+            put = unmarked(change)
+            if put and self.sides[change.connection].kind(CreditNote).can(Verb.READ):
+                puts.setdefault(change.connection, []).append(put.source.id)
+            else:
+                others.append(change)
+        found: list[Page[Any]] = [self.live.find(others)] if others else []
+        for connection, ids in puts.items():
+            found += self.reader.fetch(connection, CreditNote, ids)
+        return Page(
+            tuple(record for page in found for record in page.records),
+            tuple(issue for page in found for issue in page.issues),
+        )
 
     def _check_restored(self) -> None:
         """
@@ -494,12 +510,11 @@ class Carrying:
 
 def _unseen(intent: Intent) -> Issue:
     """The issue of a write that could not be looked for yet."""
-    number = (intent.number,) if intent.number else ()
     text = "the other side could not be asked whether it is there already."
     return Issue(
         Code.OUTCOME_UNKNOWN,
         intent.source,
-        number,
+        intent.numbers,
         text=text,
         basis=intent.agreed,
         within=intent.within,

@@ -18,6 +18,7 @@ from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
 from tieout.journal import when
 from tieout.models import (
+    KINDS,
     Application,
     CreditNote,
     Customer,
@@ -69,6 +70,8 @@ class DocumentRun(Carrying):
     """Names of the changes of this plan that were in agreement already."""
     written: set[Ref] = field(factory=set)
     """The documents that were changed by this plan."""
+    troubled: set[Ref] = field(factory=set)
+    """Records of which it was told in this run that they could not be carried."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -111,6 +114,7 @@ class DocumentRun(Carrying):
 
         ``fresh`` gives a change as it is to be sent, or says why it no longer fits.
         """
+        assert self.journal is not None
         ready: list[Change] = []
         stuck: list[Issue] = []
         intents = self.store.get(Intent, [each.name for each in changes])
@@ -124,7 +128,10 @@ class DocumentRun(Carrying):
             if isinstance(found, Change):
                 found = translated(found, counterparts)
             if isinstance(found, Issue):
-                stuck.append(found)
+                self.journal.stuck([change])
+                # That it waits for a leg of its own would hide what became of that.
+                if found.code is not Code.WAITS or change.source not in self.troubled:
+                    stuck.append(found)
             else:
                 ready.append(found)
         said = [note for each in ready for note in notes.get(each.source, ())]
@@ -133,6 +140,11 @@ class DocumentRun(Carrying):
         self.tally.count("unchanged", len(keeps))
         self.kept.update(each.name for each in keeps)
         self.carry(Plan(tuple(writes), (*stuck, *said)), keeps)
+
+    def tell(self, found: Issue) -> None:
+        if found.blocking and found.source:
+            self.troubled.add(found.source)
+        super().tell(found)
 
     def _counterparts(self, changes: Iterable[Change]) -> dict[tuple[Ref, str], Ref]:
         """What the records that these name on their own side are on the other one."""
@@ -172,7 +184,9 @@ class DocumentRun(Carrying):
         for change in changes:
             for ref in (change.source, change.target):
                 if ref is not None:
-                    wanted.setdefault((ref.connection, change.kind), []).append(ref.id)
+                    # A fee's invoice is asked for by a payment.
+                    kind = KINDS[ref.kind]
+                    wanted.setdefault((ref.connection, kind), []).append(ref.id)
         return {
             record.ref: record
             for (connection, kind), ids in wanted.items()

@@ -26,10 +26,12 @@ from tieout.evidence import (
     judged,
     owner_of,
     shown,
+    unmarked,
 )
 from tieout.lease import WRITE, Hold
 from tieout.models import (
     Link,
+    Payment,
     Posting,
     Record,
     Ref,
@@ -212,6 +214,7 @@ class Journal(Hold):
             owner=owner_of(change.after),
             within=change.within,
             mark=change.mark,
+            put=unmarked(change),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -434,6 +437,11 @@ class Journal(Hold):
             told = [event for each in issues for event in self._told(each, {})]
             self._commit(*rows, *told)
 
+    def stuck(self, changes: Iterable[Change]) -> None:
+        """These could not be carried: no other part of their record closes what is open."""
+        for change in changes:
+            self._stuck.setdefault(about(change.source), set()).add(change.role)
+
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)
@@ -553,17 +561,20 @@ class Journal(Hold):
         target = outcome.ref or change.target
         assert target is not None
         level = change.kind is Settlement
-        kind = change.kind.__name__
-        said = kind if level else agreed_as(kind, change.source.connection)
+        source = change.source
+        # What is agreed is of the record that asked: a payment asks for its fee's invoice.
+        said = (
+            Settlement.__name__ if level else agreed_as(source.kind, source.connection)
+        )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
         raised = 0 if change.action is Action.KEEP else 1
-        outward = self._outward(change.source)
+        outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
-        born = "" if level else change.source.connection
+        born = "" if level else source.connection
         return Link(
             pair=self._pair,
-            billing=change.source if outward else target,
-            ledger=target if outward else change.source,
+            billing=source if outward else target,
+            ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
             origin=held.origin if held else born,
@@ -809,9 +820,10 @@ class Journal(Hold):
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield from self._tying(change, outcome, links)
         yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
-        if intent.kind is Settlement:
-            # It may have changed since it was sent, and the marker may have passed that:
-            # the record stays open until somebody has compared it.
+        if intent.kind is Settlement or intent.source.kind == Payment.__name__:
+            # It may have changed since it was sent, and the marker may have passed that;
+            # of a payment there may be other documents that could not be made yet.
+            # The record stays open until somebody has compared it.
             yield self._row(_to_compare(intent), Held.OPEN, rows)
         else:
             yield from self._closing(change.source, (), rows)
@@ -1051,6 +1063,7 @@ def _asked(intent: Intent) -> Change:
         also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
+        after=intent.put,
         owned=intent.owned,
         releases=intent.releases,
         within=intent.within,

@@ -32,7 +32,7 @@ from tieout.planners.matching import Candidates, Known
 from tieout.protocol import Page, batches
 from tieout.session import Session
 from tieout.settings import NumberRule, Settings
-from tieout.store import Intent, Store, key_of, link_billing, link_key
+from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key
 from tieout.windows import Window
 
 T = TypeVar("T")
@@ -326,6 +326,12 @@ class Reader:
                 for link in self._store.get(Link, keys).values()
             },
         }
+
+    def legs(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
+        """The links of records that were made as a part of another side's record."""
+        values = [leg_of(self._pair, ref) for ref in refs]
+        found = self._store.find(Link, "leg", values, limit=len(values) + 1)
+        return {ref: link for link in found for ref in (link.billing, link.ledger)}
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]

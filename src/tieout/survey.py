@@ -31,7 +31,7 @@ from tieout.models import (
     fingerprint,
     is_name,
 )
-from tieout.planners import fees, payments
+from tieout.planners import fees, parts
 from tieout.planners.course import Across, Course
 from tieout.planners.customers import name_key
 from tieout.reading import Reader, listed
@@ -66,13 +66,16 @@ class Survey:
         planned: Mapping[Ref, str] | None = None,
     ) -> Across:
         """What bears on the records of a page, which all are of the course's kind."""
-        wanted = _ties(page, course)
+        ties = _ties(page, course)
+        generations = self._generations(ties)
+        # A payment may have documents in parts that it is not made of any more.
+        wanted = dict.fromkeys([*ties, *generations])
         named = {ref for record in page for ref in _named(record)}
-        held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
-        records = self._tied(page, held, course)
-        followed = self._followed(held, records, course)
-        links = {ref: link for (ref, role), link in followed.items() if not role}
-        for (ref, role), link in followed.items():
+        made = self._held([each.ref for each in page], wanted, named)
+        records = self._tied(page, made, course)
+        held = self._followed(made, records, course)
+        links = {ref: link for (ref, role), link in held.items() if not role}
+        for (ref, role), link in held.items():
             if ref.kind == Invoice.__name__ and role == fees.ROLE:
                 links.setdefault(ref, link)  # made for a payment, and ours all the same
         live = {ref: link for ref, link in links.items() if not link.released}
@@ -85,10 +88,10 @@ class Survey:
         numbers = {ref: link.number for ref, link in live.items() if link.number}
         return Across(
             links=links,
-            legs=followed,
+            legs=held,
             ties={ref: link.on(course.target) for ref, link in live.items()},
             planned=planned or {},
-            generations=self._generations(page, wanted),
+            generations=generations,
             records=records,
             named=self._by_name(fresh, course),
             claimed=self._claimed(records, course),
@@ -232,9 +235,16 @@ class Survey:
 
     # The store --------------------------------------------------------------------------
 
-    def _generations(
-        self, page: Sequence[Record], wanted: Iterable[Tie]
-    ) -> dict[Tie, int]:
+    def _held(
+        self, page: Sequence[Ref], wanted: Iterable[Tie], named: Iterable[Ref]
+    ) -> dict[Tie, Link]:
+        """The links of a page's records, and of those that they name."""
+        made = self.reader.legs(page)
+        found = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        # What was made as a part of another's record came from there, whatever its role.
+        return {**{(ref, ""): made[ref] for ref in page if ref in made}, **found}
+
+    def _generations(self, wanted: Iterable[Tie]) -> dict[Tie, int]:
         """How often each was made before: a document made anew is another document."""
         refs = {ref for ref, _ in wanted}
         values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
@@ -284,7 +294,7 @@ def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
     found: list[Tie] = []
     for record in page:
         if isinstance(record, Payment):
-            found += [(record.ref, role) for role in payments.roles(record, course)]
+            found += [(record.ref, role) for role in parts.roles(record, course)]
         else:
             found.append((record.ref, ""))
         if isinstance(record, Invoice) and not course.outward:
@@ -310,7 +320,9 @@ def _named(record: Record) -> Iterable[Ref]:
 
 
 def _ends(put: Application) -> Iterable[Ref]:
-    for ref in (put.source, put.target):
+    # A fee is put to no invoice that its own side has.
+    ends = (put.source,) if fees.is_fee(put) else (put.source, put.target)
+    for ref in ends:
         if ref.kind in _NUMBERED:
             yield ref
 

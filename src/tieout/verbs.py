@@ -85,10 +85,10 @@ def asked(
     """
     if isinstance(only, str):
         raise ConfigError("only= takes several ids or numbers: put the one in a list")
-    names = frozenset(only)
-    given: Iterable[Any] = names
+    given: frozenset[Any] = frozenset(only)
     if not all(isinstance(each, str) and each for each in given):
         raise ConfigError("only= takes ids or numbers as texts")
+    names: frozenset[str] = given
     if since is None and not names:
         raise ConfigError(
             "say from when (since=Since.PAST_WEEK, a date, ...) or which (only=[...])"
