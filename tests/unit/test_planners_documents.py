@@ -360,6 +360,14 @@ def test_money_of_a_credit_balance_has_no_document() -> None:
     assert found.issues[0].field == "source"
 
 
+def test_a_credit_is_put_to_an_invoice_and_to_nothing_else() -> None:
+    """B50: two notes that are put to each other are a circle."""
+    note, links = applied(target=ref(CreditNote, "other"))
+    found = credit_notes.plan([note], across(links=links), course(CreditNote))
+    assert said(found) == ["BAD_FIELD"]
+    assert found.issues[0].field == "target"
+
+
 def test_what_is_ended_on_both_sides_is_let_go() -> None:
     """B95: nothing is taken off twice."""
     note, links = applied(live=False)
