@@ -120,7 +120,8 @@ class Levels(Footing):
         size = billing.kind(Settlement).batch_size
         wave = size * self._billing.concurrency * WAVE_ROUNDS
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
-        return {**common, "billing": billing, "wave": wave}
+        ours = {"billing": billing, "wave": wave, "auto_pay": self._auto_pay}
+        return {**common, **ours}
 
     def _read_levels(self, run: PaymentRun, under: Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""
