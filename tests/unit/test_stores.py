@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, StoreError
-from tieout.models import Link, Ref, Settlement
+from tieout.models import Link, Ref, Settlement, Status
 from tieout.store import (
     SHAPES,
     Batch,
@@ -137,8 +137,8 @@ MEMBER = Member(
     "lost",
     "queued",
     "card",
-    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(50)),
-    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(0), paid_on=AT.date()),
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(50), Status.OPEN),
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(0), Status.SETTLED),
     "n1",
 )
 FACTS: list[Fact] = [
