@@ -114,7 +114,9 @@ def as_known(member: Member, intent: Intent | None) -> Member:
     if intent is None or intent.run != member.batch:
         return evolve(member, state=State.NOT_SENT, code=None, text=NOT_BY_IT)
     state = STATES.get(intent.stage, State.UNKNOWN)
-    if state is State.APPLIED:
+    if state is State.APPLIED and member.state is State.UNKNOWN:
         return evolve(member, state=state, code=None, text="")
+    if state is State.APPLIED:
+        return evolve(member, state=state)  # what it says is a warning
     text = member.text or intent.text
     return evolve(member, state=state, code=member.code or intent.code, text=text)
