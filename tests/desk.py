@@ -154,6 +154,10 @@ class Desk:
         """The batches, as the next process sees them."""
         return list(self.engine().batches())
 
+    def batch(self, report: Report) -> Batch:
+        """The batch of a run."""
+        return next(each for each in self.batches() if each.id == report.batch)
+
     @property
     def posted(self) -> set[str]:
         """The numbers of what the shop calls handed over."""
@@ -161,22 +165,28 @@ class Desk:
         return {held[own].number for own in self.shop.posted}
 
     @property
-    def booked(self) -> list[tuple[str, Decimal]]:
+    def booked(self) -> list[tuple[str, int]]:
         """The ledger's live invoices: number and total of each."""
         return sorted(
-            (each.number, each.total)
+            (each.number, whole(each.total))
             for each in self.book.of(Invoice).values()
             if each.status is not Status.VOID
         )
 
-    def shown(self, number: str) -> tuple[Decimal, date | None]:
+    def shown(self, number: str) -> tuple[int, date | None]:
         """What the shop shows as paid of an invoice, and since when."""
         level = self.shop.level(self._of(self.shop, number))
-        return level.paid, level.paid_on
+        return whole(level.paid), level.paid_on
 
     def _of(self, books: Books, number: str) -> Invoice:
         held: Iterable[Invoice] = books.of(Invoice).values()
         return next(each for each in held if each.number == number)
+
+
+def whole(amount: Decimal) -> int:
+    """An amount without decimals: there are no others here."""
+    assert amount == int(amount)
+    return int(amount)
 
 
 def numbers(batch: Batch) -> list[str]:

@@ -15,6 +15,7 @@ from tieout.capabilities import Verb
 from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue, State, change_name
 from tieout.documents import DocumentRun
+from tieout.errors import Code
 from tieout.journal import about
 from tieout.models import Invoice, Posting, Ref
 from tieout.plan import Plan
@@ -109,16 +110,19 @@ class HandingOver:
     def hand_over(self, members: Sequence[Member], at: datetime) -> list[Member]:
         """Call these handed over; they are on file before anything is sent."""
         marking = Marking(self.run, self.billing)
-        changes = marking.changes(members, at)
+        held = [_held(e) for e in members if e.invoice in self.run.unfinished]
+        free = [each for each in members if each.invoice not in self.run.unfinished]
+        changes = marking.changes(free, at)
         waiting = [
             evolve(member, change=changes[member.invoice].name)
             if member.invoice in changes
             else evolve(member, state=State.APPLIED)
-            for member in members
+            for member in free
         ]
         self.file(waiting)
+        self.run.carry(Plan(issues=tuple(issue for _, issue in held)))
         marking.carry(changes.values())
-        done = list(self._come_of(waiting))
+        done = [*self._come_of(waiting), *(member for member, _ in held)]
         self.file(done)
         return done
 
@@ -131,6 +135,14 @@ class HandingOver:
             if row is not None and known.state is not State.APPLIED:
                 known = explained(known, row.issue)
             yield known
+
+
+def _held(member: Member) -> tuple[Member, Issue]:
+    """A member that may be in the ledger or not, which has to be known first."""
+    text = "A write of it to the ledger is not settled yet."
+    number = (member.number,)
+    issue = Issue(Code.OUTCOME_UNKNOWN, member.invoice, number, text=text)
+    return evolve(explained(member, issue), state=State.UNKNOWN), issue
 
 
 def said(run: DocumentRun, sources: Iterable[Ref]) -> Mapping[str, IssueRow]:

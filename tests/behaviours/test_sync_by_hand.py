@@ -9,16 +9,15 @@ import pytest
 from attrs import evolve
 
 import tieout
-from desk import DAY, HOUR, RULES, SHOP, TODAY, Desk, numbers, of, to
+from desk import DAY, RULES, SHOP, TODAY, Desk, numbers, of, to
 from tieout import BatchType, Code, ConfigError, Direction, Fault, Severity, State
-from tieout.capabilities import Changed, Everything, Select, Unposted, Verb
+from tieout.capabilities import Changed, Everything, Unposted, Verb
 from tieout.change import Change
 from tieout.models import (
     Customer,
     Invoice,
     Payment,
     Posting,
-    RecordType,
     Ref,
     Settlement,
     Status,
@@ -27,7 +26,6 @@ from tieout.models import (
 from tieout.protocol import Health
 from tieout.report import Progress
 from tieout.settings import Settings
-from tieout.testing.year.books import Books
 from tieout.wire import Flow
 
 WAIT = timedelta(minutes=10)
@@ -224,7 +222,8 @@ def test_what_is_chosen_twice_is_posted_once() -> None:
     """B21, B118: by its number, its id and its ref at once; and again in a later run."""
     desk = three()
     invoice = desk.engine().unsynced(TODAY).invoices[0]
-    chosen = [invoice.number, invoice.ref.id, invoice.ref, invoice.number]
+    number, ref = invoice.number, invoice.ref
+    chosen: list[str | Ref] = [number, ref.id, ref, number]
     report = desk.engine().sync_invoices(through=TODAY, only=chosen)
     assert report.ok
     assert (numbers(desk.batches()[0]), desk.booked) == (["INV-1"], [("INV-1", 100)])
@@ -530,3 +529,472 @@ def test_a_long_list_is_posted_as_a_whole() -> None:
     assert desk.posted == set()
     assert desk.batches() == []
     assert len(desk.booked) == 3000
+
+
+# Marking alone ----------------------------------------------------------------------------
+
+
+def test_marking_asks_nothing_of_the_ledger() -> None:
+    """B121: the date is set and a batch filed; not one call, whatever was left unclear there."""
+    desk = three()
+    desk.ledger.fate = to(Invoice, "never", "INV-1")
+    desk.post("INV-1")
+    desk.clock.advance(2 * WAIT)
+    calls = desk.ledger.calls
+    report = desk.engine().mark_posted(TODAY, ["INV-2", "INV-3"], by="grace")
+    assert desk.ledger.calls == calls
+    assert report.ok
+    assert desk.posted == {"INV-2", "INV-3"}
+    batch = desk.batch(report)
+    assert (batch.type, batch.by) == (BatchType.MARKED, "grace")
+    assert _done(batch) == ["INV-2", "INV-3"]
+    assert [member.ledger for member in batch.members] == [None, None]
+    assert desk.booked == []
+
+
+def test_what_may_be_in_the_ledger_can_be_marked_once_that_is_settled() -> None:
+    """B121: a write to the ledger that is not settled may have made it: it is told."""
+    desk = three()
+    desk.ledger.fate = to(Invoice, "lost", "INV-1")
+    desk.post("INV-1")
+    report = desk.engine().mark_posted(TODAY, ["INV-1"])
+    assert not desk.posted
+    (issue,) = report.issues
+    assert issue.code is Code.OUTCOME_UNKNOWN
+    desk.ledger.fate = to(Invoice, "")
+    desk.clock.advance(WAIT)
+    desk.post("INV-1")
+    assert desk.posted == {"INV-1"}
+    assert len(desk.booked) == 1
+
+
+def test_what_was_marked_is_left_alone_by_every_sync() -> None:
+    """B121, B136: "do not post" holds for `since=` and by name too, until it is undone."""
+    desk = three()
+    marked = desk.engine().mark_posted(TODAY, ["INV-1"]).batch
+    for since, only in ((DAY, ()), (None, ["INV-1"])):
+        report = desk.engine().sync_invoices(since, only=only)
+        assert report.counts["skipped"] == 1
+    assert desk.booked == [("INV-2", 200), ("INV-3", 300)]
+    desk.engine().undo(marked)
+    desk.engine().sync_invoices(DAY)
+    assert desk.booked == [("INV-1", 100), ("INV-2", 200), ("INV-3", 300)]
+
+
+def test_what_was_marked_can_be_posted_by_hand_once_it_is_listed_again() -> None:
+    """B111, B121: a person took the mark away in billing, and chose to post it."""
+    desk = three()
+    desk.engine().mark_posted(TODAY, ["INV-1"])
+    own = desk._of(desk.shop, "INV-1").ref.id
+    desk.shop.post(own, None)
+    assert desk.post("INV-1").ok
+    assert desk.booked == [("INV-1", 100)]
+
+
+def test_what_was_handed_over_meanwhile_is_not_called_so_once_more() -> None:
+    """B121: somebody was faster; it is in order, and nothing of ours to take back."""
+    desk = three()
+    own = desk._of(desk.shop, "INV-1").ref.id
+
+    def faster() -> bool:
+        desk.shop.post(own, desk.clock.now())
+        return False
+
+    report = desk.engine().mark_posted(TODAY, ["INV-1"], stop=faster)
+    assert report.ok
+    (batch,) = desk.batches()
+    assert _done(batch) == ["INV-1"]
+    assert desk.engine().undo(batch).ok
+    assert desk.posted == {"INV-1"}
+    assert desk.batches() == []
+
+
+# The days of payment ------------------------------------------------------------------------
+
+
+def paid_desk(**more: object) -> Desk:
+    """Four posted invoices: paid, paid in part, not paid, and one that is dated later."""
+    desk = Desk(**more)  # type: ignore[arg-type]
+    for number, on in (("FULL", DAY), ("PART", DAY), ("OPEN", DAY), ("LATE", TODAY)):
+        desk.invoice(number, 100, on)
+    desk.post()
+    desk.pay("FULL", 100)
+    desk.pay("PART", 40)
+    desk.pay("LATE", 100)
+    return desk
+
+
+def test_fetching_the_days_of_payment_takes_what_was_paid_in_full() -> None:
+    """B118, B122: by no selection; part payments and the ledger are left alone."""
+    desk = paid_desk()
+    writes = desk.book.writes
+    report = desk.engine().sync_paid_dates(DAY, by="grace")
+    assert desk.shown("FULL") == (100, TODAY)
+    assert desk.shown("PART") == (0, None)
+    assert desk.shown("OPEN") == (0, None)
+    assert desk.shown("LATE") == (0, None)
+    assert desk.book.writes == writes
+    assert report.counts["updated"] == 1
+    assert report.counts["skipped"] == 1
+    batch = desk.batch(report)
+    assert (batch.type, batch.by, batch.through) == (BatchType.PAID, "grace", DAY)
+    assert _done(batch) == ["FULL"]
+
+
+def test_the_days_of_payment_go_through_a_day_included() -> None:
+    """B112, B118: the through date is kept, whatever was selected."""
+    desk = paid_desk()
+    desk.engine().sync_paid_dates(TODAY - timedelta(days=1))
+    assert desk.shown("LATE") == (0, None)
+    desk.engine().sync_paid_dates(TODAY)
+    assert desk.shown("LATE") == (100, TODAY)
+    assert desk.engine().sync_paid_dates(TODAY).batch == ""
+
+
+def test_all_that_was_paid_is_shown_although_it_leaves_the_list() -> None:
+    """B118, B122: a list of what is open, of several pages, that shrinks as it is read."""
+    desk = Desk()
+    for place in range(20):
+        desk.invoice(f"INV-{place}")
+    desk.post()
+    for place in range(20):
+        desk.pay(f"INV-{place}", 100)
+    rows: list[Progress] = []
+    report = desk.engine().sync_paid_dates(TODAY, on_progress=rows.append)
+    assert report.counts["updated"] == 20
+    assert [(row.done, row.total) for row in rows] == [(n, 20) for n in range(1, 21)]
+    assert {desk.shown(f"INV-{place}") for place in range(20)} == {(100, TODAY)}
+
+
+def test_a_tied_invoice_that_is_gone_from_the_ledger_is_told() -> None:
+    """B122, B141: its day of payment cannot be known."""
+    desk = paid_desk()
+    del desk.book.of(Invoice)[desk._of(desk.book, "OPEN").ref.id]
+    report = desk.engine().sync_paid_dates(TODAY)
+    assert [issue.code for issue in report.issues] == [Code.VANISHED]
+    assert desk.shown("FULL") == (100, TODAY)
+
+
+def test_a_day_of_payment_that_cannot_be_written_is_told_with_its_reason() -> None:
+    """B122, B137: refused, it is an error of its invoice; lost, it is found again."""
+    desk = paid_desk()
+    desk.pay("OPEN", 100)
+    desk.billing.fate = to(Settlement, "refused", "FULL")
+    report = desk.engine().sync_paid_dates(TODAY)
+    by_number = {member.number: member for member in desk.batch(report).members}
+    assert by_number["FULL"].state is State.REJECTED
+    assert by_number["FULL"].code is Code.REFUSED
+    assert by_number["OPEN"].state is State.APPLIED
+    desk.billing.fate = to(Settlement, "lost")
+    lost = desk.engine().sync_paid_dates(TODAY)
+    assert {each.state for each in desk.batch(lost).members} == {State.UNKNOWN}
+    desk.billing.fate = to(Settlement, "")
+    desk.clock.advance(WAIT)
+    desk.engine().sync_paid_dates(TODAY)
+    (member,) = desk.batch(lost).members
+    assert (member.state, member.code) == (State.APPLIED, None)
+
+
+def test_the_days_of_payment_need_levels_and_a_list_of_what_is_open() -> None:
+    """B51, B117: where payments go as documents, or billing cannot tell, it is refused."""
+    documents = {**RULES.directions, Payment: Direction.TO_BILLING}
+    documents[Settlement] = Direction.OFF
+    desk = Desk(settings=Settings(directions=documents))
+    with pytest.raises(ConfigError, match="levels are switched off"):
+        desk.engine().sync_paid_dates(TODAY)
+    blind = of([Settlement], selects=frozenset({Changed, Everything}))
+    with pytest.raises(ConfigError, match="cannot tell which invoices are open"):
+        Desk(shop=blind).engine().sync_paid_dates(TODAY)
+
+
+# Automatic payment --------------------------------------------------------------------------
+
+
+class Payments:
+    """An automatic payment that keeps what it was asked and told, and may be down."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.told: list[Ref] = []
+        self.down = False
+
+    def posted(self, invoice: Invoice) -> tieout.AutoPayStatus:
+        if self.down:
+            raise RuntimeError
+        self.asked.append(invoice.number)
+        return tieout.AutoPayStatus(tieout.AutoPayState.QUEUED)
+
+    def paid(self, invoice: Ref) -> None:
+        if self.down:
+            raise RuntimeError
+        self.told.append(invoice)
+
+
+def rules(payers: bool = True) -> tieout.AutoPayRules:
+    """Two payers, by card and by bank account, each for its terms."""
+    kinds = tieout.MethodKind
+    known = {
+        "c1": tieout.Payer(kinds.CARD, {"NET30"}),
+        "c2": tieout.Payer(kinds.BANK_ACCOUNT, {"NET30"}),
+    }
+    return tieout.AutoPayRules(known if payers else {})
+
+
+def auto_pay_desk(auto_pay: tieout.AutoPay) -> Desk:
+    """An invoice for each answer."""
+    desk = Desk(auto_pay=auto_pay)
+    desk.invoice("CARD", terms="NET30")
+    desk.invoice("TERMS", terms="NET60")
+    desk.invoice("NONE")
+    for number, name in (("BANK", "Second"), ("PAYER", "Third")):
+        other = desk.shop.put(Customer(desk.shop.ref(Customer, name), name, name))
+        desk.invoice(number, terms="NET30")
+        desk.edit(number, customer=other.ref)
+    return desk
+
+
+def test_a_posted_invoice_says_how_it_stands_with_automatic_payment() -> None:
+    """B123, B125, B132: queued with its method, no terms, no payer; each with its light."""
+    found = rules()
+    found.payers = {**found.payers, "Second": found.payers["c2"]}
+    desk = auto_pay_desk(found)
+    rows: list[Progress] = []
+    desk.post(on_progress=rows.append)
+    ((*members,),) = [batch.members for batch in desk.batches()]
+    assert {m.number: (m.auto_pay, m.method) for m in members} == {
+        "CARD": ("queued", "card"),
+        "BANK": ("queued", "bank account"),
+        "TERMS": ("no terms", ""),
+        "NONE": ("no terms", ""),
+        "PAYER": ("no payer", ""),
+    }
+    lights = {m.number: tieout.AutoPayState(m.auto_pay).light for m in members}
+    assert lights["CARD"] is Severity.GREEN
+    assert {lights["TERMS"], lights["NONE"], lights["PAYER"]} == {Severity.RED}
+    told = {row.number: row.auto_pay for row in rows if row.what == "posted"}
+    assert told["CARD"] == "queued"
+    assert {each.number for each in found.outstanding.values()} == {"CARD", "BANK"}
+
+
+def test_without_payers_automatic_payment_is_disabled() -> None:
+    """B125: it is not configured; a yellow light."""
+    desk = auto_pay_desk(rules(payers=False))
+    desk.post()
+    states = {member.auto_pay for member in desk.batches()[0].members}
+    assert states == {"disabled"}
+    assert tieout.AutoPayState.DISABLED.light is Severity.YELLOW
+
+
+def test_for_the_other_actions_automatic_payment_does_not_apply() -> None:
+    """B125: marking and fetching ask nothing; nor does an engine without one."""
+    auto_pay = Payments()
+    desk = paid_desk(auto_pay=auto_pay)
+    auto_pay.asked.clear()
+    desk.invoice("MARK")
+    marked = desk.engine().mark_posted(TODAY, ["MARK"])
+    paid = desk.engine().sync_paid_dates(TODAY)
+    assert auto_pay.asked == []
+    states = {m.auto_pay for run in (marked, paid) for m in desk.batch(run).members}
+    assert states == {""}
+    plain = three()
+    plain.post()
+    assert {member.auto_pay for member in plain.batches()[0].members} == {""}
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_was_paid_is_no_longer_due(by_hand: bool) -> None:
+    """B124: told of what was paid in full, by hand and by every payment sync."""
+    found = rules()
+    desk = Desk(auto_pay=found)
+    for number in ("FULL", "PART"):
+        desk.invoice(number, terms="NET30")
+    desk.post()
+    assert len(found.outstanding) == 2
+    desk.pay("FULL", 100)
+    desk.pay("PART", 40)
+    if by_hand:
+        desk.engine().sync_paid_dates(TODAY)
+    else:
+        desk.engine().sync_payments(DAY)
+    assert [each.number for each in found.outstanding.values()] == ["PART"]
+
+
+def test_where_automatic_payment_is_down_nothing_is_lost() -> None:
+    """B106, B123, B124: the invoice is left as it is, in red, and tried again."""
+    auto_pay = Payments()
+    desk = Desk(auto_pay=auto_pay)
+    desk.invoice("INV-1")
+    auto_pay.down = True
+    report = desk.post()
+    assert [issue.code for issue in report.issues] == [Code.AUTO_PAY_FAILED]
+    assert not report.ok
+    assert desk.posted == set()
+    assert desk.booked == [("INV-1", 100)]
+    auto_pay.down = False
+    assert desk.post().ok
+    assert (desk.posted, auto_pay.asked) == ({"INV-1"}, ["INV-1"])
+    assert desk.booked == [("INV-1", 100)]
+    desk.pay("INV-1", 100)
+    auto_pay.down = True
+    report = desk.engine().sync_paid_dates(TODAY)
+    assert [issue.code for issue in report.issues] == [Code.AUTO_PAY_FAILED]
+    assert desk.shown("INV-1") == (0, None)
+    (member,) = desk.batch(report).members
+    assert (member.state, member.code) == (State.NOT_SENT, Code.AUTO_PAY_FAILED)
+    auto_pay.down = False
+    assert desk.engine().sync_paid_dates(TODAY).ok
+    assert desk.shown("INV-1") == (100, TODAY)
+    assert auto_pay.told == [desk._of(desk.shop, "INV-1").ref]
+
+
+# What is told -------------------------------------------------------------------------------
+
+
+def test_rows_come_during_the_run_with_a_count_of_all() -> None:
+    """B126, B128, B164: done of total, each invoice with light and text, as it happens."""
+    desk = Desk(auto_pay=rules())
+    for place in range(60):
+        desk.invoice(f"INV-{place:02}", terms="NET30")
+    desk.ledger.fate = to(Invoice, "refused", "INV-07")
+    rows: list[tuple[Progress, int]] = []
+    desk.post(on_progress=lambda row: rows.append((row, len(desk.posted))))
+    results = [row for row, _ in rows if row.what in ("posted", "failed")]
+    assert [row.done for row in results] == list(range(1, 61))
+    assert {row.total for row in results} == {60}
+    assert len({row.ref for row in results}) == 60
+    bad = next(row for row in results if row.number == "INV-07")
+    assert (bad.what, bad.light, bad.auto_pay) == ("failed", Severity.RED, "")
+    assert bad.text.startswith("INV-07: no")
+    good = [row for row in results if row is not bad]
+    assert {(r.what, r.light, r.text, r.auto_pay) for r in good} == {
+        ("posted", Severity.GREEN, "handed over", "queued")
+    }
+    first = next(posted for row, posted in rows if row.what == "posted")
+    assert first < 59  # it was told while others were still to do
+    made = [row.number for row, _ in rows if row.what == "created"]
+    assert len(made) == 60  # 59 invoices and their customer
+
+
+def test_at_its_end_all_is_counted() -> None:
+    """B127, B128: processed, success, warning, error; the report and the batch agree."""
+    desk = three()
+    desk.ledger.fate = to(Invoice, "refused", "INV-2")
+    report = desk.post()
+    (batch,) = desk.batches()
+    assert dict(batch.lights) == {
+        Severity.GREEN: 2,
+        Severity.YELLOW: 0,
+        Severity.RED: 1,
+    }
+    assert len(batch.members) == 3
+    assert report.counts["failed"] == 1
+    assert report.red == 1
+
+
+def test_each_result_can_be_read_in_full_after_the_run() -> None:
+    """B129: an error with its text and remedy, by the batch and by the report."""
+    desk = three()
+    desk.ledger.fate = to(Invoice, "refused", "INV-2")
+    report = desk.post()
+    (bad,) = [m for m in desk.batches()[0].members if m.light is Severity.RED]
+    (issue,) = report.issues
+    assert bad.text == str(issue)
+    assert Code.REFUSED.remedy in bad.text
+    assert "no" in [e.text for e in report.records if "INV-2" in e.numbers]
+
+
+def test_a_new_sync_begins_with_a_clean_sheet_and_undoes_nothing() -> None:
+    """B130: neither counts nor issues of the last one; its batch stands."""
+    desk = three()
+    desk.ledger.fate = to(Invoice, "refused", "INV-2")
+    engine = desk.engine()
+    first = engine.sync_invoices(through=TODAY, only=["INV-1", "INV-2"])
+    desk.ledger.fate = to(Invoice, "")
+    desk.clock.advance(HOUR)
+    rows: list[Progress] = []
+    second = engine.sync_invoices(
+        through=TODAY, only=["INV-3"], on_progress=rows.append
+    )
+    assert second.run != first.run
+    assert second.counts["failed"] == 0
+    assert list(second.issues) == []
+    assert [(row.done, row.total) for row in rows if row.what == "posted"] == [(1, 1)]
+    assert [numbers(batch) for batch in desk.batches()] == [
+        ["INV-1", "INV-2"],
+        ["INV-3"],
+    ]
+    assert desk.posted == {"INV-1", "INV-3"}
+
+
+def test_a_run_can_be_stopped_and_the_next_one_goes_on() -> None:
+    """B126, B160: what was done is filed, what was not stays on the list."""
+    desk = Desk()
+    for place in range(120):
+        desk.invoice(f"INV-{place:03}")
+    report = desk.post(stop=lambda: len(desk.posted) >= 50)
+    assert not report.complete
+    assert len(desk.posted) == 50
+    (batch,) = desk.batches()
+    assert report.batch == batch.id
+    assert len(_done(batch)) == 50
+    desk.post()
+    assert len(desk.posted) == len(desk.booked) == 120
+
+
+# Looking closer -----------------------------------------------------------------------------
+
+
+def test_a_missing_account_is_found_by_the_check_and_once() -> None:
+    """B162: not record by record; one that is given, or not needed, is not missed."""
+    fees = Settings(directions=RULES.directions, fees=tieout.Fees())
+    desk = Desk(settings=fees)
+    found = desk.engine().check()
+    assert found["book:1"].missing == ("accounts['fee']",)
+    assert Code.NO_ACCOUNT.meaning in found["book:1"].notes
+    assert not found["book:1"].ok
+    assert found["shop:1"].ok
+    for given in (
+        evolve(fees, accounts={"fee": "4000"}),
+        evolve(fees, fees=tieout.Fees(item="FEE")),
+        evolve(fees, fees=tieout.Fees("overpayment")),
+    ):
+        desk.settings = given
+        assert desk.engine().check()["book:1"].ok
+
+
+def test_each_document_has_the_address_of_its_page() -> None:
+    """B131: where its system tells one; a record of another pair has none."""
+    desk = three()
+    desk.post()
+    engine = desk.engine()
+    (member, *_) = desk.batches()[0].members
+    assert member.ledger is not None
+    assert engine.deep_link(member.ledger) == ""
+    desk.ledger.deep_link = lambda ref: f"https://book.example/{ref.id}"  # type: ignore[attr-defined]
+    assert engine.deep_link(member.ledger) == f"https://book.example/{member.ledger.id}"
+    assert engine.deep_link(member.invoice) == ""
+    with pytest.raises(ConfigError, match="no connection of this pair"):
+        engine.deep_link(Ref("elsewhere:1", "Invoice", "1"))
+
+
+def test_agreed_is_what_was_posted() -> None:
+    """B154: the link of a posted invoice holds what was agreed of it."""
+    desk = three()
+    desk.post("INV-1")
+    link = next(iter(desk.engine().why("INV-1").links))
+    assert agreed_as("Invoice", "shop:1") in link.agreed
+
+
+def test_a_fault_of_billing_ends_the_list() -> None:
+    """B111: it is raised, and not told as an empty list."""
+    desk = three()
+
+    def broken(*_: object) -> None:
+        raise Fault(Code.SERVER_ERROR, "down")
+
+    desk.billing.between = broken
+    with pytest.raises(Fault, match="down"):
+        desk.engine().unsynced(TODAY)
+    report = desk.post()
+    assert report.code is Code.SERVER_ERROR
+    assert desk.batches() == []
