@@ -172,6 +172,8 @@ class Carrying:
     """That the store is older than what was last written by it."""
     choked: Exception | None = None
     """What the caller's ``on_progress`` raised in the middle of a wave."""
+    total: int = 0
+    """How many records there are to deal with; 0 where nobody knows."""
 
     @property
     def live(self) -> Adapter:
@@ -179,13 +181,24 @@ class Carrying:
         assert self.adapter is not None
         return self.adapter
 
-    def recover(self) -> list[Issue]:
-        """Settle what earlier runs left, as far as a look proves anything."""
+    @property
+    def dealt_with(self) -> int:
+        """How many records the run is through with."""
+        return self.tally.done
+
+    def recover(self, connection: str = "") -> list[Issue]:
+        """
+        Settle what earlier runs left, as far as a look proves anything.
+
+        Of one ``connection``, for a run that asks nothing of the other one.
+        """
         issues: list[Issue] = []
         self.left = self._open_intents()
         if self.journal is not None:
             self._check_restored()
-            issues = self.journal.recover(self._find, parked=not self.trusting)
+            issues = self.journal.recover(
+                self._find, parked=not self.trusting, connection=connection
+            )
             self.journal.unfinished()
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
@@ -505,7 +518,8 @@ class Carrying:
         self, number: str, what: str, light: Severity, text: str, ref: Ref | None
     ) -> None:
         if self.on_progress is not None:
-            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+            done, total = self.dealt_with, self.total
+            self.on_progress(Progress(number, what, light, text, done, ref, total))
 
 
 def _unseen(intent: Intent) -> Issue:

@@ -301,6 +301,20 @@ class Code(Enum):
         False,
         "Bring over the payments of the same days too, so that what is owed is right.",
     )
+    NOT_LISTED = (
+        "What was chosen is not among the invoices that were not handed over.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "List them once more: it may be void, a draft, dated later, or handed over by now.",
+    )
+    AUTO_PAY_FAILED = (
+        "Automatic payment could not be asked, or be told that an invoice was paid.",
+        _RED,
+        _RECORD,
+        True,
+        "See to the automatic payment. The invoice is left as it is and tried again.",
+    )
     NO_ACCOUNT = (
         "An account that is needed for this record is not set.",
         _RED,

@@ -380,7 +380,7 @@ class Footing:
             )
         if health.missing:
             text = f"{connection} lacks: {', '.join(health.missing)}"
-            raise Fault(Code.PERMISSION_MISSING, text)
+            raise Fault(health.code or Code.PERMISSION_MISSING, text)
         books = health.books
         if books is None:
             return

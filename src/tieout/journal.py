@@ -692,14 +692,16 @@ class Journal(Hold):
                 self._planned.setdefault(about(each.source), []).append(each)
         return found
 
-    def recover(self, find: Find, *, parked: bool = False) -> list[Issue]:
+    def recover(
+        self, find: Find, *, parked: bool = False, connection: str = ""
+    ) -> list[Issue]:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
         enough time has passed for its absence to be proof. ``parked``: look at those too
-        that were sent too often. Returns an issue for each write that a person is asked
-        about from now on.
+        that were sent too often; ``connection``: look on that one alone. Returns an issue
+        for each write that a person is asked about from now on.
         """
         left = self.unfinished()
         crashed = [each for each in left if each.stage is Stage.SENDING]
@@ -716,6 +718,8 @@ class Journal(Hold):
             unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
         issues: list[Issue] = []
         for some in _alike(unknown):
+            if connection and some[0].connection != connection:
+                continue
             issues += self._looked_at(some, find)
             self.hold_on()
         return issues

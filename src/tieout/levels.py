@@ -123,7 +123,8 @@ class Levels(Footing):
         """What every run of levels is made of."""
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
         billing = self._billing.connector.capabilities
-        return {**common, "billing": billing, "wave": self._level_wave()}
+        ours = {"wave": self._level_wave(), "auto_pay": self._auto_pay}
+        return {**common, "billing": billing, **ours}
 
     def _level_wave(self) -> int:
         """How many levels are sent after one durable transaction, to billing alone."""

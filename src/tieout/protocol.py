@@ -51,7 +51,7 @@ class Health:
     books: Books | None = None
     notes: tuple[str, ...] = ()
     code: Code | None = None
-    """Why it is not reachable or not signed in."""
+    """Why it is not reachable or not signed in, or what is missing if it is no permission."""
 
     @property
     def ok(self) -> bool:

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
-from tieout.errors import Code
+from tieout.errors import Code, Severity
 from tieout.models import Application, Link, RecordType, Ref, Settlement
 
 F = TypeVar("F")
@@ -304,11 +304,14 @@ class Member:
     """
     One invoice of a batch: billing's ref, and what came of it.
 
-    ``state`` is None where it could not be told; ``text`` says what went wrong.
-    ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and ``is_now`` are
-    the level that was shown before and is shown since, in batches of payments.
+    ``state`` is None while it is under way; ``code`` and ``text`` say what went wrong, or
+    is worth a word. ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and
+    ``is_now`` are the level that was shown before and is shown since, in batches of
+    payments. ``change`` is the name of the write in billing; "" where there was none.
     """
 
+    pair: str
+    batch: str
     invoice: Ref
     number: str = ""
     ledger: Ref | None = None
@@ -319,11 +322,29 @@ class Member:
     method: str = ""
     was: Settlement | None = None
     is_now: Settlement | None = None
+    change: str = ""
+
+    @property
+    def light(self) -> Severity:
+        """Its light: green once it was done, yellow and red as the trouble is."""
+        if self.code is not None:
+            return self.code.severity
+        return _LIGHTS.get(self.state, Severity.YELLOW)
+
+
+_LIGHTS: Mapping[State | None, Severity] = {
+    State.APPLIED: Severity.GREEN,
+    State.REJECTED: Severity.RED,
+}
 
 
 @frozen
 class Batch:
-    """What one run by hand did: of which type, when, by whom, to which invoices."""
+    """
+    What one run by hand did: of which type, when, by whom, to which invoices.
+
+    ``members`` are kept one by one, as they are dealt with, and put in when it is listed.
+    """
 
     pair: str
     id: str
@@ -332,6 +353,14 @@ class Batch:
     by: str
     through: date
     members: tuple[Member, ...] = ()
+
+    @property
+    def lights(self) -> Mapping[Severity, int]:
+        """How many of its invoices have which light."""
+        found = dict.fromkeys(Severity, 0)
+        for member in self.members:
+            found[member.light] += 1
+        return found
 
 
 Fact: TypeAlias = (
@@ -349,6 +378,7 @@ Fact: TypeAlias = (
     | Sweep
     | Restored
     | Batch
+    | Member
 )
 
 
@@ -463,6 +493,11 @@ SHAPES: Mapping[type[Any], Shape] = {
         "batch",
         lambda f: key_of(f.pair, f.id),
         lambda f: [Index("pair", f.pair)],
+    ),
+    Member: Shape(
+        "member",
+        lambda f: key_of(f.pair, f.batch, f.invoice.id),
+        lambda f: [Index("batch", key_of(f.pair, f.batch))],
     ),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""

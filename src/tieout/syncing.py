@@ -34,6 +34,7 @@ from tieout.planners import credit_notes, customers, invoices, payments
 from tieout.planners.course import Across, Course, issue
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
+from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
 from tieout.store import Intent, Stage
@@ -156,7 +157,18 @@ class DocumentSync(DocumentRun):
             if seen.is_news(each) and self._asked(each)
         ]
         seen.remember(fresh)
-        return fresh
+        return self._let_go(fresh)
+
+    def _let_go(self, records: Sequence[Any]) -> list[Any]:
+        """The records but invoices that a person has marked as not to be posted."""
+        course = self.course
+        assert course is not None
+        if course.kind is not Invoice or not course.outward or course.by_hand:
+            return list(records)
+        register = Register(self.store, self.pair)
+        withheld = register.withheld(each.ref for each in records)
+        self.tally.count("skipped", len(withheld))
+        return [each for each in records if each.ref not in withheld]
 
     def _doubtful(self, records: Sequence[Record]) -> dict[Ref, Intent]:
         """
