@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
-from tieout.capabilities import Capabilities
+from tieout.capabilities import Capabilities, Creates
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed
 from tieout.journal import Journal, about, when
 from tieout.lease import WRITE
-from tieout.models import Record, Ref, Settlement
+from tieout.models import Record, Ref, Settlement, Status
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.protocol import Page
@@ -219,7 +219,21 @@ class Carrying:
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
-        return self.live.find(changes)
+        """
+        What these changes may have made, as far as that is done.
+
+        A draft where a second write posts it is half a document: it is asked for again,
+        and that finds the draft and posts it.
+        """
+        page = self.live.find(changes)
+        done = tuple(each for each in page.records if not self._is_half(each))
+        return evolve(page, records=done)
+
+    def _is_half(self, record: Record) -> bool:
+        side = self.sides.get(record.ref.connection)
+        creates = side.kind(type(record)).creates if side else None
+        draft = getattr(record, "status", None) is Status.DRAFT
+        return draft and creates is Creates.DRAFT_THEN_POST
 
     def _check_restored(self) -> None:
         """
