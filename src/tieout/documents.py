@@ -287,9 +287,10 @@ def translated(
 
 def _day(change: Change) -> date | None:
     """The day of the document that is wanted, or of the one that is there."""
-    record = change.after or change.before
-    dated = isinstance(record, Invoice | CreditNote | Payment | Application)
-    return record.on if dated else None
+    match change.after or change.before:
+        case Invoice() | CreditNote() | Payment() | Application() as dated:
+            return dated.on
+    return None
 
 
 def _named(record: Record | None) -> Iterator[Ref]:
