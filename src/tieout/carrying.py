@@ -19,7 +19,7 @@ from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed
-from tieout.journal import Journal, about, when
+from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
 from tieout.models import Record, Ref, Settlement, Status
 from tieout.money import Money
@@ -157,6 +157,8 @@ class Carrying:
     tally: Tally = field(factory=Tally)
     unfinished: dict[Ref, Intent] = field(factory=dict)
     """Intents whose outcome is not known, by their record: it waits."""
+    left: list[Intent] = field(factory=list)
+    """Intents that were not finished when the run began."""
     pending: dict[Ref, Intent | None] = field(factory=dict)
     """Records that have something open, with their intent if they have one."""
     stale: dict[Ref, int] = field(factory=dict)
@@ -179,7 +181,7 @@ class Carrying:
     def recover(self) -> list[Issue]:
         """Settle what earlier runs left, as far as a look proves anything."""
         issues: list[Issue] = []
-        before = self._open_intents()
+        self.left = self._open_intents()
         if self.journal is not None:
             self._check_restored()
             issues = self.journal.recover(self._find, parked=not self.trusting)
@@ -187,7 +189,7 @@ class Carrying:
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
         # was sent, and the marker may have passed it while it was not known.
-        self.pending = dict.fromkeys(each.source for each in before)
+        self.pending = dict.fromkeys(each.source for each in self.left)
         self.pending.update((each.source, each) for each in after)
         self.unfinished = {
             each.source: each for each in after if each.stage is not Stage.PLANNED
@@ -204,18 +206,22 @@ class Carrying:
         return found
 
     def open_issues(self) -> Iterator[Ref]:
-        """Held records that may go through now: the trouble was passing, or rules changed."""
+        """
+        Held records that may go through now: the trouble was passing, or rules changed.
+
+        Of a part of a record, the record that it is read with.
+        """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
         for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
             if row.issue.source:
-                yield row.issue.source
+                yield row.issue.within or row.issue.source
         after = ""
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
                 if source and (_looks_again(row.issue.code) or row.settings != digest):
-                    yield source
+                    yield row.issue.within or source
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
@@ -421,7 +427,7 @@ class Carrying:
         """Tell what came of one change; what is tried again at once is not told yet."""
         source = change.source
         if issue is None:
-            for note in notes.get(source, ()):
+            for note in (*notes.get(source, ()), *noted(change, outcome)):
                 self.tell(note)
         elif outcome.code is Code.STALE_VERSION and self._again(change):
             self.reread.append(source.id)
@@ -505,7 +511,12 @@ def _unseen(intent: Intent) -> Issue:
     number = (intent.number,) if intent.number else ()
     text = "the other side could not be asked whether it is there already."
     return Issue(
-        Code.OUTCOME_UNKNOWN, intent.source, number, text=text, basis=intent.agreed
+        Code.OUTCOME_UNKNOWN,
+        intent.source,
+        number,
+        text=text,
+        basis=intent.agreed,
+        within=intent.within,
     )
 
 

@@ -72,6 +72,8 @@ class DocumentRun(Carrying):
 
     kept: set[str] = field(factory=set)
     """Names of the changes of this plan that were in agreement already."""
+    written: set[Ref] = field(factory=set)
+    """The documents that were changed by this plan."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -222,6 +224,11 @@ class DocumentRun(Carrying):
         assert self.journal is not None
         return name in self.kept or self.journal.stage(name) is Stage.APPLIED
 
+    def _written(self, change: Change) -> None:
+        super()._written(change)
+        if change.target is not None:
+            self.written.add(change.target)
+
     def _stale(
         self, change: Change, records: dict[Ref, Record], link: Link | None
     ) -> Issue | None:
@@ -229,14 +236,17 @@ class DocumentRun(Carrying):
         here = records.get(change.source)
         there = records.get(change.target) if change.target else None
         prints = {fingerprint(here), fingerprint(as_made(here))} if here else set()
-        if change.agreed not in prints:
+        # Where each side owns some fields, one plan changes both of two that are tied.
+        ours = change.source in self.written
+        if change.agreed not in prints and not ours:
             return _issue(Code.STALE_PLAN, change, "its source has changed.")
-        if change.target is not None and there is None:
+        ends = change.action is Action.KEEP and change.releases
+        if change.target is not None and there is None and not ends:
             return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
         before = change.before
         if before and there and _differ(before, there):
             return _issue(Code.STALE_PLAN, change, "it changed on the other side.")
-        if (link.version if link else 0) != change.link_version:
+        if (link.version if link else 0) != change.link_version and not ours:
             return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
         return None
 
@@ -375,6 +385,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
         change.numbers,
         text=text,
         basis=change.agreed,
+        within=change.within,
     )
 
 

@@ -210,6 +210,7 @@ class Journal(Hold):
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
+            within=change.within,
             mark=change.mark,
             stage=step(held, "sent"),
             attempt=attempt,
@@ -261,8 +262,8 @@ class Journal(Hold):
                 stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links))
                 told = (notes or {}).get(change.source, ())
-                noted = [*told, *_noted(change, outcome)]
-                facts.extend(self._closing(change.source, noted, rows))
+                worth = [*told, *noted(change, outcome)]
+                facts.extend(self._closing(change.source, worth, rows))
             else:
                 stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
@@ -377,6 +378,7 @@ class Journal(Hold):
             change.numbers,
             text=text,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
         facts.append(self._row(issue, Held.OPEN, rows))
@@ -479,8 +481,40 @@ class Journal(Hold):
             text=text,
             remedy=remedy,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
+
+    def follow(self, link: Link, gone: Ref, into: Ref) -> bool:
+        """
+        One of two that are tied was merged into another record: the tie goes there.
+
+        False where that one is tied already: two ties are not made one.
+        """
+        outward, kind = self._outward(into), into.kind
+        moved = evolve(link, version=link.version + 1, agreed={})
+        if outward:
+            value = link_billing(self._pair, kind, into.id, link.role)
+            moved = evolve(moved, billing=into)
+            taken = self._store.find(Link, "billing", value)
+        else:
+            moved = evolve(moved, ledger=into)
+            taken = [*self._store.get(Link, [key(moved)]).values()]
+        if taken:
+            return False
+        event = Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="rekeyed",
+            source=gone,
+            target=into,
+            numbers=(link.number,) if link.number else (),
+        )
+        old = () if key(moved) == key(link) else (Gone(Link, key(link)),)
+        self._commit(*old, moved, event)
+        return True
 
     # Facts ------------------------------------------------------------------------------
 
@@ -967,6 +1001,7 @@ def _taken_already(change: Change) -> Issue:
         change.numbers,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
+        within=change.within,
     )
 
 
@@ -1018,10 +1053,11 @@ def _asked(intent: Intent) -> Change:
         mark=intent.mark,
         owned=intent.owned,
         releases=intent.releases,
+        within=intent.within,
     )
 
 
-def _noted(change: Change, outcome: Outcome) -> list[Issue]:
+def noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
         Issue(

@@ -141,7 +141,7 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     billing record, none of them is carried: each becomes an issue.
     """
     changes: dict[tuple[str, ...], Change] = {}
-    issues: dict[tuple[str, str], Issue] = {}
+    issues: dict[tuple[str, ...], Issue] = {}
     claims: dict[str, Claim] = {}
     kept = skipped = 0
     calls: dict[str, int] = {}
@@ -200,12 +200,12 @@ def clashes(claims: Iterable[Claim]) -> dict[str, Issue]:
     return found
 
 
-def issue_key(issue: Issue) -> tuple[str, str]:
-    """By what two issues are about the same record."""
-    about = (
-        issue.source.id if issue.source else "\x1f".join((*issue.numbers, issue.text))
-    )
-    return (about, issue.code.name if not issue.blocking else "")
+def issue_key(issue: Issue) -> tuple[str, ...]:
+    """By what two issues are about the same record: ids of two sides may be equal."""
+    code = issue.code.name if not issue.blocking else ""
+    if issue.source is None:
+        return ("\x1f".join((*issue.numbers, issue.text)), "", code)
+    return (issue.source.id, issue.source.connection, issue.source.kind, code)
 
 
 # Showing ------------------------------------------------------------------------------

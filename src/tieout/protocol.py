@@ -93,8 +93,8 @@ class Page(Generic[R_co]):
     """
     One page of records, and a resume point.
 
-    ``issues`` are records that could not be read. ``gone`` names deleted or merged
-    records, ``touched`` invoices whose money may have moved. ``next`` is the cursor of the
+    ``issues`` are records that could not be read. ``gone`` names deleted or merged records
+    (the first alias of a merged customer is the one it went into), ``touched`` invoices whose money may have moved. ``next`` is the cursor of the
     page after this one, within one run; ``token`` outlives the run. ``as_of`` is the other
     side's clock when it answered.
     """

@@ -59,10 +59,11 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also`` other numbers that people know it by.
-    ``settle`` is in seconds; ``not_before`` is the
-    earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
-    sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also``
+    other numbers that people know it by, ``within`` the record that the source is read
+    with. ``settle`` is in seconds; ``not_before`` is the earliest moment at which "not
+    found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at`` the
+    last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
     asked, and ``candidates`` the documents in question.
     """
@@ -103,6 +104,7 @@ class Intent:
     text: str = ""
     owner: str = ""
     also: tuple[str, ...] = ()
+    within: Ref | None = None
 
 
 class Held(Enum):

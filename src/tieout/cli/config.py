@@ -247,12 +247,12 @@ site = "na.myconnectwise.net"
 company = "acme"
 public_key_env = "CONNECTWISE_PUBLIC_KEY"
 private_key_env = "CONNECTWISE_PRIVATE_KEY"
-client_id = "your integration's client id"
+client_id = "00000000-0000-0000-0000-000000000000"
 
 [ledger]
 system = "xero"
 tenant_id = "00000000-0000-0000-0000-000000000000"
-client_id = "your app's client id"
+client_id = "YOUR-APPS-CLIENT-ID"
 client_secret_env = "XERO_CLIENT_SECRET"
 refresh_token_env = "XERO_REFRESH_TOKEN"
 
