@@ -1124,8 +1124,9 @@ def test_a_credit_note_tells_what_it_was_put_to() -> None:
             **closed(7, of_move(57, "-36.00", "account.invoice,9"), own)
         ),
     }
-    for row in rows.values():
-        books = Books({f"{BILLS}.search_read": [[row]]})
+    for how, row in rows.items():
+        more: list[list[Any]] = [[]] if how == "reconciled" else []
+        books = Books({f"{BILLS}.search_read": [[row], *more]})
         page = driven(tryton().fetch(Application, ids=["9/1"]), books)
         (it,) = page.records
         assert it.amount == 36
@@ -1133,9 +1134,39 @@ def test_a_credit_note_tells_what_it_was_put_to() -> None:
         assert (it.source, it.target) == (ref("CreditNote", "9"), ref("Invoice", "1"))
         assert (it.currency, it.on, it.how) == ("USD", ON, Part.CREDIT)
     refund = of_move(60, "36.00", "account.invoice,9", "cash")
-    for nothing in (note(), note(**closed(7, refund)), bill()):
-        books = Books({f"{BILLS}.search_read": [[nothing]]})
+    for nothing, more in (
+        (note(), []),
+        (note(**closed(7, refund)), [[]]),
+        (bill(), []),
+    ):
+        books = Books({f"{BILLS}.search_read": [[nothing], *more]})
         assert driven(tryton().fetch(Application, ids=["9/1"]), books).records == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "total"), [(Invoice, "36.00"), (CreditNote, "-36.00")]
+)
+def test_what_took_another_document_back_is_void_with_it(
+    kind: type[Invoice | CreditNote], total: str
+) -> None:
+    """It was made by Tryton and looks like any other; only the other one tells of it."""
+    theirs = of_move(2, str(-dec(total)), "account.invoice,1")
+    settled = bill(9, total, line(57, total, **closed(7, theirs)))
+    alone = Status.SETTLED if kind is CreditNote else Status.OPEN
+    tells = [{"id": 1, "cancel_move": 1}]
+    for cancelled, status in ((tells, Status.VOID), ([], alone)):
+        books = Books({f"{BILLS}.search_read": [[settled], cancelled]})
+        (it,) = driven(tryton().fetch(kind, ids=["9"]), books).records
+        assert it.status is status
+        assert books.asked[1][1][0] == [["cancel_move", "in", [1]]]
+
+
+def test_only_where_nobody_paid_it_is_asked_what_a_document_took_back() -> None:
+    theirs = of_move(2, "-100.00", "account.invoice,1", "cash")
+    paid = bill(1, "100.00", line(57, "100.00", **closed(7, theirs)))
+    for row in (bill(), {**paid, "payment_lines": [2]}):
+        books = Books({f"{BILLS}.search_read": [[row]]})
+        driven(tryton().fetch(Invoice, ids=["1"]), books)
 
 
 def test_an_application_is_asked_for_by_its_credit_note() -> None:

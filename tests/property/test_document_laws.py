@@ -405,7 +405,10 @@ def test_what_is_applied_there_is_what_is_applied_here(
         assert pair.across(note).remaining == pair.shop.left(note)
         pair.clock.advance(HOUR)
         for position in taken_off:
-            if position < len(puts) and pair.shop.of(Application)[puts[position].ref.id].live:
+            if (
+                position < len(puts)
+                and pair.shop.of(Application)[puts[position].ref.id].live
+            ):
                 pair.shop.unapply(puts[position].ref)
     with pair.quiet():
         assert told(pair.plan(CreditNote)) == told(pair.plan(CreditNote))

@@ -40,23 +40,35 @@ def ref(kind: RecordType, own: str, side: str = SHOP) -> Ref:
     return Ref(side, kind.__name__, own)
 
 
-def customer(own: str = "c", name: str = "Acme", number: str = "C1", **more: Any) -> Customer:
+def customer(
+    own: str = "c", name: str = "Acme", number: str = "C1", **more: Any
+) -> Customer:
     """A customer of the shop; of the books with ``side``."""
     side = more.pop("side", SHOP)
     return Customer(ref(Customer, own, side), name, number, **more)
 
 
-def invoice(own: str = "i", number: str = "INV-1", total: str = "100", **more: Any) -> Invoice:
+def invoice(
+    own: str = "i", number: str = "INV-1", total: str = "100", **more: Any
+) -> Invoice:
     """An invoice of the shop, with one line where none is given."""
     side, amount = more.pop("side", SHOP), Decimal(total)
     values = {"status": Status.OPEN, "lines": (Line("Work", amount),), **more}
     owner = values.pop("customer", None)
     return Invoice(
-        ref(Invoice, own, side), number, owner, "EUR", values.pop("on", DAY), amount, **values
+        ref(Invoice, own, side),
+        number,
+        owner,
+        "EUR",
+        values.pop("on", DAY),
+        amount,
+        **values,
     )
 
 
-def credit_note(own: str = "n", number: str = "CN-1", total: str = "30", **more: Any) -> CreditNote:
+def credit_note(
+    own: str = "n", number: str = "CN-1", total: str = "30", **more: Any
+) -> CreditNote:
     """A credit note of the shop, with one line where none is given."""
     side, amount = more.pop("side", SHOP), Decimal(total)
     values = {"status": Status.OPEN, "lines": (Line("Work", amount),), **more}

@@ -16,7 +16,9 @@ from tieout.planners.likeness import respelled
 from tieout.testing.year.connector import KINDS, without
 
 
-def there(own: str = "t", name: str = "Acme", number: str = "C1", **more: Any) -> Customer:
+def there(
+    own: str = "t", name: str = "Acme", number: str = "C1", **more: Any
+) -> Customer:
     return customer(own, name, number, side=BOOK, **more)
 
 
@@ -69,7 +71,9 @@ def test_where_the_number_is_the_mark_everybody_gets_one() -> None:
 
 def test_without_a_mark_nothing_is_marked() -> None:
     able = evolve(KINDS[Customer], mark=None)
-    made = only(plan([customer()], across(), course(Customer, {**KINDS, Customer: able})))
+    made = only(
+        plan([customer()], across(), course(Customer, {**KINDS, Customer: able}))
+    )
     assert made.mark == ""
 
 

@@ -33,7 +33,9 @@ from tieout.testing.year.connector import KINDS, without
 UPDATE = {"updates": "update"}
 
 
-def there(own: str = "t", number: str = "INV-1", total: str = "100", **more: Any) -> Invoice:
+def there(
+    own: str = "t", number: str = "INV-1", total: str = "100", **more: Any
+) -> Invoice:
     return invoice(own, number, total, side=BOOK, **more)
 
 
@@ -83,7 +85,9 @@ def test_what_is_made_comes_after_its_customer() -> None:
 )
 def test_by_what_it_will_be_found_again(mark: Mark | None, starts: str) -> None:
     """B154"""
-    change = only(invoices.plan([invoice()], across(), course(Invoice, able(mark=mark))))
+    change = only(
+        invoices.plan([invoice()], across(), course(Invoice, able(mark=mark)))
+    )
     assert change.mark.startswith(starts)
     assert bool(change.mark) is bool(starts)
 
@@ -159,7 +163,9 @@ def test_a_mark_in_the_reference_is_not_the_users_to_change() -> None:
     ours = invoice(reference="PO 8")
     theirs = there(reference="TO-ABC PO 7")
     kinds = able(mark=Mark("Reference"), writable=frozenset({"reference", "on"}))
-    found = invoices.plan([ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE))
+    found = invoices.plan(
+        [ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE)
+    )
     assert only(found).action is Action.KEEP
 
 
@@ -167,7 +173,9 @@ def test_a_number_of_the_ledgers_own_is_not_compared() -> None:
     """B44"""
     kinds = able(mark=Mark("custom.mark"), writable=frozenset({"on"}))
     ours, theirs = invoice(), there(number="4711")
-    found = invoices.plan([ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE))
+    found = invoices.plan(
+        [ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE)
+    )
     assert only(found).action is Action.KEEP
 
 
@@ -260,7 +268,9 @@ def test_where_a_line_is_booked(
     ours = invoice(lines=(evolve(plain, **new),))
     theirs = there(lines=(evolve(plain, **old),))
     kinds = KINDS if writable else able(writable=frozenset({"number", "due"}))
-    found = invoices.plan([ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE))
+    found = invoices.plan(
+        [ours], changed(ours, theirs), course(Invoice, kinds, **UPDATE)
+    )
     assert (only(found).action is Action.UPDATE) is (differs and writable)
 
 
@@ -284,7 +294,9 @@ def test_a_draft_of_a_document_that_is_there_changes_nothing() -> None:
 def test_a_void_in_a_closed_period_waits_until_it_is_open(locked: date | None) -> None:
     """LOCKED_PERIOD: by the day that the document has there."""
     ours = invoice(status=Status.VOID, on=date(2026, 1, 1))
-    found = invoices.plan([ours], changed(ours, there()), course(Invoice, locked=locked))
+    found = invoices.plan(
+        [ours], changed(ours, there()), course(Invoice, locked=locked)
+    )
     assert said(found) == (["LOCKED_PERIOD"] if locked == DAY else [])
     if not found.issues:
         change = only(found)
