@@ -30,6 +30,7 @@ from tieout.evidence import (
 )
 from tieout.lease import WRITE, Hold
 from tieout.models import (
+    Customer,
     Link,
     Payment,
     Posting,
@@ -38,6 +39,7 @@ from tieout.models import (
     Settlement,
     Status,
     agreed_as,
+    fingerprint,
 )
 from tieout.store import (
     SEPARATOR,
@@ -567,6 +569,11 @@ class Journal(Hold):
             Settlement.__name__ if level else agreed_as(source.kind, source.connection)
         )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
+        echo = outcome.echo
+        if isinstance(echo, Customer):
+            # Customers go back too: what was just written is no edit of the other side.
+            back = agreed_as(echo.ref.kind, echo.ref.connection)
+            agreed[back] = fingerprint(echo)
         raised = 0 if change.action is Action.KEEP else 1
         outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.

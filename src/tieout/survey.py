@@ -81,7 +81,8 @@ class Survey:
         live = {ref: link for ref, link in links.items() if not link.released}
         fresh = [each for each in page if each.ref not in live]
         records |= self._namesakes(fresh, course)
-        missing = [ref for ref in named if ref not in live]
+        news = _news(page, held, course)
+        missing = {ref for each in news for ref in _named(each) if ref not in live}
         untied = self._untied(missing, course)
         told = {each.ref: clean_number(each.number) for each in untied}
         closed = {e.ref for e in untied if isinstance(e, Customer) and not e.active}
@@ -110,9 +111,10 @@ class Survey:
 
     def untied_customers(self, page: Sequence[Record], course: Course) -> list[Any]:
         """The customers that the records of a page name and that are not tied yet."""
+        held = self._held([each.ref for each in page], _ties(page, course), ())
         named = {
             ref
-            for record in page
+            for record in _news(page, held, course)
             for ref in _named(record)
             if ref.kind == Customer.__name__
         }
@@ -203,7 +205,11 @@ class Survey:
         """
         if course.outward or not course.settings.active_only:
             return frozenset()
-        owners = [getattr(record, "customer", None) for record in fresh]
+        owners = [
+            record.customer
+            for record in fresh
+            if isinstance(record, Invoice | CreditNote) and record.status not in _DEAD
+        ]
         ids = sorted({ref.id for ref in owners if ref is not None})
         found = self._read(course.source, Customer, ids)
         return frozenset(each.ref for each in found if not each.active)
@@ -286,6 +292,8 @@ def _by_name(session: Session) -> dict[str, tuple[Customer, ...]]:
     return found
 
 
+_DEAD = (Status.VOID, Status.DRAFT)
+
 _NUMBERED = (Invoice.__name__, CreditNote.__name__, Customer.__name__)
 
 
@@ -301,6 +309,23 @@ def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
             found.append((record.ref, fees.ROLE))
         found += [(put.ref, "") for put in _puts(record)]
     return found
+
+
+def _news(
+    page: Iterable[Record], held: Mapping[Tie, Link], course: Course
+) -> list[Record]:
+    """
+    The records of a page of which it matters whom and what they name.
+
+    What came from the other side is not sent back there; and a ledger's customer whose
+    contact is one of billing's is not made there.
+    """
+    came = {ref for (ref, _), link in held.items() if course.made_there(link)}
+    return [
+        each
+        for each in page
+        if each.ref not in came and (course.outward or not isinstance(each, Customer))
+    ]
 
 
 def _puts(record: Record) -> tuple[Application, ...]:
@@ -336,7 +361,7 @@ def _spelled(fresh: Iterable[Record], course: Course) -> list[str]:
     found: list[str] = []
     for record in fresh:
         number = clean_number(getattr(record, "number", ""))
-        dead = getattr(record, "status", None) in (Status.VOID, Status.DRAFT)
+        dead = getattr(record, "status", None) in _DEAD
         if is_name(number) and not dead:
             found += rule.spellings(number)
     return list(dict.fromkeys(found))

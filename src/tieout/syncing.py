@@ -63,10 +63,13 @@ class DocumentSync(DocumentRun):
     """Those of them that were read."""
     seen: Seen = field(factory=Seen)
     course: Course | None = None
+    insistent: bool = True
+    """Whether a write that was refused is sent again, though nothing changed."""
 
-    def begin(self, course: Course) -> None:
+    def begin(self, course: Course, *, insistent: bool = True) -> None:
         """From now on, records of this course."""
         self.course, self.seen, self.rereads = course, Seen(), True
+        self.insistent = insistent
 
     # Reading ------------------------------------------------------------------------------
 
@@ -78,10 +81,11 @@ class DocumentSync(DocumentRun):
         return listed(session, course.kind, select, cursor)
 
     def named(self, course: Course) -> Iterator[Page[Any]]:
-        """Records by the ids or numbers of ``only``: some may be both."""
+        """Records by the ids or numbers of ``only``: some may be both. Payments by id."""
         session, names = self.sessions[course.source], sorted(self.only)
+        numbers = () if course.kind is Payment else names
         yield from self.reader.fetch_from(
-            session, course.kind, ids=names, numbers=names
+            session, course.kind, ids=names, numbers=numbers
         )
 
     def again(self, course: Course) -> Iterator[Page[Any]]:
@@ -271,7 +275,23 @@ class DocumentSync(DocumentRun):
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         for ready in self.in_order(plan.changes):
-            self.carry_out(ready, notes, lambda change: change)
+            self.carry_out(self._worth(ready), notes, lambda change: change)
+
+    def _worth(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """The changes but those that were refused before, as they are now."""
+        if self.insistent:
+            return changes
+        held = self.store.get(Intent, [each.name for each in changes])
+        refused = [each for each in changes if _refused(held.get(each.name), each)]
+        rows = self.rows(each.source for each in refused) if refused else {}
+        digest = self.settings.digest()
+        left = {
+            each.name
+            for each in refused
+            if (row := rows.get(each.source)) is not None and row.settings == digest
+        }
+        self.tally.count("skipped", len(left))
+        return [each for each in changes if each.name not in left]
 
 
 def goes(direction: Direction, *, outward: bool) -> bool:
@@ -282,6 +302,13 @@ def goes(direction: Direction, *, outward: bool) -> bool:
 
 def _of(ref: Ref, course: Course) -> bool:
     return (ref.connection, ref.kind) == (course.source, course.kind.__name__)
+
+
+def _refused(intent: Intent | None, change: Change) -> bool:
+    """Whether this very change was refused, of the record as it is."""
+    if intent is None or intent.stage is not Stage.REJECTED:
+        return False
+    return intent.agreed == change.agreed
 
 
 def _parts(records: Iterable[Record]) -> Iterator[Application]:

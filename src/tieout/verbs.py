@@ -190,7 +190,7 @@ class DocumentVerbs(Levels):
         asked: Asked,
     ) -> None:
         """What is open, then page after page, the resume point after each."""
-        run.begin(course)
+        run.begin(course, insistent=not track.moment.trusting)
         if asked.by_name:
             for page in run.named(course):
                 run.process(page)
