@@ -479,10 +479,13 @@ class Carrying:
 
 def _unseen(intent: Intent) -> Issue:
     """The issue of a write that could not be looked for yet."""
-    numbers = intent.numbers or ((intent.number,) if intent.number else ())
     text = "the other side could not be asked whether it is there already."
     return Issue(
-        Code.OUTCOME_UNKNOWN, intent.source, numbers, text=text, basis=intent.agreed
+        Code.OUTCOME_UNKNOWN,
+        intent.source,
+        intent.known_as,
+        text=text,
+        basis=intent.agreed,
     )
 
 

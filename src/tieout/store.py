@@ -104,6 +104,11 @@ class Intent:
     numbers: tuple[str, ...] = ()
     put: Application | None = None
 
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """The numbers under which what becomes of it is filed."""
+        return self.numbers or ((self.number,) if self.number else ())
+
 
 class Held(Enum):
     """How an issue row stands."""

@@ -16,6 +16,7 @@ from tieout.capabilities import Select, Verb
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
+from tieout.evidence import carries, shown
 from tieout.models import (
     Application,
     CreditNote,
@@ -33,6 +34,7 @@ from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
 from tieout.session import Session
 from tieout.settings import Direction
+from tieout.store import Stage
 from tieout.survey import Survey
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -125,7 +127,9 @@ class DocumentSync(DocumentRun):
         if self.journal is not None:
             self.journal.hold_on()
         records = self._news(page)
-        issues = [*page.issues, *self._gone(page.gone, course)]
+        doubted = self._doubted(records, course)
+        records = [each for each in records if each.ref not in doubted]
+        issues = [*page.issues, *doubted.values(), *self._gone(page.gone, course)]
         first = self._customers(records, course)
         across = self.survey.across(records, course, _made(first))
         across = evolve(across, ties={**across.ties, **_found(first)})
@@ -155,6 +159,38 @@ class DocumentSync(DocumentRun):
         ]
         seen.remember(fresh)
         return fresh
+
+    def _doubted(self, records: Sequence[Record], course: Course) -> dict[Ref, Issue]:
+        """
+        Issues of records that a write may have made whose answer was lost: they wait.
+
+        Until that is settled, nobody can say on which side they were made first.
+        """
+        unclear = [
+            each
+            for each in (self._open_intents() if self.unfinished else ())
+            if each.stage is not Stage.PLANNED
+            and (each.action, each.kind) == (Action.CREATE, course.kind)
+            and each.connection == course.source
+        ]
+        alike = {
+            record.ref: intent
+            for intent in unclear
+            for record in records
+            if carries(record, intent.mark) or shown(record) == intent.wanted
+        }
+        tied = {ref for ref, _ in self.reader.ties((ref, "") for ref in alike)}
+        tied |= self.reader.legs(alike).keys()
+        return {
+            ref: Issue(
+                Code.WAITS,
+                ref,
+                intent.known_as,
+                text=f"it may be what was made for {', '.join(intent.known_as)}.",
+            )
+            for ref, intent in alike.items()
+            if ref not in tied
+        }
 
     def _asked(self, record: Record) -> bool:
         if not self.only:

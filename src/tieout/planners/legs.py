@@ -103,7 +103,7 @@ class Legs:
         if put.source == put.target:
             text = "a document is applied to itself."
             return self._issue(Code.BAD_FIELD, put, text, "target")
-        if of is not None and put.currency != of.currency:
+        if isinstance(of, CreditNote) and put.currency != of.currency:
             text = f"the credit is in {of.currency}, the invoice in {put.currency}."
             return self._issue(Code.CURRENCY_DIFFERS, put, text, "currency")
         if put.source.kind != CreditNote.__name__:
