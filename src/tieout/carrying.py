@@ -20,7 +20,7 @@ from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed, unmarked
-from tieout.journal import Journal, about, when
+from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
 from tieout.models import CreditNote, Record, Ref, Settlement
 from tieout.money import Money
@@ -53,6 +53,13 @@ STALE_MAX = 3
 """How often a record that somebody else changes meanwhile is read and compared again
 within one run; after that it is an issue."""
 
+DONE: Mapping[Action, str] = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.VOID: "voided",
+}
+"""How a change is counted once it was carried out."""
+
 WORDS: Mapping[Code, str] = {
     Code.NOT_IN_BILLING: "not found",
     Code.OUTCOME_UNKNOWN: "unknown",
@@ -80,7 +87,7 @@ class Tally:
     counts: dict[str, int] = field(
         factory=lambda: dict.fromkeys(
             (
-                "updated",
+                *DONE.values(),
                 "unchanged",
                 "not found",
                 "failed",
@@ -99,6 +106,11 @@ class Tally:
         """So many more records came to this."""
         self.counts[word] = self.counts.get(word, 0) + number
         self.done += number
+
+    def planned(self, changes: Iterable[Change]) -> None:
+        """So many changes would be carried out."""
+        for change in changes:
+            self.count(DONE.get(change.action, "unchanged"))
 
     def note(self, found: Issue) -> str:
         """One more issue; the word it is counted under."""
@@ -146,6 +158,8 @@ class Carrying:
     tally: Tally = field(factory=Tally)
     unfinished: dict[Ref, Intent] = field(factory=dict)
     """Intents whose outcome is not known, by their record: it waits."""
+    left: list[Intent] = field(factory=list)
+    """Intents that were not finished when the run began."""
     pending: dict[Ref, Intent | None] = field(factory=dict)
     """Records that have something open, with their intent if they have one."""
     stale: dict[Ref, int] = field(factory=dict)
@@ -158,6 +172,8 @@ class Carrying:
     """That the store is older than what was last written by it."""
     choked: Exception | None = None
     """What the caller's ``on_progress`` raised in the middle of a wave."""
+    total: int = 0
+    """How many records there are to deal with; 0 where nobody knows."""
 
     @property
     def live(self) -> Adapter:
@@ -165,18 +181,29 @@ class Carrying:
         assert self.adapter is not None
         return self.adapter
 
-    def recover(self) -> list[Issue]:
-        """Settle what earlier runs left, as far as a look proves anything."""
+    @property
+    def dealt_with(self) -> int:
+        """How many records the run is through with."""
+        return self.tally.done
+
+    def recover(self, connection: str = "") -> list[Issue]:
+        """
+        Settle what earlier runs left, as far as a look proves anything.
+
+        Of one ``connection``, for a run that asks nothing of the other one.
+        """
         issues: list[Issue] = []
-        before = self._open_intents()
+        self.left = self._open_intents()
         if self.journal is not None:
             self._check_restored()
-            issues = self.journal.recover(self._find, parked=not self.trusting)
+            issues = self.journal.recover(
+                self._find, parked=not self.trusting, connection=connection
+            )
             self.journal.unfinished()
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
         # was sent, and the marker may have passed it while it was not known.
-        self.pending = dict.fromkeys(each.source for each in before)
+        self.pending = dict.fromkeys(each.source for each in self.left)
         self.pending.update((each.source, each) for each in after)
         self.unfinished = {
             each.source: each for each in after if each.stage is not Stage.PLANNED
@@ -193,18 +220,22 @@ class Carrying:
         return found
 
     def open_issues(self) -> Iterator[Ref]:
-        """Held records that may go through now: the trouble was passing, or rules changed."""
+        """
+        Held records that may go through now: the trouble was passing, or rules changed.
+
+        Of a part of a record, the record that it is read with.
+        """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
         for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
             if row.issue.source:
-                yield row.issue.source
+                yield row.issue.within or row.issue.source
         after = ""
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
                 if source and (_looks_again(row.issue.code) or row.settings != digest):
-                    yield source
+                    yield row.issue.within or source
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
@@ -271,7 +302,7 @@ class Carrying:
         """Remember what agrees and what cannot be carried; write the rest, in waves."""
         assert self.journal is not None
         notes = self.notes(plan)
-        blocking = [each for each in plan.issues if each.blocking]
+        blocking = self._minded([each for each in plan.issues if each.blocking])
         new = self.journal.keep(keeps, blocking, notes)
         for each in (*blocking, *new):
             self.tell(each)
@@ -283,6 +314,20 @@ class Carrying:
             if len(late) == len(some):
                 raise Fault(Code.NOT_IN_TIME, "not one write could be sent in time")
             waiting = [*late, *waiting]
+
+    def _minded(self, issues: Sequence[Issue]) -> list[Issue]:
+        """The issues but those of records that a person wants left alone as they are."""
+        if not issues:
+            return []
+        rows = self.rows(each.source for each in issues if each.source)
+        minded: list[Issue] = []
+        for each in issues:
+            row = rows.get(each.source) if each.source else None
+            if row and row.held is Held.IGNORED and row.issue.basis == each.basis:
+                self.tally.count("skipped")
+            else:
+                minded.append(each)
+        return minded
 
     def _wanted(self, changes: Sequence[Change]) -> list[Change]:
         """The changes but those that a person wants left alone as they are."""
@@ -397,7 +442,7 @@ class Carrying:
         """Tell what came of one change; what is tried again at once is not told yet."""
         source = change.source
         if issue is None:
-            for note in notes.get(source, ()):
+            for note in (*notes.get(source, ()), *noted(change, outcome)):
                 self.tell(note)
         elif outcome.code is Code.STALE_VERSION and self._again(change):
             self.reread.append(source.id)
@@ -416,13 +461,12 @@ class Carrying:
 
     def _written(self, change: Change) -> None:
         """Count and tell a write at once; a caller who chokes on it loses no outcome."""
-        self.tally.count("updated")
+        word = DONE[change.action]
+        self.tally.count(word)
         self.tally.moved(change)
         green = Severity.GREEN
         try:
-            self._progress(
-                change.number, "updated", green, change.reason, change.source
-            )
+            self._progress(change.number, word, green, change.reason, change.source)
         except Exception as error:  # noqa: BLE001 - of the caller's own callback
             self.choked = self.choked or error
 
@@ -474,7 +518,8 @@ class Carrying:
         self, number: str, what: str, light: Severity, text: str, ref: Ref | None
     ) -> None:
         if self.on_progress is not None:
-            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+            done, total = self.dealt_with, self.total
+            self.on_progress(Progress(number, what, light, text, done, ref, total))
 
 
 def _unseen(intent: Intent) -> Issue:
@@ -483,9 +528,10 @@ def _unseen(intent: Intent) -> Issue:
     return Issue(
         Code.OUTCOME_UNKNOWN,
         intent.source,
-        intent.known_as,
+        intent.numbers,
         text=text,
         basis=intent.agreed,
+        within=intent.within,
     )
 
 

@@ -21,7 +21,7 @@ from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.handover import Handover
+from tieout.inquiry import Inquiry
 from tieout.journal import PersonsAnswer
 from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
 from tieout.payload import overheard, stripped
@@ -32,7 +32,7 @@ from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
 from tieout.underway import Track
-from tieout.verbs import DOCUMENTS, Asked, asked
+from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
 
 
@@ -41,7 +41,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Handover):
+class Engine(Inquiry):
     """
     Keeps one billing system and one ledger in agreement.
 
@@ -75,7 +75,13 @@ class Engine(Handover):
         return found
 
     def deep_link(self, ref: Ref) -> str:
-        """The address of a record's page for people, in its own system; "" for none."""
+        """
+        The address of a record's page for people, in its own system; "" for none.
+
+        Raises `ConfigError` for a record of another pair.
+        """
+        if ref.connection not in self._sessions:
+            raise ConfigError(f"{ref.connection} is no connection of this pair")
         connector = self._session_of(ref.connection).connector
         found = getattr(connector, "deep_link", None)
         return str(found(ref)) if found is not None else ""
@@ -98,8 +104,9 @@ class Engine(Handover):
 
     def plan_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool | None = None,
@@ -112,14 +119,20 @@ class Engine(Handover):
         """
         return self._planned(
             lambda sink: self.sync_payments(
-                since, adapter=sink, on_progress=on_progress, stop=stop, recheck=recheck
+                since,
+                only=only,
+                adapter=sink,
+                on_progress=on_progress,
+                stop=stop,
+                recheck=recheck,
             )
         )
 
     def sync_payments(
         self,
-        since: Begin,
+        since: Begin | None = None,
         *,
+        only: Iterable[str] = (),
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -130,17 +143,22 @@ class Engine(Handover):
 
         Documents where the settings give `Payment` a direction, levels otherwise; never
         both. ``since``: a `Since`, a date (a whole day in the books' zone), an aware
-        datetime, or an interrupted run's ``report.resume``. ``recheck``: compare with
-        billing as it is now (True) or trust what was agreed (False); by default LAST_RUN
-        trusts and every other start compares. ``stop`` is asked between steps; a stopped
-        run ends cleanly.
+        datetime, or an interrupted run's ``report.resume``. ``only``: the ones of these
+        ids or numbers (of ledger invoices, where levels are carried), at once.
+        ``recheck``: compare with billing as it is now (True) or trust what was agreed
+        (False); by default LAST_RUN trusts and every other start compares. ``stop`` is
+        asked between steps; a stopped run ends cleanly.
 
         Raises `ConfigError` for a start that cannot be, `Fault` RUN_IN_PROGRESS while
         another run holds the pair, and `StoreError`. Everything else is in the report.
         """
+        wanted = asked(since, only, recheck=bool(recheck))
         if self.settings.direction(Payment) is Direction.OFF:
+            if since is None:
+                return self._sync_named(wanted.only, adapter, on_progress, stop)
+            if wanted.only:
+                raise ConfigError("levels are carried since= a time or only= by name")
             return self._sync_levels(since, adapter, on_progress, stop, recheck)
-        wanted = Asked(since, recheck=bool(recheck))
         return self._sync_documents(Payment, wanted, adapter, on_progress, stop)
 
     # Documents ------------------------------------------------------------------------
@@ -186,7 +204,7 @@ class Engine(Handover):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool = False,
@@ -209,7 +227,7 @@ class Engine(Handover):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -223,7 +241,9 @@ class Engine(Handover):
         once; or by hand, those dated ``through`` a day (included) that billing says were
         not handed over, ``only`` the chosen ones. By hand, each is called handed over once
         it is in the ledger, and ``report.batch`` names what `undo` takes back; ``by`` is
-        who did it. ``recheck`` compares also what was agreed before.
+        who did it. What is chosen by a `Ref` cannot be mistaken: a text may be the id of
+        one invoice and the number of another. ``recheck`` compares also what was agreed
+        before.
 
         Raises as `sync_payments` does, and `ConfigError` where the settings give `Invoice`
         no direction, or billing does not tell what was handed over.
@@ -234,7 +254,7 @@ class Engine(Handover):
                     "since= and through= are two ways to choose: give one"
                 )
             return self._sync_by_hand(through, only, adapter, on_progress, stop, by)
-        wanted = asked(since, only, recheck=recheck)
+        wanted = asked(since, _ids(only), recheck=recheck)
         return self._sync_documents(Invoice, wanted, adapter, on_progress, stop)
 
     def plan_credit_notes(
@@ -292,7 +312,7 @@ class Engine(Handover):
         given = tuple(changes)
         if len({change.name for change in given}) < len(given):
             raise ConfigError("two changes of one name: name them by `change_name`")
-        return Plan(given, header=header)
+        return self._priced(Plan(given, header=header))
 
     def apply(
         self,
@@ -396,3 +416,10 @@ class Engine(Handover):
             return journal.audit(direct.find)
         finally:
             journal.release()
+
+
+def _ids(only: Iterable[str | Ref] | None) -> Iterable[str]:
+    """Chosen records by their ids and numbers; one text is left for whoever refuses it."""
+    if only is None or isinstance(only, str):
+        return only or ()
+    return [each.id if isinstance(each, Ref) else each for each in only]

@@ -120,7 +120,8 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = ours and not _of_another(owner_of(change.after), echo)
     if ours and shown(echo) == shown(change.after):
         return outcome
-    if ours and change.mark and _computed_otherwise(change.after, echo):
+    known = change.mark or change.action is Action.UPDATE
+    if ours and known and _computed_otherwise(change.after, echo):
         return _noted(outcome, change.after, echo)
     doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
     if not ours and shown(echo) == shown(change.after):
@@ -265,6 +266,10 @@ def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
     }
     ours = [by_id[each] for each in sorted(by_id)]
     live = [each for each in ours if getattr(each, "status", None) is not Status.VOID]
+    if intent.result is None and intent.mark == intent.number and not intent.attempt:
+        # What was never sent made no document: one of its number that does not count,
+        # void or a draft, is another's.
+        return tuple(e for e in live if getattr(e, "status", None) is not Status.DRAFT)
     if intent.result is None:
         return tuple(live or ours)
     # A copy that a person voided is no rival of the document that is known to be ours.
@@ -326,6 +331,21 @@ def _absent(intent: Intent) -> Proof | None:
     if intent.stage is Stage.PARKED and intent.kind is not Settlement:
         return None  # a document is not made without a person's answer
     return Proof("proved absent")
+
+
+def may_have_made(intent: Intent, record: Record) -> bool:
+    """
+    Whether a record may be the one that a create made whose outcome is not known.
+
+    Where it is known which records come into question, no others do.
+    """
+    about = (intent.action, intent.connection, intent.kind)
+    if about != (Action.CREATE, record.ref.connection, type(record)):
+        return False
+    if intent.candidates:
+        return record.ref in intent.candidates
+    alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
+    return alike or carries(record, intent.mark)
 
 
 def asks_again(intents: Sequence[Intent]) -> list[Intent]:

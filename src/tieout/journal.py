@@ -208,10 +208,11 @@ class Journal(Hold):
             generation=change.generation,
             link_version=change.link_version,
             number=change.number,
-            numbers=change.numbers,
+            also=change.also,
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
+            within=change.within,
             mark=change.mark,
             put=unmarked(change),
             stage=step(held, "sent"),
@@ -264,8 +265,8 @@ class Journal(Hold):
                 stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links))
                 told = (notes or {}).get(change.source, ())
-                noted = [*told, *_noted(change, outcome)]
-                facts.extend(self._closing(change.source, noted, rows))
+                worth = [*told, *noted(change, outcome)]
+                facts.extend(self._closing(change.source, worth, rows))
             else:
                 stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
@@ -377,9 +378,10 @@ class Journal(Hold):
         issue = Issue(
             Code.PARKED,
             change.source,
-            change.known_as,
+            change.numbers,
             text=text,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
         facts.append(self._row(issue, Held.OPEN, rows))
@@ -483,12 +485,44 @@ class Journal(Hold):
         return Issue(
             code,
             change.source,
-            change.known_as,
+            change.numbers,
             text=text,
             remedy=remedy,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
+
+    def follow(self, link: Link, gone: Ref, into: Ref) -> bool:
+        """
+        One of two that are tied was merged into another record: the tie goes there.
+
+        False where that one is tied already: two ties are not made one.
+        """
+        outward, kind = self._outward(into), into.kind
+        moved = evolve(link, version=link.version + 1, agreed={})
+        if outward:
+            value = link_billing(self._pair, kind, into.id, link.role)
+            moved = evolve(moved, billing=into)
+            taken = self._store.find(Link, "billing", value)
+        else:
+            moved = evolve(moved, ledger=into)
+            taken = [*self._store.get(Link, [key(moved)]).values()]
+        if taken:
+            return False
+        event = Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="rekeyed",
+            source=gone,
+            target=into,
+            numbers=(link.number,) if link.number else (),
+        )
+        old = () if key(moved) == key(link) else (Gone(Link, key(link)),)
+        self._commit(*old, moved, event)
+        return True
 
     # Facts ------------------------------------------------------------------------------
 
@@ -623,7 +657,7 @@ class Journal(Hold):
             kind=change.kind,
             source=change.source,
             target=outcome.ref or change.target,
-            numbers=change.known_as,
+            numbers=change.numbers,
             change=change.name,
             state=outcome.state,
             code=outcome.code,
@@ -658,14 +692,16 @@ class Journal(Hold):
                 self._planned.setdefault(about(each.source), []).append(each)
         return found
 
-    def recover(self, find: Find, *, parked: bool = False) -> list[Issue]:
+    def recover(
+        self, find: Find, *, parked: bool = False, connection: str = ""
+    ) -> list[Issue]:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
         enough time has passed for its absence to be proof. ``parked``: look at those too
-        that were sent too often. Returns an issue for each write that a person is asked
-        about from now on.
+        that were sent too often; ``connection``: look on that one alone. Returns an issue
+        for each write that a person is asked about from now on.
         """
         left = self.unfinished()
         crashed = [each for each in left if each.stage is Stage.SENDING]
@@ -682,6 +718,8 @@ class Journal(Hold):
             unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
         issues: list[Issue] = []
         for some in _alike(unknown):
+            if connection and some[0].connection != connection:
+                continue
             issues += self._looked_at(some, find)
             self.hold_on()
         return issues
@@ -852,9 +890,7 @@ class Journal(Hold):
         )
         yield evolve(self._event(change, outcome), what="ignored")
         row = rows.get(about(intent.source))
-        issue = (
-            row.issue if row else Issue(Code.PARKED, intent.source, (intent.number,))
-        )
+        issue = row.issue if row else Issue(Code.PARKED, intent.source, change.numbers)
         yield self._row(evolve(issue, basis=intent.agreed), Held.IGNORED, rows)
 
     def _landing(
@@ -978,9 +1014,10 @@ def _taken_already(change: Change) -> Issue:
     return Issue(
         Code.ALREADY_LINKED,
         change.source,
-        change.known_as,
+        change.numbers,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
+        within=change.within,
     )
 
 
@@ -1027,22 +1064,23 @@ def _asked(intent: Intent) -> Change:
         generation=intent.generation,
         link_version=intent.link_version,
         number=intent.number,
-        numbers=intent.numbers,
+        also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
         after=intent.put,
         owned=intent.owned,
         releases=intent.releases,
+        within=intent.within,
     )
 
 
-def _noted(change: Change, outcome: Outcome) -> list[Issue]:
+def noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
         Issue(
             code,
             change.source,
-            change.known_as,
+            change.numbers,
             text=outcome.text,
             blocking=False,
             basis=change.agreed,

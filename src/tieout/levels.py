@@ -6,22 +6,24 @@ The order of its steps; how each is done stands in `tieout.reading` and `tieout.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Changed, Verb
 from tieout.carrying import WAVE_ROUNDS
+from tieout.costs import LevelCost, Priced
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Footing, Stop, Tell
 from tieout.models import Settlement
 from tieout.protocol import Connector
-from tieout.reading import Start
+from tieout.reading import Batch, Start
 from tieout.report import Report
 from tieout.run import PaymentRun
 from tieout.settings import Direction
 from tieout.store import ResumePoint, Sweep, key_of
 from tieout.underway import Track, Under
-from tieout.windows import Since
+from tieout.windows import Since, Window
 
 
 class Levels(Footing):
@@ -40,13 +42,14 @@ class Levels(Footing):
         stop: Stop | None,
         recheck: bool | None,
     ) -> Report:
-        if self.settings.direction(Settlement) is Direction.OFF:
-            raise ConfigError("payment levels are switched off in the settings")
+        self._check_levels_on()
         marker = self._marker(PAYMENTS)
         moment = self._window(since, marker, PAYMENTS, self._ledger)
         track = Track(PAYMENTS, moment, marker)
         under = self._begin(track)  # refused before any call
         run = self._payment_run(adapter, on_progress, stop, under)
+        if run.sink is not None:
+            run.sink = Priced(run.sink, self._level_cost())
 
         def work() -> None:
             if run.sink is not None:
@@ -68,6 +71,39 @@ class Levels(Footing):
 
         return self._carried(run, under, work)
 
+    def _check_levels_on(self) -> None:
+        if self.settings.direction(Settlement) is Direction.OFF:
+            raise ConfigError("payment levels are switched off in the settings")
+
+    def _sync_named(
+        self,
+        only: Collection[str],
+        adapter: Adapter | DryAdapter | None,
+        on_progress: Tell | None,
+        stop: Stop | None,
+    ) -> Report:
+        """Carry the levels of named ledger invoices, compared with billing as it is."""
+        self._check_levels_on()
+        names = sorted(only)
+        label = f"{len(names)} named records"
+        moment = Window(self._clock.now(), trusting=False, label=label)
+        under = self._begin(Track(PAYMENTS, moment))
+        run = self._payment_run(adapter, on_progress, stop, under)
+        if run.sink is not None:
+            run.sink = Priced(run.sink, self._level_cost())
+
+        def work() -> None:
+            if run.sink is not None:
+                run.sink.begin(self._header(moment, whole=False))
+            for session in (self._billing, self._ledger):
+                self._bind(session, dry=run.journal is None)
+            run.rereads = run.insist = True
+            run.recover()
+            for page in run.reader.fetch_ledger(ids=names, numbers=names):
+                run.process(Batch(page.records, page.issues, page.gone))
+
+        return self._carried(run, under, work, moves_marker=False)
+
     def _payment_run(
         self,
         adapter: Adapter | DryAdapter | None,
@@ -85,11 +121,20 @@ class Levels(Footing):
         under: Under,
     ) -> dict[str, Any]:
         """What every run of levels is made of."""
-        billing = self._billing.connector.capabilities
-        size = billing.kind(Settlement).batch_size
-        wave = size * self._billing.concurrency * WAVE_ROUNDS
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
-        return {**common, "billing": billing, "wave": wave}
+        billing = self._billing.connector.capabilities
+        ours = {"wave": self._level_wave(), "auto_pay": self._auto_pay}
+        return {**common, "billing": billing, **ours}
+
+    def _level_wave(self) -> int:
+        """How many levels are sent after one durable transaction, to billing alone."""
+        batch = self._billing.connector.capabilities.kind(Settlement).batch_size
+        return batch * self._billing.concurrency * WAVE_ROUNDS
+
+    def _level_cost(self) -> LevelCost:
+        """What counts the calls of a plan of payment levels."""
+        billing, ledger = self._sides()
+        return LevelCost(billing, ledger, self.settings.number_rule, self._level_wave())
 
     def _read_levels(self, run: PaymentRun, under: Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""

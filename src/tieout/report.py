@@ -31,8 +31,10 @@ class Progress:
     """
     One record's outcome, as it happens.
 
-    ``what``: updated, created, voided, not found, failed, unknown, warning. ``done`` counts
-    the records dealt with so far, unchanged ones included.
+    ``what``: updated, created, voided, posted, not found, failed, unknown, warning.
+    ``done`` counts the records dealt with so far, unchanged ones included, and ``total``
+    those that there are to deal with; 0 where nobody knows. ``auto_pay`` is what automatic
+    payment says of an invoice that was posted by hand.
     """
 
     number: str
@@ -41,6 +43,8 @@ class Progress:
     text: str
     done: int
     ref: Ref | None = None
+    total: int = 0
+    auto_pay: str = ""
 
 
 @frozen
@@ -48,7 +52,7 @@ class Report:
     """
     The outcome of one run.
 
-    ``counts`` by word: updated, unchanged, not found, failed, unknown, skipped, warning.
+    ``counts`` by word: created, updated, voided, unchanged, not found, failed, unknown, skipped, warning.
     ``totals``: by currency, by how much the paid amounts shown in billing rose or fell.
     ``resume`` is where an interrupted run goes on (hand it in as ``since=``). ``batch`` is
     the name of what was done by hand, for `Engine.undo`.

@@ -248,7 +248,7 @@ def test_documents_are_made_and_tied() -> None:
     world = World("a", "b", "c", "d")
     report = world.post("a", "b", "c", "d")
     assert report.ok
-    assert report.counts["updated"] == 4
+    assert report.counts["created"] == 4
     assert {each.reference for each in world.book.documents.values()} == {
         mark_of(BOOK, "Invoice", Ref(SHOP, "Invoice", key)) for key in "abcd"
     }
@@ -482,7 +482,7 @@ def test_an_answer_about_another_document_is_not_believed() -> None:
     world.book.echo = invoice(BOOK, "Z", "1")
     report = world.post("a")
     assert codes(report) == [Code.OUTCOME_UNKNOWN]
-    assert report.counts["updated"] == 0
+    assert report.counts["created"] == 0
     world.book.echo = None
     world.post("a")
     link = world.link("a")
@@ -819,7 +819,7 @@ def test_a_plan_of_documents_is_saved_and_read(tmp_path: Path) -> None:
     world.engine.apply(plan, adapter=file)
     saved = file.read()
     assert {each.name for each in saved.changes} == {one.name, "fee"}
-    assert world.engine.apply(saved).counts["updated"] == 2
+    assert world.engine.apply(saved).counts["created"] == 2
 
 
 def test_levels_and_documents_do_not_mix() -> None:
@@ -934,7 +934,7 @@ def test_a_restored_store_waits_and_then_looks_before_it_makes() -> None:
     assert world.link("a")
     assert world.link("b")
     world.shop.documents["c"] = invoice(SHOP, "c")
-    assert world.post("c").counts["updated"] == 1
+    assert world.post("c").counts["created"] == 1
     assert len(world.book.documents) == 3
 
 
@@ -944,7 +944,7 @@ def test_a_restored_store_waits_from_now_on_where_the_clock_was_set_back() -> No
     world.store.commit(Restored("old", world.clock.now() + timedelta(days=900)))
     assert world.post("a").code is Code.RESTORED
     world.wait()
-    assert world.post("a").counts["updated"] == 1
+    assert world.post("a").counts["created"] == 1
 
 
 def test_a_restored_store_asks_about_what_it_cannot_place() -> None:
@@ -960,9 +960,9 @@ def test_a_restored_store_asks_about_what_it_cannot_place() -> None:
     world.book.trouble["find"] = [Fault(Code.SERVER_ERROR, "sorry")]
     report = world.post("b")
     assert codes(report) == [Code.OUTCOME_UNKNOWN]
-    assert report.counts["updated"] == 0
+    assert report.counts["created"] == 0
     assert world.book.sent == []
-    assert world.post("b").counts["updated"] == 1
+    assert world.post("b").counts["created"] == 1
 
 
 def test_what_was_carried_out_is_not_carried_out_again() -> None:

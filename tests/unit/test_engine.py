@@ -846,3 +846,19 @@ def test_two_pairs_never_meet() -> None:
         )
         == 2
     )
+
+
+def test_named_payments_are_carried_at_once() -> None:
+    """B61: by the ledger's number; what is not named is not read, and no marker moves."""
+    world = World("1", "2")
+    report = world.engine.sync_payments(only=["INV-1"])
+    assert counted(report) == {"updated": 1}
+    assert (world.shown("1"), world.shown("2")) == ("100", "0")
+    assert not report.marker_moved
+    assert world.engine.plan_payments(only=["2"]).changes
+    with pytest.raises(ConfigError, match="since="):
+        world.engine.sync_payments()
+    with pytest.raises(ConfigError, match="since="):
+        world.engine.sync_payments(WEEK, only=["INV-1"])
+    with pytest.raises(ConfigError, match="put the one in a list"):
+        world.engine.sync_payments(only="INV-1")

@@ -29,7 +29,7 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.plan import Plan
-from tieout.planners import credit_notes, legs, payments
+from tieout.planners import credit_notes, payments
 from tieout.planners.course import Across, Course
 from tieout.planners.parts import roles
 from tieout.settings import Fees, Settings
@@ -920,10 +920,3 @@ def test_a_credit_note_ends_after_its_applications() -> None:
     void = noted(over, status=Status.VOID)
     note, applied = credit_notes.plan([void], known, course(kind=CreditNote)).changes
     assert (note.action, note.depends_on) == (Action.VOID, (applied.name,))
-
-
-def test_an_application_is_carried_by_itself_too() -> None:
-    """B102: what of it was left open is found without the record that it came with."""
-    way = course(kind=Application)
-    change = only(legs.plan([credit()], across(), way))
-    assert change == only(planned(payment("0", credit())))

@@ -288,7 +288,7 @@ class _Payments:
             generation=age,
             link_version=version,
             number=record.number if fee else payment.number or payment.reference,
-            numbers=(record.number, *numbers) if fee else numbers,
+            also=(record.number, *numbers) if fee else numbers,
             agreed=fingerprint(payment),
             mark=self._mark(payment, record, role, age)
             if action is Action.CREATE

@@ -10,68 +10,49 @@ pages and public clients of its API; "unverified" says otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from attrs import evolve
 
-from tieout import capabilities as caps
-from tieout.capabilities import Changed, Dated, Everything, Open, Select, Unposted, Verb
+from tieout.capabilities import Select
 from tieout.change import Action, Change, Outcome
-from tieout.connector import (
-    Books,
-    Fields,
-    Resource,
-    RestConnector,
-    iso_day,
-)
-from tieout.connectors.autotask.errors import ERRORS, RULES, explain
-from tieout.connectors.autotask.queries import (
-    PAGE_MAX,
-    condition,
-    either,
-    instant,
-    query,
-    selected,
-)
-from tieout.connectors.autotask.rows import (
-    IDS,
+from tieout.connector import Books, Fields, Resource, RestConnector
+from tieout.connectors.autotask.abilities import abilities
+from tieout.connectors.autotask.bodies import (
     NUMBER_LENGTH,
-    all_ids,
     company_body,
     handed_over_body,
-    held,
-    joined_with,
-    line,
-    one_id,
     paid_body,
     renumbered_body,
 )
+from tieout.connectors.autotask.errors import ERRORS, PAUSES, RULES, explain
+from tieout.connectors.autotask.joins import with_currencies, with_lines
+from tieout.connectors.autotask.queries import (
+    FETCH_MAX,
+    PAGE_MAX,
+    condition,
+    either,
+    search,
+    selected,
+)
+from tieout.connectors.autotask.records import ID, Records, own_id
 from tieout.connectors.autotask.zone import DISCOVERY, QUESTION, ZoneKeys
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.models import (
-    Basis,
     CreditNote,
     Customer,
     Invoice,
-    Part,
     Posting,
     RecordType,
     Ref,
     Settlement,
-    Status,
     clean_number,
 )
-from tieout.money import ZERO, exponent, parse_amount
+from tieout.money import exponent, parse_amount
 from tieout.wire import Answer, Flow, Request, Response, Verdict
-
-FETCH_MAX = 250
-"""Numbers in one query: each may be asked for in two fields."""
-
-PAUSES = {Code.TOO_MANY_REQUESTS: 60.0, Code.DAY_LIMIT_REACHED: 600.0}
-"""Seconds, where Autotask names no pause. The quota is that of a rolling hour: too long
-for a run to sit out, so it ends and says when to go on."""
 
 # fmt: off
 LINK_PATHS: Mapping[str, str] = {
@@ -79,14 +60,6 @@ LINK_PATHS: Mapping[str, str] = {
     **dict.fromkeys(("Invoice", "CreditNote", "Posting"), "Mvc/Contracts/InvoiceViewer.mvc?invoiceId={id}"),
 }
 """Pages for people, below the address that they sign in at; the invoice's is second hand."""
-
-FIELDS: Mapping[RecordType, str] = {
-    Settlement: "id companyID invoiceNumber invoiceDateTime invoiceTotal isVoided paidDate orderNumber",
-    Posting: "id invoiceNumber webServiceDate",
-}
-"""What is read where a few fields are enough; ``id`` always, or there is no second page."""
-
-HELD = ("paymentTerm", "batchID")
 # fmt: on
 
 
@@ -113,7 +86,7 @@ class Autotask(RestConnector):
     """
 
     rules = RULES
-    ids = IDS
+    ids = ID
     cursors = re.compile(r"\w+/query\S*")
     plain = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NUMBER_LENGTH}}}")
     literals_length_max = 2**20  # they are posted, and no part of an address
@@ -154,53 +127,28 @@ class Autotask(RestConnector):
         self._keys = ZoneKeys(*keys, f"{base_url.rstrip('/')}/", domain)
         self.auth = self._keys
         self._company, self._currency, self._multi = company, currency, multi_currency
-        self._page_size, self._credit_notes = page_size, credit_notes
         self._stamp, self._mark_udf = company_stamp, mark_udf
-        self._company_fields = {"companyType": 1, **(company_fields or {})}
         self._web_url, self._link_paths = web_url.rstrip("/"), link_paths
-        # fmt: off
-        self.resources = {
-            kind: Resource[Any](kind, path, load, "items", number_field=number, dump=dump)
-            for kind, path, number, load, dump in (
-                (Customer, "Companies", "companyNumber", self._customer, self._company_body),
-                (Settlement, "Invoices", "invoiceNumber", self._settlement, paid_body),
-                (Invoice, "Invoices", "invoiceNumber", self._invoice, renumbered_body),
-                (CreditNote, "Invoices", "invoiceNumber", self._credit_note, renumbered_body),
-                (Posting, "Invoices", "invoiceNumber", self._posting, handed_over_body),
-            )
-            if credit_notes or kind is not CreditNote
-        }
-        payments = caps.Payments(parts=frozenset({Part.CASH}), partial=False)
-        quota = caps.Limit(calls_per_hour, 3600, caps.LimitScope.COMPANY)
-        self.capabilities = caps.Capabilities(
-            "Autotask", {kind: self._kind(kind, fetch_size) for kind in self.resources},
-            payments, limits=(quota,), concurrency=concurrency,
+        self.capabilities = abilities(
+            page_size,
+            fetch_size,
+            multi=multi_currency,
+            credit_notes=credit_notes,
+            mark_field=mark_udf,
+            calls_per_hour=calls_per_hour,
+            concurrency=concurrency,
         )
-        # fmt: on
-
-    def _kind(self, kind: RecordType, fetch_size: int) -> caps.Kind:
-        # fmt: off
-        dated = {Dated, Everything}
-        selects, writable, calls = {  # calls for a page; companies and currencies besides
-            Customer: ({Changed, Everything}, {"name", "number", "active", "parent"}, 1 + self._multi),
-            Settlement: (dated | {Open}, {"paid_on"}, 1 + 2 * self._multi),
-            Invoice: (dated | {Open, Unposted}, {"number"}, 2 + 2 * self._multi),
-            CreditNote: (dated | {Unposted}, {"number"}, 2 + 2 * self._multi),
-            Posting: (dated | {Unposted}, {"on"}, 1),
-        }[kind]
-        able = caps.Kind(
-            frozenset({Verb.READ, Verb.UPDATE}), frozenset(selects), frozenset(writable),
-            updates=caps.Updates.SPARSE, number_length=NUMBER_LENGTH,
-            page_size=self._page_size, fetch_size=fetch_size, page_calls=calls,
+        records = Records(
+            self.connection,
+            "" if multi_currency else currency,
+            credit_notes,
+            company_stamp,
+            mark_udf,
         )
-        if kind is not Customer:
-            return able
-        mark = caps.Mark(self._mark_udf) if self._mark_udf else None
-        return evolve(
-            able, verbs=frozenset(Verb), creates=caps.Creates.FINAL, mark=mark,
-            void_when="always: it is made inactive", number_length=None, write_calls=1 + calls,
-        )
-        # fmt: on
+        told = {"companyType": 1, **(company_fields or {})}
+        dump = partial(company_body, new_fields=told, mark_field=mark_udf)
+        rows = _resources(records, dump)
+        self.resources = {kind: rows[kind] for kind in self.capabilities.kinds}
 
     def deep_link(self, ref: Ref) -> str:
         if not self._web_url or ref.kind not in self._link_paths:
@@ -251,7 +199,8 @@ class Autotask(RestConnector):
     ) -> Request:
         """The address of a next page answers only to the body of the first."""
         conditions = selected(select, self._stamp)
-        request = self._search(resource, conditions, MaxRecords=self._page_size)
+        size = self.capabilities.kind(resource.kind).page_size
+        request = search(resource, conditions, MaxRecords=size)
         return evolve(request, url=cursor) if cursor else request
 
     def fetch_request(
@@ -260,25 +209,15 @@ class Autotask(RestConnector):
         values = [*literals]
         own = condition("in", "id", [int(each) for each in values if self.is_id(each)])
         if by == "id":
-            return self._search(resource, [own])
+            return search(resource, [own])
         if by == "mark":
-            return self._search(
-                resource, [condition("in", self._mark_udf, values, udf=True)]
-            )
+            return search(resource, [condition("in", self._mark_udf, values, udf=True)])
         found = [condition("in", resource.number_field, values)]
         if resource.kind is Customer:
             found.append(condition("in", "companyName", values))
         elif own["value"]:  # an invoice without a number is printed with its id
             found.append(own)
-        return self._search(resource, [either(*found)])
-
-    def _search(
-        self, resource: Resource[Any], conditions: list[Any], **more: Any
-    ) -> Request:
-        if resource.kind is CreditNote:
-            conditions = [condition("lt", "invoiceTotal", 0), *conditions]
-        fields = FIELDS.get(resource.kind, "")
-        return query(resource.path, conditions, fields, **more)
+        return search(resource, [either(*found)])
 
     def next_cursor(
         self,
@@ -307,119 +246,12 @@ class Autotask(RestConnector):
 
     def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
         """With the currency of the company, and with the lines of the document."""
-        known = [row for row in rows if isinstance(row, Mapping)]
+        known = any(isinstance(row, Mapping) for row in rows)
         if self._multi and known and resource.kind is not Posting:
-            rows = yield from self._priced(resource, rows)
+            rows = yield from with_currencies(self, resource, rows)
         if known and resource.kind in (Invoice, CreditNote):
-            asked = query(
-                "BillingItems", [condition("in", "invoiceID", all_ids(rows, "id"))]
-            )
-            items = yield from self.all_rows(resource, asked)
-            lines: dict[str, list[Any]] = {}
-            for item in items:
-                lines.setdefault(one_id(item, "invoiceID"), []).append(item)
-            rows = [
-                joined_with(row, lines=lines.get(one_id(row, "id"), [])) for row in rows
-            ]
+            rows = yield from with_lines(self, resource, rows)
         return rows
-
-    def _priced(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
-        asked = query("Currencies", [condition("exist", "id")])
-        units = yield from self.all_rows(resource, asked)
-        codes = {one_id(unit, "id"): one_id(unit, "name") for unit in units}
-        if resource.kind is Customer:
-            return [
-                joined_with(r, currency=codes.get(one_id(r, "currencyID")))
-                for r in rows
-            ]
-        owners = [condition("in", "id", all_ids(rows, "companyID"))]
-        asked = query("Companies", owners, "id currencyID")
-        found = yield from self.all_rows(resource, asked)
-        told = {
-            one_id(each, "id"): codes.get(one_id(each, "currencyID")) for each in found
-        }
-        return [
-            joined_with(row, currency=told.get(one_id(row, "companyID")))
-            for row in rows
-        ]
-
-    # Records
-
-    def _head(self, row: Fields, kind: str) -> dict[str, Any] | None:
-        """What all documents have in common; None where it is one of the other kind."""
-        if self._multi and not row.has("currency"):
-            text = f"company {row.text('companyID')} has no currency that can be read"
-            raise Fault(Code.BAD_CURRENCY, text, field="companyID")
-        currency = row.currency("currency") if self._multi else self._currency
-        own, total = self.own_id(row), row.amount("invoiceTotal", currency)
-        credit = total < 0 and self._credit_notes
-        if credit is not (kind == "CreditNote"):
-            return None
-        paid = row.maybe("paidDate", iso_day) or (total <= 0 and not credit)
-        standing = Status.SETTLED if paid else Status.OPEN
-        return {
-            "ref": Ref(self.connection, kind, own),
-            "number": row.number("invoiceNumber") or own,
-            "customer": Ref(self.connection, "Customer", row.id("companyID")),
-            "currency": currency,
-            "on": row.read("invoiceDateTime", iso_day),
-            "total": abs(total) if credit else total,
-            "status": Status.VOID if row.flag("isVoided") else standing,
-            "reference": clean_number(row.text("orderNumber")),
-        }
-
-    def _settlement(self, row: Fields) -> Settlement | None:
-        """Paid in full on a day, or not: Autotask knows nothing between."""
-        head = self._head(row, "Invoice")
-        if head is None:
-            return None
-        paid_on, void = row.maybe("paidDate", iso_day), head["status"] is Status.VOID
-        balance = head["total"] if head["status"] is Status.OPEN else ZERO
-        return Settlement(
-            **head,
-            balance=balance,
-            settled_by={} if void else {Part.CASH: head["total"] - balance},
-            paid_on=paid_on,
-            basis=Basis.LEDGER_FIELD if paid_on else None,
-        )
-
-    def _invoice(self, row: Fields) -> Invoice | None:
-        head = self._head(row, "Invoice")
-        if head is None:
-            return None
-        lines = tuple(line(x, head["currency"], 1) for x in row.children("lines"))
-        due, custom = row.maybe("dueDate", iso_day), held(row, HELD)
-        return Invoice(**head, due=due, lines=lines, custom=custom)
-
-    def _credit_note(self, row: Fields) -> CreditNote | None:
-        head = self._head(row, "CreditNote")
-        if head is None:
-            return None
-        lines = tuple(line(x, head["currency"], -1) for x in row.children("lines"))
-        # What was applied of it stands nowhere, but that a day says that it is used up.
-        left = None if head["status"] is Status.OPEN else ZERO
-        return CreditNote(**head, remaining=left, lines=lines, custom=held(row, HELD))
-
-    def _posting(self, row: Fields) -> Posting:
-        own, on = self.own_id(row), row.maybe("webServiceDate", instant)
-        number = row.number("invoiceNumber") or own
-        return Posting(Ref(self.connection, "Posting", own), number, on)
-
-    def _customer(self, row: Fields) -> Customer:
-        parent = row.id("parentCompanyID") if row.has("parentCompanyID") else ""
-        udfs = row.children("userDefinedFields") if self._mark_udf else []
-        told = {each.text("name"): each.text("value") for each in udfs}
-        mark = told.get(self._mark_udf)
-        return Customer(
-            Ref(self.connection, "Customer", self.own_id(row)),
-            name=row.text("companyName"),
-            number=row.number("companyNumber"),
-            currency=row.text("currency") if self._multi else self._currency,
-            active=row.flag("isActive", default=True),
-            parent=Ref(self.connection, "Customer", parent) if parent else None,
-            changed_at=row.maybe(self._stamp, instant),
-            custom={self._mark_udf: mark} if mark else {},
-        )
 
     # Answers
 
@@ -471,24 +303,27 @@ class Autotask(RestConnector):
         self, resource: Resource[Any], change: Change, response: Response
     ) -> Outcome:
         """The answer names what was written, and shows nothing of it."""
-        told = self.own_id(Fields(response.json()), "itemId")
+        told = own_id(Fields(response.json()), "itemId")
         if change.target is not None and told != change.target.id:
             text = f"the answer is about {told}, {change.target.id} was written"
             raise Fault(Code.BAD_PAYLOAD, text, fate=Fate.UNCLEAR)
         ref = change.target or Ref(self.connection, change.kind.__name__, told)
         return Outcome.applied(change, ref=ref)
 
-    def _company_body(self, change: Change) -> dict[str, Any]:
-        """All of a new company; of one that is there, what differs."""
-        if change.action is Action.CREATE:
-            mark = {"name": self._mark_udf, "value": change.mark}
-            marked = {"userDefinedFields": [mark]} if all(mark.values()) else {}
-            told = company_body(change.after).items()
-            new = {name: value for name, value in told if value is not None}
-            return {**self._company_fields, **new, **marked}
-        was = company_body(change.before) if change.before else {}
-        told = company_body(change.after).items()
-        body = {name: value for name, value in told if value != was.get(name)}
-        if not body:
-            raise Fault(Code.NOT_ALLOWED, "nothing differs that can be written")
-        return body
+
+def _resources(
+    records: Records, company_dump: Callable[[Change], Any]
+) -> dict[RecordType, Resource[Any]]:
+    # fmt: off
+    rows = (
+        (Customer, "Companies", "companyNumber", records.customer, company_dump),
+        (Settlement, "Invoices", "invoiceNumber", records.settlement, paid_body),
+        (Invoice, "Invoices", "invoiceNumber", records.invoice, renumbered_body),
+        (CreditNote, "Invoices", "invoiceNumber", records.credit_note, renumbered_body),
+        (Posting, "Invoices", "invoiceNumber", records.posting, handed_over_body),
+    )
+    # fmt: on
+    return {
+        kind: Resource[Any](kind, path, load, "items", number_field=number, dump=dump)
+        for kind, path, number, load, dump in rows
+    }

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tieout.connector import (
-    Rule,
-)
+from tieout.connector import Rule
 from tieout.errors import Code, Fault
 from tieout.wire import Answer, Response
 
@@ -59,6 +57,10 @@ RULES = (
 ZONE_RULES = tuple(Rule(Code.SIGN_IN_REFUSED, each, remedy=USER) for each in (400, 401, 403, 404, 500))
 """An unknown user is told by any status; 429 and gateways mean what they always do."""
 # fmt: on
+
+PAUSES = {Code.TOO_MANY_REQUESTS: 60.0, Code.DAY_LIMIT_REACHED: 600.0}
+"""Seconds, where Autotask names no pause. The quota is that of a rolling hour: too long
+for a run to sit out, so it ends and says when to go on."""
 
 
 def explain(response: Response) -> tuple[str, str]:

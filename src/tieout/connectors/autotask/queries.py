@@ -7,17 +7,28 @@ are known are written here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from tieout.capabilities import Changed, Dated, Open, Select, Unposted
-from tieout.connector import (
-    iso_instant,
-)
+from tieout.connector import Resource, iso_instant
+from tieout.models import CreditNote, Posting, RecordType, Settlement
 from tieout.wire import Request
 
 PAGE_MAX = 500
 """Records in one page, and values in one query: Autotask takes no more of either."""
+
+FETCH_MAX = 250
+"""Numbers in one query: each may be asked for in two fields."""
+
+# fmt: off
+FIELDS: Mapping[RecordType, str] = {
+    Settlement: "id companyID invoiceNumber invoiceDateTime invoiceTotal isVoided paidDate orderNumber",
+    Posting: "id invoiceNumber webServiceDate",
+}
+# fmt: on
+"""What is read where a few fields are enough; ``id`` always, or there is no second page."""
 
 
 def condition(op: str, name: str, value: Any = None, **more: Any) -> dict[str, Any]:
@@ -64,6 +75,13 @@ def query(path: str, conditions: list[Any], fields: str = "", **more: Any) -> Re
     if fields:
         body["IncludeFields"] = fields.split()
     return Request("POST", f"{path}/query", json=body)
+
+
+def search(resource: Resource[Any], conditions: list[Any], **more: Any) -> Request:
+    """The query for records of a kind, of which credit notes stand among the invoices."""
+    if resource.kind is CreditNote:
+        conditions = [condition("lt", "invoiceTotal", 0), *conditions]
+    return query(resource.path, conditions, FIELDS.get(resource.kind, ""), **more)
 
 
 def stamp(instant: datetime) -> str:

@@ -14,10 +14,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from tieout.auth import Grant
-from tieout.connector import (
-    Fields,
-    judge,
-)
+from tieout.connector import Fields, judge
 from tieout.connectors.autotask.errors import KEYS, USER, ZONE_RULES, explain
 from tieout.errors import Code, Fate, Fault
 from tieout.wire import Answer, Flow, Request, Response
@@ -26,9 +23,6 @@ ZONE_LASTS = timedelta(hours=24)
 """How long a zone is believed; where a database moves meanwhile, the old one says 401."""
 
 DISCOVERY = "https://webservices2.autotask.net/atservicesrest/"
-QUESTION = "zoneInformation"
-"""Which database is a user's, and where it lives: every zone answers it."""
-
 QUESTION = "zoneInformation"
 """Which database is a user's, and where it lives: every zone answers it."""
 

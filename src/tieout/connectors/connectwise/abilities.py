@@ -12,7 +12,7 @@ from attrs import evolve
 
 from tieout import capabilities as caps
 from tieout.capabilities import Changed, Dated, Everything, Open, Unposted, Verb
-from tieout.connectors.connectwise.records import IDENTIFIER_MAX
+from tieout.connectors.connectwise.bodies import IDENTIFIER_MAX
 from tieout.models import (
     Application,
     Basis,

@@ -27,10 +27,15 @@ PLAIN = re.compile(r"""[^\x00-\x1f"'\\%*&<>\[\]]+""")
 
 def query(path: str, conditions: Iterable[str], size: int = PAGE_SIZE_MAX) -> Request:
     """The request for a list's rows, by their ids."""
-    told = " and ".join(filter(None, conditions))
+    told = all_of(conditions)
     params = {"conditions": told} if told else {}
     params |= {"orderBy": "id asc", "pageSize": str(size)}
     return Request("GET", path, params)
+
+
+def all_of(conditions: Iterable[str]) -> str:
+    """The one condition that they make together; those that are empty say nothing."""
+    return " and ".join(filter(None, conditions))
 
 
 def quoted(text: str) -> str:
@@ -60,6 +65,16 @@ def selected(select: Select) -> list[str]:
             return []
 
 
+def document_at(identity: str) -> str:
+    """The address of an invoice or a credit memo."""
+    return f"{INVOICES}/{quote(identity, safe='')}"
+
+
 def payments_of(invoice: str) -> str:
     """The address of an invoice's payment records."""
-    return f"{INVOICES}/{quote(invoice, safe='')}/payments"
+    return f"{document_at(invoice)}/payments"
+
+
+def payment_at(invoice: str, identity: str) -> str:
+    """The address of one of an invoice's payment records."""
+    return f"{payments_of(invoice)}/{quote(identity, safe='')}"

@@ -12,63 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from attrs import evolve
-
 from tieout.auth import basic
-from tieout.capabilities import Limit, Select, Unposted
-from tieout.change import Action, Change, Outcome
-from tieout.connector import (
-    Books,
-    Fields,
-    Page,
-    Resource,
-    RestConnector,
-    guarded_batch,
-    next_link,
-)
+from tieout.capabilities import Limit
+from tieout.connector import Books, Resource
 from tieout.connectors.connectwise.abilities import abilities
-from tieout.connectors.connectwise.batches import (
-    LISTED,
-    hand_over,
-    hands_over,
-    is_posting,
-    take_back,
-)
+from tieout.connectors.connectwise.bodies import Bodies
 from tieout.connectors.connectwise.conditions import (
     BILLS,
     COMPANIES,
     INVOICES,
     MEMOS,
     PAGE_SIZE_MAX,
-    PLAIN,
     payments_of,
-    query,
-    quoted,
-    selected,
 )
-from tieout.connectors.connectwise.errors import DELETING, RULES, explained, mapping
-from tieout.connectors.connectwise.joins import (
-    ROLL_UPS,
-    each_record,
-    with_batches,
-    with_records,
-    with_uses,
-)
+from tieout.connectors.connectwise.errors import RULES, explained, mapping
 from tieout.connectors.connectwise.member import MemberKeys, host_of
-from tieout.connectors.connectwise.records import (
-    ID,
-    Records,
-    edits,
-    filled,
-    id_behind,
-    invoice_of,
-    of_type,
-    only,
-    receipt_of,
-    receipts_of,
-    stamp,
-)
-from tieout.errors import Code, ConfigError, Fault
+from tieout.connectors.connectwise.records import Records, ids_of, of_type, only
+from tieout.connectors.connectwise.writing import Writer
+from tieout.errors import ConfigError
 from tieout.models import (
     Application,
     CreditNote,
@@ -79,10 +40,8 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
-    Status,
 )
-from tieout.owned import Receipt, Wanted, keep_level
-from tieout.wire import Flow, Request, Response
+from tieout.wire import Request, Response
 
 DEEP_LINK = (
     "https://{host}/v4_6_release/services/system_io/router/openrecord.rails"
@@ -94,7 +53,7 @@ RECORD_TYPES = {
 }
 
 
-class ConnectWise(RestConnector):
+class ConnectWise(Writer):
     """
     One company of ConnectWise Manage.
 
@@ -127,10 +86,6 @@ class ConnectWise(RestConnector):
     """
 
     rules = RULES
-    ids = re.compile(rf"{ID.pattern}(/{ID.pattern})?", re.ASCII)
-    """Of a payment or an application: its invoice's id and its own."""
-    cursors = ID
-    plain = re.compile(rf"[0-9]+|\"{PLAIN.pattern}\"", re.ASCII)
 
     # fmt: off
     def __init__(
@@ -156,37 +111,19 @@ class ConnectWise(RestConnector):
             "Authorization": basic(f"{company}+{public_key}", private_key), "clientId": client_id,
             "Accept": f"application/vnd.connectwise.com+json; version={version}",
         })
-        self._records = Records(
-            self.connection, frozenset({"", *active_statuses}), invoice_type, final_status, negative_memos,
+        self._bodies = Bodies(
+            invoice_type, final_status, negative_memos,
             currencies or {}, company_fields or {}, invoice_fields or {}, payment_fields or {},
         )
         self._voided = dict(voided_company or {"deletedFlag": True})
         self._dated, self._applications, self._unposted_id = partial_payment_date, applications, unposted_id
         self.batch_prefix, self._closed_path, self._template = batch_prefix, closed_path, deep_link_template
-        self.resources = self._resources()
+        records = Records(self.connection, frozenset({"", *active_statuses}))
+        self.resources = _resources(records, self._bodies)
         self.capabilities = abilities(
             page_size, fetch_size, may_delete=may_delete, stamped=payments_stamp, final=final_status is not None,
             dated=partial_payment_date, limits=limits, concurrency=concurrency,
         )
-
-    def _resources(self) -> dict[RecordType, Resource[Any]]:
-        made = self._records
-        number, key = "invoiceNumber", "key"
-        return {
-            kind: Resource(
-                kind, path, load, id_field=own, number_field=number, dump=dump,
-                parameters={"conditions": which}, mark_parameter="identifier",
-            )
-            for kind, path, which, own, number, load, dump in (
-                (Customer, COMPANIES, "", "id", "accountNumber", made.customer, made.company_body),
-                (Invoice, INVOICES, BILLS, "id", number, of_type(Invoice, made.invoice), made.document_body),
-                (Settlement, INVOICES, BILLS, "id", number, of_type(Invoice, made.settlement), None),
-                (CreditNote, INVOICES, MEMOS, "id", number, of_type(CreditNote, made.memo), made.document_body),
-                (Payment, INVOICES, BILLS, key, "", only(Payment, made.record), made.payment_body),
-                (Application, INVOICES, BILLS, key, "", only(Application, made.record), made.payment_body),
-                (Posting, INVOICES, "", "id", number, made.posting, None),
-            )
-        }
     # fmt: on
 
     # How it is --------------------------------------------------------------------------
@@ -201,15 +138,13 @@ class ConnectWise(RestConnector):
 
     def probes(self) -> Mapping[str, Request]:
         """Asked one by one: each has a permission of its own."""
-        paths = ("system/info", INVOICES, COMPANIES)
-        return {path: Request("GET", path, {"pageSize": "1"}) for path in paths}
+        return _first_rows("system/info", INVOICES, COMPANIES)
 
     def probes_behind(self, name: str, response: Response) -> Mapping[str, Request]:
         """The payments of an invoice, where one is to be seen."""
         rows = response.json()
-        ids = _ids(rows) if name == INVOICES and isinstance(rows, list) else []
-        paths = [payments_of(str(each)) for each in ids[:1]]
-        return {path: Request("GET", path, {"pageSize": "1"}) for path in paths}
+        ids = ids_of(rows) if name == INVOICES and isinstance(rows, list) else []
+        return _first_rows(*(payments_of(str(each)) for each in ids[:1]))
 
     def books(self, answers: Mapping[str, Response]) -> Books:
         told = answers["system/info"].json() if "system/info" in answers else None
@@ -225,201 +160,28 @@ class ConnectWise(RestConnector):
     def explain(self, response: Response) -> tuple[str, str]:
         return explained(response)
 
-    # Reading ----------------------------------------------------------------------------
 
-    def list_request(
-        self, resource: Resource[Any], select: Select, cursor: str | None
-    ) -> Request:
-        """
-        The records behind the last one of the page before, by their ids.
+def _first_rows(*paths: str) -> dict[str, Request]:
+    """Requests for the least that shows that a list may be read."""
+    return {path: Request("GET", path, {"pageSize": "1"}) for path in paths}
 
-        Pages by number would lose a record where others come and go between two calls.
-        """
-        path = LISTED if isinstance(select, Unposted) else resource.path
-        conditions = (resource.parameters["conditions"], *selected(select))
-        size = self.capabilities.kind(resource.kind).page_size
-        request = query(path, conditions, size)
-        return request if cursor is None else self.turned(resource, request, cursor)
 
-    def turned(self, resource: Resource[Any], request: Request, cursor: str) -> Request:
-        params = dict(request.params)
-        behind = (params.get("conditions", ""), f"id>{cursor}")
-        return evolve(
-            request, params={**params, "conditions": " and ".join(filter(None, behind))}
+# fmt: off
+def _resources(records: Records, bodies: Bodies) -> dict[RecordType, Resource[Any]]:
+    number, key = "invoiceNumber", "key"
+    return {
+        kind: Resource(
+            kind, path, load, id_field=own, number_field=number, dump=dump,
+            parameters={"conditions": which}, mark_parameter="identifier",
         )
-
-    def next_cursor(
-        self,
-        resource: Resource[Any],
-        asked: Request,
-        response: Response,
-        rows: Sequence[Any],
-    ) -> str | None:
-        """The last id, if there is more: by its link, or a full page without any link."""
-        size = int(dict(asked.params).get("pageSize", PAGE_SIZE_MAX))
-        full = len(rows) >= size and response.header("Link") is None
-        more = full or next_link(response) is not None
-        return str(max(_ids(rows), default=0)) if more else None
-
-    def literal(self, resource: Resource[Any], by: str, value: str) -> str:
-        """A payment's id is found with its invoice's."""
-        if by == "id":
-            return value.partition("/")[0]
-        return f'"{value}"' if PLAIN.fullmatch(value) else quoted(value)
-
-    def fetch_request(
-        self, resource: Resource[Any], by: str, literals: Sequence[str]
-    ) -> Request:
-        names = {"id": "id", "mark": resource.mark_parameter}
-        name = names.get(by, resource.number_field)
-        if self.plain.fullmatch(literals[0]):
-            return query(resource.path, [f"{name} in ({','.join(literals)})"])
-        return query(resource.path, [f"{name}={literals[0]}"])
-
-    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
-        """Documents with their payment records, with their uses, or with their batches."""
-        kind = resource.kind
-        if kind in ROLL_UPS:
-            rows = yield from with_records(self, rows, ROLL_UPS[kind])
-            return rows if kind is Settlement else each_record(rows)
-        if kind is CreditNote and self._applications:
-            return (yield from with_uses(self, rows))
-        if kind is Posting:
-            return (yield from with_batches(self, rows, self._unposted_id))
-        return rows
-
-    def standing(self, ids: Sequence[str]) -> Flow[Page[Posting]]:
-        """Documents as they stand, without asking when their batches were made."""
-        known = list(filter(ID.fullmatch, ids))
-        where = f"id in ({','.join(known)})"
-        rows = (yield from self.listed(INVOICES, where)) if known else []
-        return Page(*self.load(self.resources[Posting], rows))
-
-    def listed(self, path: str, condition: str = "") -> Flow[list[Any]]:
-        """All rows of a list."""
-        request = query(path, [condition])
-        return (yield from self.all_rows(self.resources[Invoice], request))
-
-    # Writing ----------------------------------------------------------------------------
-
-    def check_allowed(self, change: Change) -> None:
-        try:
-            super().check_allowed(change)
-        except Fault as fault:
-            if change.action is Action.VOID and change.kind in (Invoice, CreditNote):
-                raise Fault(fault.code, fault.text, remedy=DELETING) from fault
-            raise
-
-    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
-        """Documents one by one; what is handed over, all in one accounting batch."""
-        others = [change for change in changes if not is_posting(change)]
-        outcomes = yield from super().write(others)
-        postings = [change for change in changes if is_posting(change)]
-        for move, ahead in ((hand_over, True), (take_back, False)):
-            some = [change for change in postings if hands_over(change) is ahead]
-            if some:
-                flow = guarded_batch(move(self, some), some, self.judge)
-                outcomes += yield from flow
-        return outcomes
-
-    def write_one(self, change: Change) -> Flow[Outcome]:
-        if change.kind is Settlement:
-            return (yield from keep_level(change, self, partial_date=self._dated))
-        if change.action is Action.VOID and change.kind in (Invoice, CreditNote):
-            yield from self._deletable(change)
-        return (yield from super().write_one(change))
-
-    def _deletable(self, change: Change) -> Flow[None]:
-        """Refuse what stands in a batch or is closed: it counts in the books."""
-        assert change.target is not None
-        url = f"{INVOICES}/{quote(change.target.id, safe='')}"
-        row = Fields((yield from self.ask(Request("GET", url))).json())
-        batch = id_behind(row, "glBatch")
-        if batch or row.inside("status").flag("isClosed", default=True):
-            text = f"it stands in batch {batch}" if batch else "it is closed"
-            raise Fault(Code.REFUSED, text, remedy=DELETING)
-
-    def write_request(self, resource: Resource[Any], change: Change) -> Request:
-        """POST, PATCH of what differs, or DELETE; a company is taken back by a PATCH."""
-        kind, before = change.kind, change.before
-        if kind in (Invoice, CreditNote) and change.action is Action.UPDATE:
-            closed = getattr(before, "status", Status.DRAFT) is not Status.DRAFT
-            path = self._closed_path if closed else INVOICES
-            resource = evolve(resource, path=path)
-        url = _place(resource, change)
-        if change.action is Action.VOID and kind is not Customer:
-            return Request("DELETE", url, effect=True)
-        assert resource.dump is not None
-        told = self._voided if change.after is None else resource.dump(change)
-        if change.target is None:
-            return Request("POST", url, json=filled(told), effect=True)
-        was: Mapping[str, Any] = dict.fromkeys(told, "")
-        if change.after and before:
-            was = resource.dump(evolve(change, after=before))
-        body = edits(was, told)
-        if not body:
-            text = "nothing of what differs can be changed in ConnectWise"
-            raise Fault(Code.NOT_ALLOWED, text)
-        return Request("PATCH", url, json=body, effect=True)
-
-    def written(
-        self, resource: Resource[Any], change: Change, response: Response
-    ) -> Outcome:
-        """A payment record is told with its invoice, which the change names."""
-        body, after = response.json() if response.body else {}, change.after
-        if not body or not isinstance(after, Payment | Application):
-            return super().written(resource, change, response)
-        own = change.target.id.partition("/")[0] if change.target else invoice_of(after)
-        owner = after.customer if isinstance(after, Payment) else None
-        bill = {
-            "id": own,
-            "currency": {"currencyCode": after.currency},
-            "company": {"id": owner.id} if owner else None,
-        }
-        return self.made(resource, change, Fields({**mapping(body), "bill": bill}))
-
-    # One payment of ours on each invoice
-
-    def receipts(self, invoice: Settlement) -> Flow[list[Receipt]]:
-        """Its cash payments."""
-        rows = yield from self.listed(payments_of(invoice.ref.id))
-        return receipts_of(rows, invoice.ref.id, invoice.currency)[0]
-
-    def payment_request(
-        self, invoice: Settlement, wanted: Wanted, held: Receipt | None
-    ) -> Request:
-        path, told = payments_of(invoice.ref.id), {"amount": wanted.amount}
-        dated = {"paymentDate": stamp(wanted.on)} if wanted.dated else {}
-        if held is None:
-            body = {**self._records.payment_fields, **told, **filled(dated)}
-            return Request("POST", path, json=body, effect=True)
-        path = f"{path}/{quote(held.id, safe='')}"
-        if not wanted.amount:
-            return Request("DELETE", path, effect=True)
-        was = {"amount": held.amount, "paymentDate": stamp(held.on)}
-        return Request("PATCH", path, json=edits(was, {**told, **dated}), effect=True)
-
-    def receipt_in(self, response: Response, invoice: Settlement) -> Receipt | None:
-        row = Fields(response.json())
-        return receipt_of(row, invoice.ref.id, invoice.currency)[0]
-
-
-# Requests and rows ----------------------------------------------------------------------
-
-
-def _place(resource: Resource[Any], change: Change) -> str:
-    """Where a change is sent to: a payment record stands below its invoice."""
-    target = change.target.id if change.target else ""
-    if change.kind not in (Payment, Application):
-        return "/".join(filter(None, (resource.path, quote(target, safe=""))))
-    if not target:
-        return payments_of(invoice_of(change.after))
-    invoice, _, own = target.partition("/")
-    if not own:
-        raise Fault(Code.VANISHED, f"{target} is no payment of an invoice")
-    return f"{payments_of(invoice)}/{quote(own, safe='')}"
-
-
-def _ids(rows: Iterable[Any]) -> list[int]:
-    found = [str(mapping(each).get("id")) for each in rows]
-    return [int(each) for each in found if ID.fullmatch(each)]
+        for kind, path, which, own, number, load, dump in (
+            (Customer, COMPANIES, "", "id", "accountNumber", records.customer, bodies.company),
+            (Invoice, INVOICES, BILLS, "id", number, of_type(Invoice, records.invoice), bodies.document),
+            (Settlement, INVOICES, BILLS, "id", number, of_type(Invoice, records.settlement), None),
+            (CreditNote, INVOICES, MEMOS, "id", number, of_type(CreditNote, records.memo), bodies.document),
+            (Payment, INVOICES, BILLS, key, "", only(Payment, records.record), bodies.payment),
+            (Application, INVOICES, BILLS, key, "", only(Application, records.record), bodies.payment),
+            (Posting, INVOICES, "", "id", number, records.posting, None),
+        )
+    }
+# fmt: on

@@ -1,23 +1,22 @@
 """
-ConnectWise's rows as records, and records as ConnectWise takes them.
+ConnectWise's rows as records of tieout: pure.
 
-Pure: nothing here asks for anything, and nothing knows an address. A payment record tells
-neither currency nor customer, so its row is read together with its invoice's (``bill``).
+Nothing here asks for anything, or makes a body to send. A payment record tells neither
+currency nor customer, so its row is read together with its invoice's (``bill``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
 
-from tieout.change import Change
 from tieout.connector import Fields, iso_day, iso_instant, system_id
-from tieout.connectors.connectwise.errors import TOTALS
+from tieout.connectors.connectwise.errors import TOTALS, mapping
 from tieout.errors import Code, Fault
 from tieout.models import (
     Application,
@@ -25,6 +24,7 @@ from tieout.models import (
     CreditNote,
     Customer,
     Invoice,
+    Line,
     Part,
     Payment,
     Posting,
@@ -45,9 +45,6 @@ INVOICE_TYPES: Mapping[str, RecordType] = {
 
 ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
-IDENTIFIER_MAX = 30
-"""Characters of a company's identifier; a mark has 16."""
-
 
 # Fields -------------------------------------------------------------------------------
 
@@ -63,27 +60,10 @@ def id_behind(row: Fields, name: str) -> str:
     return "" if inner.raw.get("id") in (None, "", 0, "0") else own_id(inner)
 
 
-def stamp(day: date | None) -> str | None:
-    """A day as ConnectWise takes it: midnight, called UTC."""
-    return f"{day}T00:00:00Z" if day else None
-
-
-def filled(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the fields that have no value."""
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def edits(was: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What makes the one of the other: the body of a PATCH, only of what differs."""
-    found: list[dict[str, Any]] = []
-    for name, value in wanted.items():
-        held = was.get(name)
-        if value is None and held is not None:
-            found.append({"op": "remove", "path": name})
-        elif value != held:
-            op = "add" if held is None else "replace"
-            found.append({"op": op, "path": name, "value": value})
-    return found
+def ids_of(rows: Iterable[Any]) -> list[int]:
+    """The ids of rows, as far as they have one."""
+    found = [str(mapping(each).get("id")) for each in rows]
+    return [int(each) for each in found if ID.fullmatch(each)]
 
 
 def receipt_of(row: Fields, invoice: str, currency: str) -> tuple[Receipt, str]:
@@ -157,6 +137,16 @@ def _held(row: Fields, *names: str) -> dict[str, str]:
     return {name: row.text(name) for name in names if row.text(name)}
 
 
+def _taxed(row: Fields, head: Mapping[str, Any]) -> tuple[Line, ...]:
+    """
+    What a document tells of its lines: without tax, nothing; else its net amount and tax.
+
+    ConnectWise keeps the lines themselves in three other lists, which are not read.
+    """
+    tax = abs(row.maybe_amount("salesTax", head["currency"]) or ZERO)
+    return (Line(head["number"], head["total"] - tax, tax=tax),) if tax else ()
+
+
 def _status(row: Fields, rest: Decimal) -> Status:
     """A document is final once its billing status is a closed one."""
     status = row.inside("status")
@@ -177,19 +167,11 @@ class Records:
     """
     The records of one ``connection``.
 
-    ``active`` are the company statuses that count as active. The others are what new
-    records get: see the arguments of the connector.
+    ``active`` are the company statuses that count as active.
     """
 
     connection: str
     active: frozenset[str]
-    invoice_type: str
-    final_status: int | None
-    negative_memos: bool
-    currencies: Mapping[str, int]
-    company_fields: Mapping[str, Any]
-    invoice_fields: Mapping[str, Any]
-    payment_fields: Mapping[str, Any]
 
     def _ref(self, kind: str, identity: str) -> Ref:
         return Ref(self.connection, kind, identity)
@@ -197,8 +179,6 @@ class Records:
     def _company(self, row: Fields) -> Ref | None:
         owner = row.inside("company")
         return self._ref("Customer", owner.id("id")) if owner.has("id") else None
-
-    # As they are read
 
     def customer(self, row: Fields) -> Customer:
         """A company; its identifier is what our mark is in."""
@@ -219,11 +199,10 @@ class Records:
         }
 
     def invoice(self, row: Fields) -> Invoice:
-        """Without lines: ConnectWise keeps them in three other lists."""
         head = self._head(row, "Invoice")
         status = _status(row, row.amount("balance", head["currency"]))
         on, due = row.read("date", iso_day), row.maybe("dueDate", iso_day)
-        return Invoice(**head, status=status, on=on, due=due)
+        return Invoice(**head, status=status, on=on, due=due, lines=_taxed(row, head))
 
     def memo(self, row: Fields) -> CreditNote:
         """A credit memo, with the payment records that apply it where they were read."""
@@ -234,7 +213,8 @@ class Records:
         status, on = _status(row, rest), row.read("date", iso_day)
         uses = map(self.record, row.children("applied"))
         put = tuple(each for each in uses if isinstance(each, Application))
-        return CreditNote(**head, status=status, on=on, remaining=rest, applications=put)
+        lines = _taxed(row, head)
+        return CreditNote(**head, status=status, on=on, remaining=rest, lines=lines, applications=put)
 
     def settlement(self, row: Fields) -> Settlement:
         """An invoice's money: its roll-ups, and its payment ``records`` where it has some."""
@@ -290,82 +270,4 @@ class Records:
             self._ref("Posting", own_id(row)), row.number("invoiceNumber"), on if batch else None, name,
             custom=_held(row, "type"), carry=batch, **changed,
         )
-
-    # As they are sent
-
-    def company_body(self, change: Change) -> dict[str, Any]:
-        """A company's fields; a new one has the mark as its identifier."""
-        after = change.after
-        assert isinstance(after, Customer)
-        told = {"name": after.name, "accountNumber": after.number or None, "invoiceToEmailAddress": after.email or None}
-        if change.target is not None:
-            return told
-        identifier = (change.mark or after.number or after.name)[:IDENTIFIER_MAX]
-        new = {"identifier": identifier, "currency": _reference(self.currencies.get(after.currency))}
-        return {**self.company_fields, **told, **new}
-
-    def document_body(self, change: Change) -> dict[str, Any]:
-        """An invoice's or credit memo's fields: no lines, ConnectWise takes none here."""
-        after, memo = change.after, change.kind is CreditNote
-        assert isinstance(after, Invoice | CreditNote)
-        if after.customer is None:
-            raise Fault(Code.BAD_FIELD, "it has no customer", field="customer")
-        if not after.number:
-            text = "it needs a number, by which it is found again"
-            raise Fault(Code.NOT_ALLOWED, text, field="number")
-        told = {
-            "invoiceNumber": after.number, "company": _reference(after.customer.id), "date": stamp(after.on),
-            "total": -after.total if memo and self.negative_memos else after.total,
-        }
-        if isinstance(after, Invoice):
-            told["dueDate"] = stamp(after.due)
-        if change.target is not None:
-            return told
-        final = self.final_status if after.status is not Status.DRAFT else None
-        new = {
-            "type": "CreditMemo" if memo else self.invoice_type, "status": _reference(final),
-            "currency": _reference(self._unit(after.currency)),
-        }
-        return {**self.invoice_fields, **told, **new}
-
-    def _unit(self, currency: str) -> int | None:
-        """ConnectWise's id of a currency; where ids are given, none is left to be guessed."""
-        if self.currencies and currency not in self.currencies:
-            text = f"currencies has no id of ConnectWise's for {currency}"
-            raise Fault(Code.NOT_ALLOWED, text, field="currency")
-        return self.currencies.get(currency)
-
-    def payment_body(self, change: Change) -> dict[str, Any]:
-        """A payment record's fields, of money and of an applied credit memo alike."""
-        after = change.after
-        assert isinstance(after, Payment | Application)
-        told: dict[str, Any] = {"amount": after.amount, "paymentDate": stamp(after.on)}
-        if isinstance(after, Application):
-            if after.source.kind != "CreditNote":
-                text = "money is put to an invoice by making its payment"
-                raise Fault(Code.NOT_ALLOWED, text, field="source")
-            told["credit"] = _reference(after.source.id)
-        return told if change.target else {**self.payment_fields, **told}
 # fmt: on
-
-
-def invoice_of(after: Any) -> str:
-    """The id of the one invoice that a new payment or application is of."""
-    if not isinstance(after, Payment):
-        return str(after.target.id)
-    if after.unapplied or not after.is_of_one:
-        text = (
-            "a payment in ConnectWise is of exactly one invoice, wholly applied to it"
-        )
-        raise Fault(Code.NOT_ALLOWED, text, field="applications")
-    return next(put.target.id for put in after.applications if put.live)
-
-
-def _reference(identity: str | int | None) -> dict[str, int] | None:
-    """A record that another one names, as it is sent."""
-    if identity is None:
-        return None
-    if not ID.fullmatch(str(identity)):
-        text = f"{identity!r} is no id of ConnectWise"
-        raise Fault(Code.BAD_FIELD, text, field="id")
-    return {"id": int(identity)}

@@ -53,8 +53,13 @@ class Element:
         return f"<{self.name}{told}>{inner}</{self.name}>"
 
 
+def can_hold(text: str) -> bool:
+    """Whether XML can hold a text."""
+    return _UNWRITABLE.search(text) is None
+
+
 def _writable(text: str) -> str:
-    if _UNWRITABLE.search(text):
+    if not can_hold(text):
         raise Fault(Code.NOT_ALLOWED, "it holds characters that XML cannot")
     return text
 

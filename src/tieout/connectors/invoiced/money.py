@@ -1,8 +1,8 @@
 """
-What an invoice was paid by: the payments behind it, and the one of them that is ours.
+What an invoice was paid by: the payments behind a settlement.
 
-Nothing here reads a row. Invoiced tells of an invoice what is left of it alone; which
-payments settled it is told by the payments, and only if they are asked.
+Nothing here reads a row or writes one. Invoiced tells of an invoice what is left of it
+alone; which payments settled it is told by the payments, and only if they are asked.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Protocol, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from tieout.change import Change, Issue
-from tieout.connector import Fields
-from tieout.connectors.invoiced.records import CASH, CREDIT, LOOK, Records, own
+from tieout.change import Issue
+from tieout.connectors.invoiced.errors import LOOK
 from tieout.errors import Code, Fault
 from tieout.models import (
     Basis,
     Customer,
+    Part,
     Payment,
     RecordType,
     Ref,
@@ -28,14 +28,11 @@ from tieout.models import (
     Status,
 )
 from tieout.money import ZERO
-from tieout.owned import Receipt, Wanted, last_on, total
-from tieout.wire import Flow, Request, Response
+from tieout.owned import Receipt, last_on, total
+from tieout.wire import Flow
 
 ANCESTORS_MAX = 5
 """Parents of a customer that are looked at for payments; deeper trees are mistakes."""
-
-_SHARED = "Take it off the other invoices by hand, or make the invoice's part equal."
-
 
 Told: TypeAlias = tuple[list[Payment], tuple[Issue, ...]]
 """Payments, and an issue for each that could not be read."""
@@ -44,21 +41,9 @@ Told: TypeAlias = tuple[list[Payment], tuple[Issue, ...]]
 class Asking(Protocol):
     """What is needed of the connector."""
 
-    records: Records
-
-    def ask(self, request: Request) -> Flow[Response]: ...
-
     def payments_of(self, customer: Ref | None, since: int) -> Flow[Told]: ...
 
     def found(self, kind: RecordType, ids: Sequence[str]) -> Flow[Sequence[Any]]: ...
-
-    def level_now(self, invoice: str) -> Flow[Settlement]: ...
-
-    def payment_made(self, change: Change, body: Mapping[str, Any]) -> Request: ...
-
-    def payment_changed(
-        self, payment: str, body: Mapping[str, Any] | None
-    ) -> Request: ...
 
 
 @frozen
@@ -66,9 +51,6 @@ class Held(Receipt):
     """A receipt, and whether its payment is of this invoice alone."""
 
     alone: bool = True
-
-
-# Reading a level --------------------------------------------------------------------
 
 
 @define
@@ -139,7 +121,7 @@ def _with(record: Settlement, cash: Sequence[Receipt], credit: Decimal) -> Settl
     paid_on = latest if record.status is Status.SETTLED else None
     return evolve(
         record,
-        settled_by={CASH: total(cash), CREDIT: credit},
+        settled_by={Part.CASH: total(cash), Part.CREDIT: credit},
         receipts=tuple(each.id for each in cash),
         last_on=latest,
         paid_on=paid_on,
@@ -179,81 +161,9 @@ def shares(
         if mine and payment.currency != record.currency:
             text = f"payment {payment.ref.id} is in {payment.currency}"
             raise Fault(Code.CURRENCY_DIFFERS, text, field="currency")
-        cash = sum((each.amount for each in mine if each.how is CASH), ZERO)
-        credit += sum((each.amount for each in mine if each.how is CREDIT), ZERO)
+        cash = sum((each.amount for each in mine if each.how is Part.CASH), ZERO)
+        credit += sum((each.amount for each in mine if each.how is Part.CREDIT), ZERO)
         if cash:
             alone = len(payment.applications) == 1 and not payment.unapplied
             held.append(Held(payment.ref.id, cash, payment.on, alone))
     return sorted(held, key=lambda each: int(each.id)), credit
-
-
-# Writing a level --------------------------------------------------------------------
-
-
-@frozen
-class Level:
-    """The payment records of the invoice that one change is about."""
-
-    system: Asking
-    change: Change
-
-    def ask(self, request: Request) -> Flow[Response]:
-        response = yield from self.system.ask(request)
-        if request.method == "DELETE" and response.body:
-            # The record stays, and shows that it is void: that is its removal.
-            shown = response.json()
-            void = isinstance(shown, Mapping) and shown.get("voided") is True
-            return evolve(response, body=b"") if void else response
-        return response
-
-    def receipts(self, invoice: Settlement) -> Flow[list[Receipt]]:
-        """
-        Its cash payments: those that are known, if they explain what the invoice says.
-
-        Else somebody else paid: then its customer's are gone through.
-        """
-        now = yield from self.system.level_now(invoice.ref.id)
-        before = self.change.before
-        seen = before.settled_by if isinstance(before, Settlement) else {}
-        known = dict.fromkeys((*invoice.receipts, *self.change.owned))
-        payments = [*(yield from self.system.found(Payment, [*known]))]
-        cash, credit = told(now, payments)
-        if total(cash) + max(credit, seen.get(CREDIT, ZERO)) != now.settled:
-            others, _ = yield from self.system.payments_of(now.customer, now.carry)
-            cash, _ = told(now, each_once(payments, others))
-        return [*cash]
-
-    def payment_request(
-        self, invoice: Settlement, wanted: Wanted, held: Receipt | None
-    ) -> Request:
-        records = self.system.records
-        split = {
-            "type": "invoice",
-            "invoice": own(invoice.ref),
-            "amount": wanted.amount,
-        }
-        money = {"amount": wanted.amount, "applied_to": [split]}
-        day = {"date": records.at(wanted.on)} if wanted.on else {}
-        if held is None:
-            owner = {"customer": own(invoice.customer)} if invoice.customer else {}
-            how = {"currency": invoice.currency.lower(), "method": records.method}
-            body = {**owner, **day, **how, **money}
-            return self.system.payment_made(self.change, body)
-        if isinstance(held, Held) and not held.alone:
-            text = f"payment {held.id} is not of this invoice alone"
-            raise Fault(Code.PAID_ON_BOTH_SIDES, text, remedy=_SHARED)
-        if not wanted.amount:
-            return self.system.payment_changed(held.id, None)
-        edits: Mapping[str, Mapping[str, Any]] = {"amount": money, "on": day}
-        body = {n: v for each in wanted.differs(held) for n, v in edits[each].items()}
-        return self.system.payment_changed(held.id, body)
-
-    def receipt_in(self, response: Response, invoice: Settlement) -> Receipt | None:
-        payment = self.system.records.load_payment(Fields(response.json()))
-        if payment.status is Status.VOID:
-            return None
-        if payment.applications:
-            return next(iter(shares(invoice, [payment])[0]), None)
-        # They may be hidden. Ours is of one invoice: what is not left of it was applied.
-        applied = payment.amount - (payment.unapplied or ZERO)
-        return Receipt(payment.ref.id, applied, payment.on)

@@ -15,31 +15,28 @@ from urllib.parse import quote
 
 from attrs import evolve
 
-from tieout import capabilities as caps
 from tieout import zones
 from tieout.auth import OAuth2
-from tieout.capabilities import Changed, Dated, Everything, Open
-from tieout.connector import (
-    Books,
-    Fields,
-    Resource,
-    iso_day,
-)
+from tieout.connector import Books, Fields, Resource, iso_day
 from tieout.connectors.quickbooks import queries
-from tieout.connectors.quickbooks.bodies import NUMBER_MAX, WORDED, Bodies
+from tieout.connectors.quickbooks.abilities import (
+    BATCH_MAX,
+    MARKS,
+    Arguments,
+    abilities,
+)
+from tieout.connectors.quickbooks.bodies import Bodies
 from tieout.connectors.quickbooks.errors import RULES
 from tieout.connectors.quickbooks.queries import PAGE_MAX
-from tieout.connectors.quickbooks.reading import CDC_MAX, Reader
+from tieout.connectors.quickbooks.reading import CDC_MAX
 from tieout.connectors.quickbooks.records import Records
 from tieout.connectors.quickbooks.writing import Writer
 from tieout.errors import ConfigError
 from tieout.models import (
     Application,
-    Basis,
     CreditNote,
     Customer,
     Invoice,
-    Part,
     Payment,
     RecordType,
     Ref,
@@ -58,62 +55,12 @@ LINK_PATHS: Mapping[str, str] = {
 }
 """Pages for people; all but the invoice's are unverified."""
 
-MARKS: Mapping[str, str] = {
-    "Invoice": "DocNumber", "CreditNote": "DocNumber", "Payment": "PaymentRefNum",
-    "Application": "PaymentRefNum", "Customer": "PrintOnCheckName",
-}
-"""The field of each kind that our mark goes to. Notes would be better, but cannot be
-searched; the name on checks is the only searched field of a customer that nobody sees."""
-
-BATCH_MAX = 99
-"""Changes in one batch: more than any page says, and their ids have two digits."""
-
 GRACE = timedelta(days=1)
 """How long a refresh token still works after a newer one was given (from memory)."""
-
-# What it can do ---------------------------------------------------------------------
-
-_READ, _CREATE, _UPDATE, _VOID = caps.Verb
-_LISTED = frozenset({Changed, Dated, Everything})
-_KIND = caps.Kind(
-    verbs=frozenset(caps.Verb), selects=_LISTED, creates=caps.Creates.FINAL, updates=caps.Updates.SPARSE,
-    stable_order=True, page_repeats=1,
-)
-_DOCUMENT = evolve(
-    _KIND, writable=frozenset({"number", "reference", "customer", "on", "due", "lines"}), number_length=NUMBER_MAX,
-)
-_KINDS: Mapping[RecordType, caps.Kind] = {
-    Customer: evolve(
-        _KIND, selects=_LISTED - {Dated}, writable=frozenset({"name", "email", "parent"}),
-        void_when="always: it is made inactive",
-    ),
-    Invoice: evolve(_DOCUMENT, selects=_LISTED | {Open}, void_when="nothing is applied to it (unverified)"),
-    Settlement: evolve(
-        _KIND, verbs=frozenset({_READ}), selects=_LISTED | {Open}, creates=None, updates=caps.Updates.NONE,
-        lists=2, long_lists=2, number_length=NUMBER_MAX,
-    ),
-    CreditNote: evolve(_DOCUMENT, writable=_DOCUMENT.writable - {"due"}, void_when="it is deleted, where that is allowed"),
-    Payment: evolve(
-        _KIND, writable=frozenset({"on", "amount", "applications", "account"}), void_when="it is in no bank deposit",
-    ),
-    Application: evolve(
-        _KIND, verbs=frozenset({_READ, _CREATE, _VOID}), updates=caps.Updates.NONE,
-        void_when="it stands alone in its payment", write_calls=2,
-    ),
-}
-_PAYMENTS = caps.Payments(
-    feeds=(caps.Feed.STAMP, caps.Feed.PAYMENTS),
-    # A payment that is edited or deleted does not tell which invoice it left.
-    blind=frozenset({caps.Blind.REVERSALS, caps.Blind.CREDITS}),
-    parts=frozenset({Part.CASH, Part.CREDIT, Part.OTHER}), paid_on=Basis.APPLICATIONS, detail=caps.Cost.CALL_BATCH,
-)
 # fmt: on
 
 
-# The connector ----------------------------------------------------------------------
-
-
-class QuickBooks(Reader, Writer):
+class QuickBooks(Writer):
     """
     One QuickBooks Online company.
 
@@ -189,95 +136,50 @@ class QuickBooks(Reader, Writer):
         link: str = "",
         link_paths: Mapping[str, str] = LINK_PATHS,
     ) -> None:
-        sizes = (page_size, fetch_size, batch_size)
-        _check_arguments(realm_id, zone, feed_rows, *sizes)
+        _check_arguments(realm_id, zone, feed_rows, page_size, fetch_size, batch_size)
         self.connection = f"quickbooks:{realm_id}"
         host, pages = (SANDBOX, SANDBOX_LINK) if sandbox else (HOST, LINK)
         base = base_url.rstrip("/") or f"{host}/v3/company/{realm_id}"
         app = (client_id, client_secret, refresh_token)
         self.auth = OAuth2(base, token_url, *app, grace=GRACE)
-        self.minor_version, self.feed_rows = minor_version, feed_rows
+        self.version = {"minorversion": str(minor_version)}
+        self.feed_rows = feed_rows
         self.mark_fields = {**MARKS, **(marks or {})}
         codes = (tax_code, tax_mode, class_id, location, deposit_account)
         self.bodies = Bodies(self.mark_fields, item, items or {}, *codes)
         self._realm, self._zone, self._auto_apply = realm_id, zone, auto_apply
         self._link, self._link_paths = link.rstrip("/") or pages, link_paths
-        self._records = Records(self.connection, currency, void_note, self.mark_fields)
-        self.resources = self._resources()
-        paid = evolve(self.resources[Application], load=self._records.touched)
+        records = Records(self.connection, currency, void_note, self.mark_fields)
+        self.resources = _resources(records)
+        paid = evolve(self.resources[Application], load=records.touched)
         self.feeds = (self.resources[Settlement], paid)
-        kinds = {
-            kind: self._kind(kind, sizes, unique=unique_numbers) for kind in _KINDS
-        }
-        if not delete_credit_memos:
-            kinds[CreditNote] = evolve(
-                kinds[CreditNote], verbs=frozenset(caps.Verb) - {_VOID}, void_when=""
-            )
-        self.capabilities = caps.Capabilities(
-            "QuickBooks",
-            kinds,
-            evolve(_PAYMENTS, sweep_every=sweep_every),
-            deletions_visible=feed_rows > 0,
-            version_token=True,
-            credits_applicable=True,
-            idempotency_key=True,
-            idempotency_lifetime=idempotency_lifetime,
-            concurrency=concurrency,
-            limits=(caps.Limit(per_minute, 60), caps.Limit(per_second, 1)),
-            overlap=overlap,
-        )
-
-    def _kind(
-        self, kind: RecordType, sizes: tuple[int, int, int], *, unique: bool
-    ) -> caps.Kind:
-        """What can be done with a kind, by the arguments."""
-        page_size, fetch_size, batch_size = sizes
-        able = _KINDS[kind]
-        able = evolve(
-            able,
+        given = Arguments(
             page_size=page_size,
             fetch_size=fetch_size,
             batch_size=batch_size,
-            lists=able.lists + (self.feed_rows > 0),
-            number_unique=unique and able.number_length is not None,
+            marks=self.mark_fields,
+            change_feed=feed_rows > 0,
+            unique_numbers=unique_numbers,
+            delete_credit_memos=delete_credit_memos,
+            sweep_every=sweep_every,
+            overlap=overlap,
+            idempotency_lifetime=idempotency_lifetime,
+            per_minute=per_minute,
+            per_second=per_second,
+            concurrency=concurrency,
         )
-        if kind is Settlement:
-            return evolve(able, batch_size=1)
-        name = self.mark_fields.get(kind.__name__, "")
-        length, is_number = WORDED.get(name, NUMBER_MAX), name == "DocNumber"
-        mark = caps.Mark(name, is_number=is_number, length=length)
-        return evolve(able, mark=mark if name else None)
-
-    def _resources(self) -> dict[RecordType, Resource[Any]]:
-        records, alive = self._records, self._records.alive
-        # fmt: off
-        rows = (
-            (Customer, "Customer", alive("Customer", records.customer), "DisplayName"),
-            (Invoice, "Invoice", alive("Invoice", records.invoice), "DocNumber"),
-            (Settlement, "Invoice", alive("Invoice", records.settlement), "DocNumber"),
-            (CreditNote, "CreditMemo", alive("CreditNote", records.credit_note), "DocNumber"),
-            (Payment, "Payment", alive("Payment", records.payment), ""),
-            (Application, "Payment", records.applications, ""),
-        )
-        return {
-            kind: Resource[Any](
-                kind, entity.lower(), load, rows=entity, item=entity, id_field="Id", number_field=number,
-            )
-            for kind, entity, load, number in rows
-        }
-        # fmt: on
+        self.capabilities = abilities(given)
 
     # How it is
 
     def probes(self) -> Mapping[str, Request]:
-        version = {"minorversion": str(self.minor_version)}
         counts = {
             name: self.query(queries.count(name))
             for name in ("Invoice", "Payment", "CreditMemo", "Customer")
         }
         return {
-            "CompanyInfo": Request("GET", f"companyinfo/{self._realm}", version),
-            "Preferences": Request("GET", "preferences", version),
+            "CompanyInfo": Request("GET", f"companyinfo/{self._realm}", self.version),
+            "Preferences": Request("GET", "preferences", self.version),
             **counts,
         }
 
@@ -316,6 +218,26 @@ class QuickBooks(Reader, Writer):
         identity = quote(ref.id.partition("/")[0], safe="")
         path = self._link_paths[ref.kind].format(id=identity)
         return f"{self._link}/{path}&companyId={self._realm}"
+
+
+def _resources(records: Records) -> dict[RecordType, Resource[Any]]:
+    alive = records.alive
+    # fmt: off
+    rows = (
+        (Customer, "Customer", alive("Customer", records.customer), "DisplayName"),
+        (Invoice, "Invoice", alive("Invoice", records.invoice), "DocNumber"),
+        (Settlement, "Invoice", alive("Invoice", records.settlement), "DocNumber"),
+        (CreditNote, "CreditMemo", alive("CreditNote", records.credit_note), "DocNumber"),
+        (Payment, "Payment", alive("Payment", records.payment), ""),
+        (Application, "Payment", records.applications, ""),
+    )
+    return {
+        kind: Resource[Any](
+            kind, entity.lower(), load, rows=entity, item=entity, id_field="Id", number_field=number,
+        )
+        for kind, entity, load, number in rows
+    }
+    # fmt: on
 
 
 def _object(response: Response | None, name: str) -> Fields:

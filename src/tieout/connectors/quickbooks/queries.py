@@ -8,7 +8,7 @@ join, and no list of fields: ``IN`` is the only way to ask for one or another.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -92,13 +92,12 @@ def count(entity: str) -> str:
     return f"SELECT count(*) FROM {entity}"  # noqa: S608 - a name of ours
 
 
-def asked(text: str, minor_version: int) -> Request:
+def asked(text: str, version: Mapping[str, str]) -> Request:
     """The request for a query: in the address where it fits into one, else posted."""
-    version = ("minorversion", str(minor_version))
     if len(quote(text)) <= ADDRESS_MAX:
-        return Request("GET", "query", (("query", text), version))
+        return Request("GET", "query", {"query": text, **version})
     headers = {"Content-Type": "application/text"}
-    return Request("POST", "query", (version,), headers, content=text.encode())
+    return Request("POST", "query", version, headers, content=text.encode())
 
 
 def text_of(request: Request) -> str:

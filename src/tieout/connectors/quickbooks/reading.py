@@ -53,7 +53,8 @@ class _Feed:
 class Reader(RestConnector):
     """The half of a connector to QuickBooks that reads."""
 
-    minor_version: int
+    version: Mapping[str, str]
+    """What every request tells: the version of the API."""
     mark_fields: Mapping[str, str]
     feed_rows: int
     """From how many rows on the change feed is taken for cut off."""
@@ -107,7 +108,7 @@ class Reader(RestConnector):
         asked = {
             "entities": ",".join(entities),
             "changedSince": queries.zoned(utc_second(since)),
-            "minorversion": str(self.minor_version),
+            **self.version,
         }
         try:
             response = yield from self.ask(Request("GET", "cdc", asked))
@@ -140,7 +141,7 @@ class Reader(RestConnector):
     # Reading: lists
 
     def query(self, text: str) -> Request:
-        return queries.asked(text, self.minor_version)
+        return queries.asked(text, self.version)
 
     def list_request(
         self, resource: Resource[Any], select: Select, cursor: str | None

@@ -15,13 +15,13 @@ from typing import Any
 from attrs import evolve
 
 from tieout.change import Action, Change, Outcome
-from tieout.connector import Resource, RestConnector, batches, guarded_batch, judge
+from tieout.connector import Fields, Resource, batches, guarded_batch, judge
 from tieout.connectors.quickbooks import queries
 from tieout.connectors.quickbooks.bodies import Bodies, applies_credit, refused, targets
 from tieout.connectors.quickbooks.errors import INACTIVE, faulty, told
+from tieout.connectors.quickbooks.reading import Reader
 from tieout.connectors.quickbooks.records import own_id
 from tieout.errors import Code, Fate, Fault
-from tieout.fields import Fields
 from tieout.models import (
     Application,
     CreditNote,
@@ -46,10 +46,9 @@ _ENDS: Mapping[RecordType, Mapping[str, str]] = {
 """By what parameters of the address a record is taken back."""
 
 
-class Writer(RestConnector):
+class Writer(Reader):
     """The half of a connector to QuickBooks that writes."""
 
-    minor_version: int
     bodies: Bodies
 
     # Judging
@@ -203,9 +202,8 @@ class Writer(RestConnector):
 
     def _params(self, changes: Iterable[Change]) -> dict[str, str]:
         """What goes with every write: the version of the API, and our key."""
-        version = {"minorversion": str(self.minor_version)}
         key = _request_id([change.key for change in changes])
-        return {"requestid": key, **version} if key else version
+        return {**({"requestid": key} if key else {}), **self.version}
 
 
 def _stands_alone(change: Change) -> bool:

@@ -1,14 +1,19 @@
 """
-Xero's errors and what they mean: by status, text and remedy.
+Xero's errors: where their texts stand in an answer, and what they mean.
 
-The texts are the vendor's own, in English; what is not here is kept word for word.
+The texts are the vendor's own, in English; what is not in the table is kept word for word.
 """
 
 from __future__ import annotations
 
-from tieout.connector import Rule
-from tieout.errors import Code
-from tieout.wire import Answer
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from tieout.connector import Fields, Rule
+from tieout.errors import Code, Fault
+from tieout.wire import Answer, Response
 
 # fmt: off
 _RECONNECT = "An administrator has to connect Xero again; what is queued is kept."
@@ -44,3 +49,42 @@ RULES = (
     Rule(Code.REFUSED, 200, text="."),  # a failed element in an answer that says 200
 )
 # fmt: on
+
+
+def told(response: Response) -> tuple[str, str]:
+    """A code of ours, for the day's limit alone, and the words of an answer."""
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _limit_reached(response)
+    try:
+        body = response.json()
+        texts = list(dict.fromkeys(filter(None, said(body))))
+        if not texts and isinstance(body, dict):  # the case of these keys differs
+            low = {name.lower(): value for name, value in body.items()}
+            named = (low.get(name) for name in ("title", "detail", "message"))
+            texts = [str(each) for each in named if each]
+    except Fault:  # some answers are XML
+        texts = [" ".join(re.sub(r"<[^>]*>", " ", response.text()).split())]
+    text, mark = "; ".join(texts), response.header("Xero-Correlation-Id")
+    return "", f"{text} (Xero-Correlation-Id {mark})" if text and mark else text
+
+
+def _limit_reached(response: Response) -> tuple[str, str]:
+    problem = (response.header("X-Rate-Limit-Problem") or "").strip().lower()
+    used_up = response.header("X-DayLimit-Remaining") == "0"
+    of_day = problem.startswith("day") or (used_up and not problem)
+    return "day" if of_day else "", f"limit reached: {problem or 'not named'}"
+
+
+def said(value: Any) -> Iterator[str]:
+    """The texts of all ``ValidationErrors``, wherever they stand, however deep."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            errors = Fields(value).children("ValidationErrors")
+            yield from (each.text("Message") for each in errors)
+            if value.get("StatusAttributeString") == "ERROR" and not errors:
+                yield "Xero marks it as an error without saying which"
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += reversed(value)
