@@ -238,14 +238,14 @@ def _put(intent: Intent, put: Application, found: Iterable[Record]) -> Proof | N
     note = next((each for each in notes if each.ref == put.source), None)
     if note is None or not _tells_all(note):
         return Proof("in doubt", doubt=Doubt.CANNOT_LOOK)
-    there = tuple(
+    there = [
         each for each in note.applications if each.live and each.target == put.target
-    )
+    ]
     if not there:
         return _absent(intent)
     if len(there) > 1 or shown(there[0]) != intent.wanted:
         doubt = Doubt.DUPLICATE if len(there) > 1 else Doubt.CONFLICT
-        return Proof("in doubt", doubt=doubt, candidates=there)
+        return Proof("in doubt", doubt=doubt, candidates=tuple(there))
     return Proof("found", record=there[0])
 
 
