@@ -71,6 +71,7 @@ class Creates(Enum):
 
     FINAL = "a final document"
     DRAFT_THEN_POST = "a draft, posted by a second write"
+    """A create that is repeated finds the draft by its mark, and posts it."""
     POSTED_BY_A_PERSON = "a draft that a person posts"
 
 

@@ -15,14 +15,14 @@ from typing import Any
 from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
-from tieout.capabilities import Capabilities, Verb
+from tieout.capabilities import Capabilities, Creates, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
-from tieout.models import CreditNote, Record, Ref, Settlement
+from tieout.models import CreditNote, Record, Ref, Settlement, Status
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.protocol import Page
@@ -239,7 +239,13 @@ class Carrying:
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
-        """What these may have made; a credit without a mark, by where it is applied."""
+        """
+        What these may have made, as far as that is done.
+
+        A credit without a mark is known by where it is applied. A draft where a second
+        write posts it is half a document: it is asked for again, and that finds the draft
+        and posts it.
+        """
         puts: dict[str, list[str]] = {}
         others: list[Change] = []
         for change in changes:
@@ -252,9 +258,20 @@ class Carrying:
         for connection, ids in puts.items():
             found += self.reader.fetch(connection, CreditNote, ids)
         return Page(
-            tuple(record for page in found for record in page.records),
+            tuple(
+                record
+                for page in found
+                for record in page.records
+                if not self._is_half(record)
+            ),
             tuple(issue for page in found for issue in page.issues),
         )
+
+    def _is_half(self, record: Record) -> bool:
+        side = self.sides.get(record.ref.connection)
+        creates = side.kind(type(record)).creates if side else None
+        draft = getattr(record, "status", None) is Status.DRAFT
+        return draft and creates is Creates.DRAFT_THEN_POST
 
     def _check_restored(self) -> None:
         """

@@ -8,6 +8,7 @@ the plan saw it. Which documents are wanted is not decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from attrs import define, evolve, field
@@ -51,12 +52,16 @@ def in_steps(changes: Iterable[Change]) -> Iterator[list[Change]]:
     """
     The changes of a plan as they are carried, those that others depend on first.
 
-    Those that depend on each other in a circle are in no step.
+    What has a day comes after what has none and could go too, and in the order of the
+    days: where a ledger numbers documents by their dates, it takes no older one after a
+    younger. Those that depend on each other in a circle are in no step.
     """
     waiting = {change.name: change for change in changes}
     while ready := [
         c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
     ]:
+        undated = [change for change in ready if _day(change) is None]
+        ready = undated or sorted(ready, key=lambda c: _day(c) or date.min)
         for change in ready:
             del waiting[change.name]
         yield ready
@@ -309,6 +314,14 @@ def translated(
         return change
     known = {ref: counterparts[ref, role] for ref, role in needed}
     return evolve(change, after=_renamed(change.after, known))
+
+
+def _day(change: Change) -> date | None:
+    """The day of the document that is wanted, or of the one that is there."""
+    match change.after or change.before:
+        case Invoice() | CreditNote() | Payment() | Application() as dated:
+            return dated.on
+    return None
 
 
 def _named(record: Record | None) -> Iterator[Ref]:

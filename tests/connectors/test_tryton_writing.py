@@ -449,7 +449,7 @@ def test_a_product_that_is_not_exact_is_one_of_the_amount(
     it = Line("x", dec(amount), quantity=number, unit_price=dec(price))
     after = invoice(lines=(it,), total=dec(amount))
     books = making(posts=[None], row=bill(total="1.00"))
-    written(change(Action.CREATE, Invoice, after), books)
+    driven(tryton().write([change(Action.CREATE, Invoice, after)]), books)
     (made,) = books.sent(f"{BILLS}.create")[0][0]["lines"][0][1]
     assert of(made["quantity"], made["unit_price"]) == (1, dec(amount))
 
@@ -557,15 +557,45 @@ def test_a_draft_that_was_left_behind_is_posted_and_not_made_again() -> None:
 
 
 def test_what_was_posted_already_is_not_posted_again() -> None:
-    books = Books({f"{BILLS}.search_read": [[bill()], [bill()]]})
+    books = Books({f"{BILLS}.search_read": [[bill()]]})
     outcome = written(change(Action.CREATE, Invoice, invoice()), books)
     assert (outcome.state, books.effects) == (State.APPLIED, [])
 
 
-def test_a_draft_of_another_total_is_not_posted() -> None:
-    books = Books({f"{BILLS}.search_read": [[draft(total="60.00")]]})
+@pytest.mark.parametrize(
+    "stale", [{"total": "60.00"}, {"invoice_date": LATER}, {"party": 4}]
+)
+def test_a_draft_left_of_an_older_state_is_made_anew_before_it_is_posted(
+    stale: dict[str, Any],
+) -> None:
+    """Whoever lost the answer may have changed the document since."""
+    books = making(posts=[None])
+    books.table |= {
+        f"{BILLS}.search_read": [[draft(**stale)], [bill()]],
+        f"{BILLS}.create": [],
+        f"{BILLS}.write": [None],
+    }
     outcome = written(change(Action.CREATE, Invoice, invoice()), books)
-    assert (outcome.state, outcome.code) == (State.UNKNOWN, Code.OUTCOME_UNKNOWN)
+    assert (outcome.state, outcome.ref) == (State.APPLIED, ref("Invoice", "1"))
+    assert books.effects == [f"{BILLS}.write", f"{BILLS}.post"]
+    ids, values = books.sent(f"{BILLS}.write")
+    (deleted, (_, (line,))) = values["lines"]
+    assert (ids, deleted) == ([1], ["delete", [71]])
+    assert of(values["invoice_date"], values["party"]) == (ON, 2)
+    assert of(line["unit_price"], line["quantity"]) == (100, 1)
+
+
+def test_a_draft_is_left_where_a_draft_is_wanted() -> None:
+    books = Books({f"{BILLS}.search_read": [[draft()]]})
+    after = invoice(status=Status.DRAFT)
+    outcome = written(change(Action.CREATE, Invoice, after), books)
+    assert (outcome.state, books.effects) == (State.APPLIED, [])
+
+
+def test_a_posted_document_of_another_total_is_told_as_such() -> None:
+    books = Books({f"{BILLS}.search_read": [[bill(total="60.00")]]})
+    outcome = written(change(Action.CREATE, Invoice, invoice()), books)
+    assert (outcome.state, outcome.notes) == (State.APPLIED, (Code.TOTAL_DIFFERS,))
     assert books.effects == []
 
 
@@ -583,14 +613,39 @@ def test_two_documents_with_one_mark_are_for_a_person() -> None:
     assert MARK in refused(wanted, books, Code.DUPLICATE_NUMBER).text
 
 
-def test_a_posting_that_is_refused_behind_a_draft_is_unknown() -> None:
-    """The draft is there: nothing may be called certainly without effect."""
-    number = Refused(["UserError", ["you must set an invoice date after X", "", None]])
-    books = making(posts=[number], row=bill())
+NUMBER = Refused(["UserError", ["you must set an invoice date after X", "", None]])
+
+
+def refusing(*posts: Any, **more: Any) -> Books:
+    """The books while a document is made whose posting brings no good answer."""
+    books = making(posts=[*posts], **more)
     books.table[f"{BILLS}.search_read"].pop()
+    return books
+
+
+def test_a_posting_that_is_refused_leaves_nothing_behind() -> None:
+    """The draft was made just now, and nobody else has seen it: it is deleted."""
+    books = refusing(NUMBER, **{f"{BILLS}.delete": [None]})
+    wanted = change(Action.CREATE, Invoice, invoice())
+    outcome = refused(wanted, books, Code.REFUSED)
+    assert "Numbers follow dates" in outcome.remedy
+    assert books.sent(f"{BILLS}.delete") == [[1]]
+
+
+def test_a_draft_that_stays_behind_a_refusal_makes_the_outcome_unknown() -> None:
+    """Nothing may be called certainly without effect; the first refusal is told."""
+    stays = Refused(["UserError", ["You can not delete it.", "", None]])
+    books = refusing(NUMBER, **{f"{BILLS}.delete": [stays]})
     outcome = written(change(Action.CREATE, Invoice, invoice()), books)
     assert (outcome.state, outcome.code) == (State.UNKNOWN, Code.REFUSED)
     assert "Numbers follow dates" in outcome.remedy
+
+
+def test_a_posting_of_which_nothing_is_known_deletes_nothing() -> None:
+    books = refusing(Response(504, {}, ""))
+    outcome = written(change(Action.CREATE, Invoice, invoice()), books)
+    assert (outcome.state, outcome.code) == (State.UNKNOWN, Code.SERVER_ERROR)
+    assert f"{BILLS}.delete" not in books.methods
 
 
 # Warnings ---------------------------------------------------------------------------
@@ -636,7 +691,7 @@ def test_an_update_sends_what_differs_and_keeps_the_mark() -> None:
     after = evolve(
         before, reference="PO 8", on=LATER, customer=ref("Customer", "4"), lines=new
     )
-    shown = draft(reference=f"PO 8 {MARK}", invoice_date=LATER)
+    shown = draft(reference=f"PO 8 {MARK}", invoice_date=LATER, party=4)
     books = Books(
         {
             f"{BILLS}.search_read": [[draft()], [shown]],
@@ -943,6 +998,7 @@ def test_more_than_is_owed_only_where_that_is_allowed() -> None:
         (paid("40.00"), bill(state="cancelled"), Code.REFUSED),
         (paid("40.00"), bill(total="-100.00"), Code.REFUSED),
         (paid("40.00", currency="EUR"), bill(), Code.CURRENCY_DIFFERS),
+        (paid("40.00"), bill(party=4), Code.NOT_ALLOWED),
         (paid("40.00", "10.00"), bill(), Code.NOT_ALLOWED),
         (paid("130.00"), bill(), Code.OVERPAID),
     ],
@@ -1068,8 +1124,9 @@ def test_a_credit_note_tells_what_it_was_put_to() -> None:
             **closed(7, of_move(57, "-36.00", "account.invoice,9"), own)
         ),
     }
-    for row in rows.values():
-        books = Books({f"{BILLS}.search_read": [[row]]})
+    for how, row in rows.items():
+        more: list[list[Any]] = [[]] if how == "reconciled" else []
+        books = Books({f"{BILLS}.search_read": [[row], *more]})
         page = driven(tryton().fetch(Application, ids=["9/1"]), books)
         (it,) = page.records
         assert it.amount == 36
@@ -1077,9 +1134,39 @@ def test_a_credit_note_tells_what_it_was_put_to() -> None:
         assert (it.source, it.target) == (ref("CreditNote", "9"), ref("Invoice", "1"))
         assert (it.currency, it.on, it.how) == ("USD", ON, Part.CREDIT)
     refund = of_move(60, "36.00", "account.invoice,9", "cash")
-    for nothing in (note(), note(**closed(7, refund)), bill()):
-        books = Books({f"{BILLS}.search_read": [[nothing]]})
+    for nothing, more in (
+        (note(), []),
+        (note(**closed(7, refund)), [[]]),
+        (bill(), []),
+    ):
+        books = Books({f"{BILLS}.search_read": [[nothing], *more]})
         assert driven(tryton().fetch(Application, ids=["9/1"]), books).records == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "total"), [(Invoice, "36.00"), (CreditNote, "-36.00")]
+)
+def test_what_took_another_document_back_is_void_with_it(
+    kind: type[Invoice | CreditNote], total: str
+) -> None:
+    """It was made by Tryton and looks like any other; only the other one tells of it."""
+    theirs = of_move(2, str(-dec(total)), "account.invoice,1")
+    settled = bill(9, total, line(57, total, **closed(7, theirs)))
+    alone = Status.SETTLED if kind is CreditNote else Status.OPEN
+    tells = [{"id": 1, "cancel_move": 1}]
+    for cancelled, status in ((tells, Status.VOID), ([], alone)):
+        books = Books({f"{BILLS}.search_read": [[settled], cancelled]})
+        (it,) = driven(tryton().fetch(kind, ids=["9"]), books).records
+        assert it.status is status
+        assert books.asked[1][1][0] == [["cancel_move", "in", [1]]]
+
+
+def test_only_where_nobody_paid_it_is_asked_what_a_document_took_back() -> None:
+    theirs = of_move(2, "-100.00", "account.invoice,1", "cash")
+    paid = bill(1, "100.00", line(57, "100.00", **closed(7, theirs)))
+    for row in (bill(), {**paid, "payment_lines": [2]}):
+        books = Books({f"{BILLS}.search_read": [[row]]})
+        driven(tryton().fetch(Invoice, ids=["1"]), books)
 
 
 def test_an_application_is_asked_for_by_its_credit_note() -> None:

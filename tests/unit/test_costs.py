@@ -203,10 +203,8 @@ def test_the_calls_of_a_thousand_mixed_changes_follow_the_declared_formulas() ->
     shop, book = pair()
     sides = {SHOP: shop.capabilities, BOOK: book.capabilities}
     changes = mixed().changes
-    waiting = {each.depends_on[0]: each for each in changes if each.depends_on}
-    first = [each for each in changes if not each.depends_on]
     total: Counter[str] = Counter()
-    for step in (first, [each for each in changes if each in waiting.values()]):
+    for step in in_steps(changes):
         for read in batches(step, 200):
             asked = {(r, c.kind) for c in read for r in (c.source, c.target) if r}
             for name, kind in sorted({(r.connection, k) for r, k in asked}, key=str):
@@ -323,6 +321,18 @@ def test_what_waits_for_itself_is_never_carried_and_costs_nothing() -> None:
         BOOK: 1,
     }  # without b it waits for nothing
     assert of_documents([a, b], (Side(SHOP, PLAIN), Side(BOOK, PLAIN)), 80) == {}
+
+
+def test_older_documents_are_carried_first_and_what_has_no_day_before_them() -> None:
+    """A ledger that numbers by date takes no older document after a younger."""
+    made = one(Invoice)
+    assert isinstance(made.after, Invoice)
+    june = evolve(made, name="june", after=evolve(made.after, on=date(2026, 6, 1)))
+    old = evolve(made.after, on=date(2026, 5, 1))
+    may = evolve(june, name="may", after=old, depends_on=("whose",))
+    whose = evolve(one(Customer), name="whose")
+    steps = [[each.name for each in step] for step in in_steps([june, may, whose])]
+    assert steps == [["whose"], ["may", "june"]]
 
 
 # Levels ---------------------------------------------------------------------------------

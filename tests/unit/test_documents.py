@@ -13,7 +13,7 @@ from attrs import evolve
 from doubles import Desk, SetClock, Wire, able
 
 from tieout.adapters import Callbacks, PlanFile
-from tieout.capabilities import Capabilities, Changed, Kind, Verb
+from tieout.capabilities import Capabilities, Changed, Creates, Kind, Verb
 from tieout.change import Action, Change, Issue, Outcome, change_name, mark_of
 from tieout.connector import Page, guarded
 from tieout.engine import Engine
@@ -306,6 +306,39 @@ def test_what_landed_although_the_answer_was_lost_is_adopted(fate: str) -> None:
     link = world.link("a")
     assert link is not None
     assert link.ledger.id in world.book.documents
+
+
+class Drafts(Shelf):
+    """A system where a document is a draft first, which a second write posts."""
+
+    def __init__(self) -> None:
+        super().__init__(BOOK)
+        kinds = dict(self.capabilities.kinds)
+        kinds[Invoice] = evolve(kinds[Invoice], creates=Creates.DRAFT_THEN_POST)
+        self.capabilities = evolve(self.capabilities, kinds=kinds)
+
+    def make(self, change: Change) -> Invoice:
+        """A draft, which the fate "lost after" leaves behind; it is posted if found."""
+        left = [x for x in self.documents.values() if carries(x, change.mark)]
+        made = left[0] if left else super().make(change)
+        status = Status.OPEN if left else Status.DRAFT
+        made = self.documents[made.ref.id] = evolve(made, status=status)
+        return made
+
+
+def test_a_draft_left_behind_is_no_document_yet_and_is_posted() -> None:
+    """Killed between the two writes: what is half done is neither tied nor made again."""
+    world = World("a")
+    world.book = Drafts()
+    world.engine = world.made()
+    world.book.fates = ["lost after"]
+    world.post("a")
+    assert codes(world.post("a")) == [Code.OUTCOME_UNKNOWN]
+    assert world.link("a") is None
+    world.wait()
+    assert world.post("a").ok
+    assert [each.status for each in world.book.documents.values()] == [Status.OPEN]
+    assert world.link("a") is not None
 
 
 def test_what_never_landed_is_sent_again_only_after_the_wait() -> None:

@@ -42,6 +42,7 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
             void_when="nothing is paid or applied",
             mark=caps.Mark("account.invoice.reference"),
             stable_order=True,
+            page_calls=2,  # also what took another document back is asked for
             write_calls=9,
         ),
     ),
@@ -58,6 +59,7 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
         verbs=frozenset({_READ, _CREATE, _VOID}),
         creates=caps.Creates.FINAL,
         void_when="nothing but the invoice's payments is reconciled with it",
+        page_calls=2,
         write_calls=6,
     ),
     Customer: caps.Kind(

@@ -33,6 +33,7 @@ from tieout.connectors.tryton.errors import RULES
 from tieout.connectors.tryton.levels import PaidDate, day, inside
 from tieout.connectors.tryton.paying import Paying
 from tieout.connectors.tryton.queries import (
+    BILLS,
     FIELDS,
     MODELS,
     marked,
@@ -40,7 +41,7 @@ from tieout.connectors.tryton.queries import (
     search_read,
     selected,
 )
-from tieout.connectors.tryton.records import ID_MAX, Records
+from tieout.connectors.tryton.records import ID_MAX, Records, settled_unpaid
 from tieout.connectors.tryton.wire import (
     Dialect,
     TrytonSession,
@@ -255,6 +256,24 @@ class Tryton(RestConnector):
 
     def rows(self, resource: Resource[Any], response: Response) -> list[Any]:
         return answered(response, list)
+
+    def joined(self, resource: Resource[Any], rows: list[Any]) -> Flow[list[Any]]:
+        """
+        Documents with whether they took another one back.
+
+        Cancelling a posted document makes one of the other sign, which looks like any
+        other: only the cancelled one tells of it, by the move that cancelled it.
+        """
+        settled = [row for row in rows if settled_unpaid(row)]
+        if not settled or resource.kind not in (Invoice, CreditNote, Application):
+            return rows
+        domain = [["cancel_move", "in", [row["move."]["id"] for row in settled]]]
+        asked = search_read(BILLS, domain, "cancel_move")
+        found = answered((yield from self.ask(asked)), list)
+        moves = {row.get("cancel_move") for row in found if isinstance(row, Mapping)}
+        for row in settled:
+            row["cancels"] = row["move."]["id"] in moves
+        return rows
 
     def next_cursor(
         self,

@@ -20,7 +20,7 @@ from tieout.connectors.tryton.bodies import NAMED, Known, needed, words
 from tieout.connectors.tryton.queries import BILLS, PARTIES
 from tieout.connectors.tryton.records import ID, own_id
 from tieout.connectors.tryton.wire import about, call
-from tieout.errors import Code, Fault
+from tieout.errors import Code, Fate, Fault
 from tieout.models import Customer, Invoice, Ref, Settlement, Status
 from tieout.wire import Flow, Response
 
@@ -76,20 +76,53 @@ class Documents(Asking):
         A draft with our mark in its reference, and then its posting.
 
         What carries the mark already is not made again: a draft, left behind where an
-        answer was lost, is posted if it is the one that is wanted.
+        answer was lost, is made to be what is wanted, and posted. Where the posting of a
+        draft that was made just now is refused, the draft is deleted: a refusal leaves
+        nothing behind.
         """
         after = _document(change)
         found = yield from self.found(change)
         if found:
-            record: Any = found[1]
-            if (record.total, record.currency) != (after.total, after.currency):
-                return Outcome.applied(change, ref=record.ref, echo=record)
-            return (yield from self._finished(change, record))
+            return (yield from self._left(change, *found))
         values = yield from self._values(change, after)
         made = yield from self.made(BILLS, values)
         if after.status is not Status.DRAFT:
-            yield from self._post(made)
+            refused = yield from self._posted(made)
+            if refused is not None:
+                return Outcome.failed(change, refused)
         return (yield from self.done(change, made))
+
+    def _posted(self, made: str) -> Flow[Fault | None]:
+        """
+        Post a new draft; if that is refused, delete it and say why.
+
+        Raises the refusal where the draft may still be there: then nothing is certain.
+        """
+        try:
+            yield from self._post(made)
+        except Fault as refused:
+            if refused.fate is Fate.UNCLEAR:
+                raise
+            try:
+                yield from self._delete(int(made))
+            except Fault as stays:
+                raise refused from stays
+            return refused
+        return None
+
+    def _left(self, change: Change, row: Fields, record: Any) -> Flow[Outcome]:
+        """What an earlier write left behind, with the mark of this one."""
+        after: Any = change.after
+        if record.status is not Status.DRAFT or after.status is Status.DRAFT:
+            return Outcome.applied(change, ref=record.ref, echo=record)
+        about = [(x.total, x.currency, x.on, x.customer) for x in (record, after)]
+        if about[0] != about[1]:
+            values = yield from self._values(change, after)
+            old = [int(own_id(each)) for each in row.children("lines.")]
+            values["lines"] = [["delete", old], *values["lines"]]
+            asked = call(f"{BILLS}.write", [int(own_id(row))], values, effect=True)
+            yield from self.connector.ask(asked)
+        return (yield from self._finished(change, record))
 
     def _values(self, change: Change, after: Any) -> Flow[dict[str, Any]]:
         """A new document, after what it needs has been looked up."""
@@ -139,6 +172,10 @@ class Documents(Asking):
     def _post(self, identity: str) -> Flow[Response]:
         asked = call(f"{BILLS}.post", [int(identity)], effect=True)
         return (yield from self.insisted(asked))
+
+    def _delete(self, identity: int) -> Flow[Response]:
+        asked = call(f"{BILLS}.delete", [identity], effect=True)
+        return (yield from self.connector.ask(asked))
 
     def _finished(self, change: Change, record: Any) -> Flow[Outcome]:
         """A document that is there, posted where that is wanted of it."""
@@ -193,8 +230,7 @@ class Documents(Asking):
         if record.status is Status.VOID:
             return Outcome.applied(change)
         if record.status is Status.DRAFT:
-            asked = call(f"{BILLS}.delete", [identity], effect=True)
-            yield from self.connector.ask(asked)
+            yield from self._delete(identity)
             return Outcome.applied(change)
         left = record.balance if isinstance(record, Settlement) else record.remaining
         if left != record.total:

@@ -65,6 +65,12 @@ def inside(raw: Fields, *links: str) -> Fields:
     return raw
 
 
+def status_of(document: Fields) -> Status:
+    """Where a document is in its life; one that took another back is void with it."""
+    status = document.choice("state", STATES)
+    return Status.VOID if document.raw.get("cancels") is True else status
+
+
 def own_lines(document: Fields) -> list[Fields]:
     """The lines that say what the customer owes: of its moves, on its account."""
     moves = [inside(document, "move"), *document.children("additional_moves.")]
@@ -172,7 +178,7 @@ def level_of(document: Fields, total: Decimal) -> Level:
     back. Linked lines that cover the whole although nothing was reconciled are what is
     left where a reconciliation was undone: they settle nothing.
     """
-    status = document.choice("state", STATES)
+    status = status_of(document)
     if status in (Status.DRAFT, Status.VOID):
         return Level(status, total if status is Status.DRAFT else ZERO)
     own: dict[str, MoveLine] = {}

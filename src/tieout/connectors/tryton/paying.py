@@ -76,6 +76,9 @@ class Paying(Asking):
         if bill.currency != after.currency:
             text = f"the invoice is in {bill.currency}, the payment in {after.currency}"
             raise Fault(Code.CURRENCY_DIFFERS, text)
+        if after.customer not in (None, bill.customer):
+            text = f"the invoice is of party {bill.customer and bill.customer.id}"
+            raise Fault(Code.NOT_ALLOWED, text, field="customer")
         over = max(after.amount - bill.balance, ZERO)
         if over and not self.overpay:
             text = f"{after.amount} is paid, {bill.balance} is owed"

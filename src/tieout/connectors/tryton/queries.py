@@ -65,7 +65,8 @@ FIELDS: Mapping[RecordType, str] = {
     CreditNote: _CREDITED,
     Application: _CREDITED,
     Invoice: (
-        f"{_DOCUMENT} {_under('account maturity_date', 'move.lines')}"
+        f"{_DOCUMENT} payment_lines"
+        f" {_under('account maturity_date reconciliation', 'move.lines')}"
         f" {_under(_BILLED, 'lines')}"
     ),
     Payment: (

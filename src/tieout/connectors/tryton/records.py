@@ -17,7 +17,6 @@ from attrs import evolve, frozen
 
 from tieout.connector import Fields
 from tieout.connectors.tryton.levels import (
-    STATES,
     MoveLine,
     PaidDate,
     Receipt,
@@ -28,6 +27,7 @@ from tieout.connectors.tryton.levels import (
     own_lines,
     put_to,
     receivable,
+    status_of,
 )
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -67,6 +67,20 @@ def apart(text: str) -> tuple[str, list[str]]:
     marks = [word for word in text.split() if MARK.fullmatch(word)]
     own = " ".join(w for w in text.split() if w not in marks) if marks else text
     return own, marks
+
+
+def settled_unpaid(row: Any) -> bool:
+    """
+    Whether something of a document is settled, and nobody paid anything of it.
+
+    Its state does not tell: it lags where a queue worker is configured.
+    """
+    move = row.get("move.") if isinstance(row, Mapping) else None
+    if not isinstance(move, Mapping) or not isinstance(move.get("id"), int):
+        return False
+    lines = move.get("lines.") or ()
+    settled = any(isinstance(x, Mapping) and x.get("reconciliation") for x in lines)
+    return settled and not row.get("payment_lines.") and not row.get("payment_lines")
 
 
 def _marked(marks: Iterable[str]) -> dict[str, str]:
@@ -158,7 +172,7 @@ class Records:
         head = self._head(raw, "Invoice")
         if head is None:
             return None
-        status = raw.choice("state", STATES)
+        status = status_of(raw)
         dues = [line.maybe("maturity_date", day) for line in own_lines(raw)]
         return Invoice(
             **head,
