@@ -510,6 +510,54 @@ def test_payments_go_both_ways_without_an_echo(per: int | None) -> None:
     assert tills.received(tills.shop) == {"EUR": Decimal(15)}
 
 
+@pytest.mark.parametrize("kind", [Customer, Invoice, Payment])
+@pytest.mark.parametrize("fate", ["lost", "never"])
+@pytest.mark.parametrize("per", [None, 1])
+def test_what_we_may_have_made_there_does_not_come_back(
+    per: int | None, fate: str, kind: RecordType
+) -> None:
+    """B51, B63, B102: while it is not certain, what looks like it waits."""
+    tills = Tills(per=per, billing_per=per, directions={**OUTWARD, **EITHER})
+    a = tills.bill("A", 100)
+    tills.pay(175, [(a, 100)])
+    tills.ledger.fate = partial(_of_kind, kind, fate)
+    for _ in range(2):
+        tills.clock.advance(LATER / 60)
+        tills.sync()
+    tills.ledger.fate = lambda change: ""
+    tills.go_on(LAST_RUN)
+    tills.go_on(LAST_RUN)
+    assert tills.issues == []
+    assert tills.received(tills.shop) == {"EUR": Decimal(175)}
+    assert tills.settled()
+    tills.shop.put(evolve(tills.owner, name="Another name"))
+    tills.shop.put(evolve(a, reference="changed here"))
+    tills.go_on()
+    assert there_owner(tills).name == "Another name", "it is the shop's own"
+
+
+def test_somebodys_payment_that_looks_like_ours_comes_over_in_the_end() -> None:
+    """B51: ours had not been made; then it is, and theirs is carried too."""
+    tills = Tills(directions={**OUTWARD, **EITHER})
+    tills.sync()
+    tills.ledger.fate = partial(_of_kind, Payment, "never")
+    tills.pay(75)
+    tills.go_on()
+    tills.pay(75, books=tills.book, owner=there_owner(tills))
+    tills.clock.advance(LATER / 600)
+    tills.sync(LAST_RUN)
+    waits = [each for each in tills.issues if each.code is Code.WAITS]
+    assert [each.text for each in waits] == [
+        "it may be what was made for P-p2, and the answer to that was lost."
+    ]
+    tills.ledger.fate = lambda change: ""
+    for _ in range(2):
+        tills.go_on(LAST_RUN)
+    assert tills.issues == []
+    assert tills.received(tills.shop) == {"EUR": Decimal(150)}
+    assert tills.settled()
+
+
 def test_a_void_in_the_ledger_comes_to_billing() -> None:
     """B51, B101: of a payment that was made there."""
     tills = Tills(directions={**OUTWARD, Payment: BOTH}, per=1, billing_per=1)

@@ -909,6 +909,56 @@ def test_a_credit_whose_own_note_says_that_it_ended_is_taken_back() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("there", "code", "text"),
+    [
+        (credit("30"), None, ""),
+        (
+            credit("20"),
+            Code.POSTED_CANNOT_CHANGE,
+            "30 of credit note CN-1 here, 20 there.",
+        ),
+        (
+            credit("30", live=False),
+            Code.VANISHED,
+            "that of credit note CN-1 was taken back there.",
+        ),
+    ],
+)
+def test_a_credit_that_is_applied_otherwise_there_is_told(
+    there: Application, code: Code | None, text: str
+) -> None:
+    """B100, B144: it is not applied a second time, nor changed unasked."""
+    applied = credit("30")
+    own = ref("Application", "la", BOOK)
+    known = across(
+        link("", own, applied, of=applied.ref), there=(evolve(there, ref=own),)
+    )
+    plan = planned(payment("0", applied), known)
+    assert plan.changes == ()
+    assert [(each.code, each.text) for each in plan.issues] == (
+        [(code, text)] if code else []
+    )
+
+
+def test_a_credit_that_ended_on_both_sides_is_let_go() -> None:
+    """B99: there is nothing to take back, and nothing to tell."""
+    over = credit(live=False)
+    own = ref("Application", "la", BOOK)
+    held = link("", own, credit(), of=over.ref)
+    known = across(held, there=(evolve(over, ref=own),))
+    change = only(planned(payment("0", over, status=Status.VOID), known))
+    assert (change.action, change.releases, change.target) == (Action.KEEP, True, own)
+
+
+def test_a_credit_of_which_the_answer_was_lost_waits() -> None:
+    """B102: it may be there already."""
+    applied = credit()
+    known = across(doubtful=frozenset({applied.ref}))
+    (issue,) = planned(payment("0", applied), known).issues
+    assert (issue.code, issue.within) == (Code.WAITS, PAID)
+
+
 def test_a_credit_note_ends_after_its_applications() -> None:
     """B99: a ledger voids no credit that is applied."""
     over = credit(live=False)

@@ -93,7 +93,7 @@ class Legs:
         if put.source == put.target:
             text = "a document is applied to itself."
             return self._issue(Code.BAD_FIELD, put, of, text, "target")
-        if put.currency != of.currency:
+        if isinstance(of, CreditNote) and put.currency != of.currency:
             text = f"the credit is in {of.currency}, the invoice in {put.currency}."
             return self._issue(Code.CURRENCY_DIFFERS, put, of, text, "currency")
         if put.source.kind != CreditNote.__name__:
