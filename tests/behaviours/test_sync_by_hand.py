@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 import tieout
-from desk import DAY, RULES, SHOP, TODAY, Desk, numbers, of, to
+from desk import DAY, HOUR, RULES, SHOP, TODAY, Desk, numbers, of, to
 from tieout import BatchType, Code, ConfigError, Direction, Fault, Severity, State
 from tieout.capabilities import Changed, Everything, Unposted, Verb
 from tieout.change import Change
