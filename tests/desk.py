@@ -101,7 +101,7 @@ class Desk:
         book: Mapping[RecordType, Kind] = KINDS,
     ) -> None:
         self.clock = SetClock()
-        self.shop = Books("shop:1", self.clock.now)
+        self.shop = Books("shop:1", self.clock.now, levels=True)
         self.book = Books("book:1", self.clock.now)
         self.billing = Watched(self.shop, kinds=shop)
         self.ledger = Watched(self.book, kinds=book)

@@ -349,8 +349,8 @@ def test_a_stopped_one_goes_on_behind_the_last_completed_page() -> None:
     made.billing.pages.clear()
     (report,) = sync(made)
     assert report.complete
-    assert cursors(made)[0] not in (None, "0")
-    assert int(cursors(made)[0] or 0) <= 21
+    assert cursors(made)[0] is not None
+    assert len(cursors(made)) <= 4  # of the six that there are
     assert len(set(made.booked)) == len(made.booked) == 40
     made.billing.pages.clear()
     sync(made)  # once it is finished, it begins anew
@@ -362,7 +362,7 @@ def test_a_read_that_fails_ends_it_and_the_next_goes_on() -> None:
     made = desk(40)
 
     def broken(own: Any, kind: RecordType, select: Select, cursor: str | None) -> None:
-        if kind is Invoice and cursor == "21":
+        if kind is Invoice and len(cursors(made)) == 4:
             raise Fault(Code.SERVER_ERROR, "down")
 
     made.billing.between = broken

@@ -156,7 +156,7 @@ def test_what_was_shown_before_is_shown_again() -> None:
     desk, _ = posted()
     before = desk.shop.level(desk._of(desk.shop, "INV-1"))
     parts = {Part.CASH: Decimal(30)}
-    desk.shop.tell(evolve(before, settled_by=parts, balance=Decimal(70)))
+    desk.shop.show(evolve(before, settled_by=parts, balance=Decimal(70)))
     desk.pay("INV-1", 100)
     batch = desk.batch(desk.engine().sync_paid_dates(TODAY))
     assert desk.shown("INV-1") == (100, TODAY)
@@ -169,7 +169,7 @@ def test_what_shows_something_else_by_now_is_left_alone() -> None:
     desk, batch = paid()
     level = desk.shop.level(desk._of(desk.shop, "INV-1"))
     other = TODAY - timedelta(days=3)
-    desk.shop.tell(evolve(level, paid_on=other))
+    desk.shop.show(evolve(level, paid_on=other))
     assert desk.engine().undo(batch).counts["skipped"] == 1
     assert desk.shown("INV-1") == (100, other)
     assert desk.shown("INV-2") == (0, None)
@@ -190,7 +190,7 @@ def test_where_no_part_payments_are_held_the_date_decides() -> None:
     desk.pay("INV-1", 100)
     batch = desk.batch(desk.engine().sync_paid_dates(TODAY))
     level = desk.shop.level(desk._of(desk.shop, "INV-1"))
-    desk.shop.tell(evolve(level, settled_by={}, balance=Decimal(100)))
+    desk.shop.show(evolve(level, settled_by={}, balance=Decimal(100)))
     desk.engine().undo(batch)
     assert desk.shown("INV-1") == (0, None)
 
