@@ -32,7 +32,7 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
         "Money": ("Money",),
         "Plans and changes": (
-            *("Plan", "Change", "Action", "Issue", "Outcome", "State"),
+            *("Plan", "Effect", "Change", "Action", "Issue", "Outcome", "State"),
             *("change_name", "mark_of", "fingerprint"),
         ),
         "Adapters": ("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),

@@ -44,6 +44,7 @@ from tieout.connector import (
     RestConnector,
     Rule,
 )
+from tieout.effects import Effect
 from tieout.engine import Engine, this_user
 from tieout.errors import (
     Code,
@@ -125,6 +126,7 @@ __all__ = [
     "Direct",
     "Direction",
     "Doubt",
+    "Effect",
     "Engine",
     "Event",
     "Everything",

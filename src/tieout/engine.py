@@ -312,7 +312,7 @@ class Engine(Inquiry):
         given = tuple(changes)
         if len({change.name for change in given}) < len(given):
             raise ConfigError("two changes of one name: name them by `change_name`")
-        return Plan(given, header=header)
+        return self._priced(Plan(given, header=header))
 
     def apply(
         self,

@@ -137,6 +137,13 @@ class Code(Enum):
         False,
         "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
     )
+    NO_SUCH_RECORD = (
+        "No record has the id or number that was asked for.",
+        _RED,
+        _RECORD,
+        False,
+        "Compare it with the system that the record comes from; nothing was guessed.",
+    )
     VANISHED = (
         "The document that this record was tied to is gone.",
         _RED,

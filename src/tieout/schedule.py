@@ -25,6 +25,9 @@ HOURLY = timedelta(hours=1)
 JITTER = 0.1
 """Which part of the pause is drawn anew each time, so that a fleet does not call at once."""
 
+LOOK = timedelta(milliseconds=200)
+"""How often `Schedule.wait` looks up: an interruption is seen within this."""
+
 JOIN_MAX = timedelta(seconds=30)
 """How long `Schedule.stop` waits for a run that has been told to end."""
 
@@ -89,6 +92,11 @@ class Schedule:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(JOIN_MAX.total_seconds())
         self.next = None
+
+    def wait(self) -> None:
+        """Until it is stopped, by another thread or by an interruption."""
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(LOOK.total_seconds())
 
     def now(self) -> bool:
         """Run once on this thread; False where a run is under way already."""

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, Severity
-from tieout.models import Link, RecordType, Ref, Settlement
+from tieout.models import Application, Link, RecordType, Ref, Settlement
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -59,12 +59,14 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also`` other numbers that people know it by.
-    ``settle`` is in seconds; ``not_before`` is the
-    earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
-    sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also``
+    other numbers that people know it by, ``within`` the record that the source is read
+    with. ``settle`` is in seconds; ``not_before`` is the earliest moment at which "not
+    found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at`` the
+    last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
-    asked, and ``candidates`` the documents in question.
+    asked, and ``candidates`` the documents in question. ``put`` is what it applies to what,
+    where no mark will show that it did.
     """
 
     name: str
@@ -103,6 +105,13 @@ class Intent:
     text: str = ""
     owner: str = ""
     also: tuple[str, ...] = ()
+    within: Ref | None = None
+    put: Application | None = None
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers by which people know it."""
+        return tuple(dict.fromkeys(filter(None, (*self.also, self.number))))
 
 
 class Held(Enum):
@@ -401,6 +410,11 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
     return key_of(pair, kind, role, billing_id)
 
 
+def leg_of(pair: str, made: Ref) -> str:
+    """The value of the ``leg`` index of the link of a part of another side's record."""
+    return key_of(pair, made.connection, made.kind, made.id)
+
+
 def _link_indexes(link: Link) -> Iterable[Index]:
     kind = link.ledger.kind
     if not link.released:
@@ -408,6 +422,10 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         made_of = link.billing.kind
         billing = link_billing(link.pair, made_of, link.billing.id, link.role)
         yield Index("billing", billing, unique=True)
+    if link.role:
+        outward = link.origin == link.billing.connection
+        made = link.ledger if outward else link.billing
+        yield Index("leg", leg_of(link.pair, made))
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
     if link.number:

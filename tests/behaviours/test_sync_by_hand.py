@@ -999,7 +999,7 @@ def test_a_new_sync_begins_with_a_clean_sheet_and_undoes_nothing() -> None:
     engine = desk.engine()
     first = engine.sync_invoices(through=TODAY, only=["INV-1", "INV-2"])
     desk.ledger.fate = to(Invoice, "")
-    desk.clock.advance(HOUR)
+    desk.clock.advance(timedelta(hours=1))
     rows: list[Progress] = []
     second = engine.sync_invoices(
         through=TODAY, only=["INV-3"], on_progress=rows.append
