@@ -7,7 +7,7 @@ anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,6 +66,8 @@ class Watched(BooksConnector):
         self.between: Between | None = None
         self.garbled: tuple[Issue, ...] = ()
         """The issues of what cannot be read, in each first page of invoices."""
+        self.unreadable: dict[str, Issue] = {}
+        """By id, the issues of what cannot be read when it is asked for."""
 
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
@@ -76,6 +78,14 @@ class Watched(BooksConnector):
         page = yield from super().page(kind, select, cursor)
         first = kind is Invoice and cursor is None
         return evolve(page, issues=self.garbled) if first else page
+
+    def fetch(
+        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
+    ) -> Flow[Page[R]]:
+        page = yield from super().fetch(kind, ids=ids, numbers=numbers)
+        bad = [self.unreadable[each] for each in ids if each in self.unreadable]
+        good = [each for each in page.records if each.ref.id not in self.unreadable]
+        return evolve(page, records=tuple(good), issues=tuple(bad))
 
 
 class Desk:
@@ -91,7 +101,7 @@ class Desk:
         book: Mapping[RecordType, Kind] = KINDS,
     ) -> None:
         self.clock = SetClock()
-        self.shop = Books("shop:1", self.clock.now)
+        self.shop = Books("shop:1", self.clock.now, levels=True)
         self.book = Books("book:1", self.clock.now)
         self.billing = Watched(self.shop, kinds=shop)
         self.ledger = Watched(self.book, kinds=book)

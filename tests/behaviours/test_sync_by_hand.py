@@ -9,9 +9,18 @@ import pytest
 from attrs import evolve
 
 import tieout
-from desk import DAY, RULES, SHOP, TODAY, Desk, numbers, of, to
-from tieout import BatchType, Code, ConfigError, Direction, Fault, Severity, State
-from tieout.capabilities import Changed, Everything, Unposted, Verb
+from desk import DAY, HOUR, RULES, SHOP, TODAY, Desk, Watched, numbers, of, to
+from tieout import (
+    BatchType,
+    Code,
+    ConfigError,
+    Direction,
+    Doubt,
+    Fault,
+    Severity,
+    State,
+)
+from tieout.capabilities import Capabilities, Changed, Everything, Unposted, Verb
 from tieout.change import Change
 from tieout.models import (
     Customer,
@@ -26,7 +35,9 @@ from tieout.models import (
 from tieout.protocol import Health
 from tieout.report import Progress
 from tieout.settings import Settings
+from tieout.testing.year.connector import KINDS
 from tieout.wire import Flow
+from worlds import Crash, Mortal
 
 WAIT = timedelta(minutes=10)
 """After which a look proves that a write was not carried out."""
@@ -506,6 +517,84 @@ def test_an_unreadable_invoice_of_the_list_is_told() -> None:
     assert [issue.code for issue in report.issues] == [Code.BAD_AMOUNT]
     assert not report.ok
     assert desk.posted == {"INV-1", "INV-2", "INV-3"}
+
+
+def test_what_is_parked_is_told_and_a_person_answers() -> None:
+    """B120, B129: two documents of one number in the ledger; neither is taken unasked."""
+    desk = three()
+    desk.book.unique = False
+    desk.ledger.fate = to(Invoice, "lost", "INV-2")
+    desk.post("INV-2")
+    desk.ledger.fate = to(Invoice, "")
+    first = desk._of(desk.book, "INV-2")
+    desk.book.put(evolve(first, ref=desk.book.ref(Invoice)))
+    desk.clock.advance(WAIT)
+    rows: list[Progress] = []
+    report = desk.post(on_progress=rows.append)
+    assert Doubt.DUPLICATE.value in rows[0].text
+    assert desk.posted == {"INV-1", "INV-3"}
+    (bad,) = [e for e in desk.batch(report).members if e.number == "INV-2"]
+    assert (bad.state, bad.code) == (State.NOT_SENT, Code.AMBIGUOUS_NUMBER)
+    engine = desk.engine()
+    (parked,) = engine.parked()
+    engine.answer(parked, tieout.Landed(first.ref.id))
+    desk.post()
+    assert desk.posted == {"INV-1", "INV-2", "INV-3"}
+
+
+def test_a_mark_whose_answer_is_always_lost_is_parked() -> None:
+    """B120, B121: a person is asked; nothing is marked twice, and the ledger not asked."""
+    desk = three()
+    desk.billing.fate = to(Posting, "never", "INV-1")
+    rows: list[Progress] = []
+    for _ in range(6):
+        desk.engine().mark_posted(TODAY, ["INV-1"], on_progress=rows.append)
+        desk.clock.advance(WAIT)
+    desk.engine().mark_posted(TODAY, ["INV-1"], on_progress=rows.append)
+    assert "parked" in rows[-1].text.lower() or "lost" in rows[-1].text
+    (parked,) = desk.engine().parked()
+    assert parked.number == "INV-1"
+    assert desk.posted == set()
+    desk.billing.fate = to(Posting, "")
+    desk.engine().answer(parked, tieout.Reply.NOT_THERE)
+    desk.engine().mark_posted(TODAY, ["INV-1"])
+    assert desk.posted == {"INV-1"}
+
+
+class Slow(Watched):
+    """A ledger that may carry a request out half an hour late."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return evolve(super().capabilities, late_commit=timedelta(minutes=30))
+
+
+def test_while_a_write_of_it_may_still_land_it_is_not_handed_over() -> None:
+    """B120, B160: edited, posted by a process that died, and edited back."""
+    desk = three()
+    desk.engine().undo(desk.post().batch)
+    desk.ledger = Slow(desk.book, kinds=KINDS)
+    desk.edit("INV-1", total=Decimal(150))
+    store = Mortal(desk.store)
+
+    def dies(change: Change) -> str:
+        if change.kind is Invoice:
+            store.die()
+        return ""
+
+    desk.ledger.fate = dies
+    with pytest.raises(Crash):
+        desk.engine(store).sync_invoices(through=TODAY, only=["INV-1"])
+    desk.ledger.fate = to(Invoice, "")
+    desk.edit("INV-1", total=Decimal(100))
+    desk.clock.advance(WAIT)
+    report = desk.post()
+    assert desk.posted == {"INV-2", "INV-3"}
+    assert [issue.code for issue in report.issues] == [Code.OUTCOME_UNKNOWN]
+    desk.clock.advance(HOUR)
+    desk.post()
+    assert desk.posted == {"INV-1", "INV-2", "INV-3"}
+    assert desk.booked[0] == ("INV-1", 100)
 
 
 def test_a_long_list_is_posted_as_a_whole() -> None:

@@ -8,11 +8,11 @@ owed, a void of what is paid. They know nothing of connectors, engines or marks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -38,11 +38,24 @@ def as_it_is(text: str) -> str:
     return text
 
 
+@frozen
+class Paid:
+    """What is shown as paid of an invoice, where that is a field of it."""
+
+    amount: Decimal
+    on: date | None = None
+    last_on: date | None = None
+
+
+NOTHING_PAID = Paid(ZERO)
+
+
 @define
 class Books:
     """
     What one system holds. ``normalise`` is what it does to every name and description;
-    ``number_limit`` how long a number it takes; ``unique`` whether numbers are.
+    ``number_limit`` how long a number it takes; ``unique`` whether numbers are. ``levels``:
+    what was paid of an invoice is a field of it, set from outside, and no payments are kept.
     """
 
     connection: str
@@ -52,8 +65,8 @@ class Books:
     number_limit: int = 50
     records: dict[RecordType, dict[str, Any]] = field(factory=dict)
     posted: dict[str, datetime] = field(factory=dict)
-    told: dict[str, Settlement] = field(factory=dict)
-    """The levels that were written, by invoice: they stand before what is computed."""
+    levels: bool = False
+    paid: dict[str, Paid] = field(factory=dict)
     writes: int = 0
     _serial: int = 0
 
@@ -91,8 +104,14 @@ class Books:
         """What is still owed on an invoice."""
         if invoice.status in (Status.VOID, Status.DRAFT):
             return ZERO
+        if self.levels:
+            return invoice.total - self.shown_paid(invoice).amount
         paid = sum((put.amount for put in self.puts(invoice=invoice.ref.id)), ZERO)
         return invoice.total - paid
+
+    def shown_paid(self, invoice: Invoice) -> Paid:
+        """What is shown as paid of an invoice, where that is a field of it."""
+        return self.paid.get(invoice.ref.id, NOTHING_PAID)
 
     def left(self, of: CreditNote | Payment) -> Decimal:
         """What of a credit note or payment is applied to nothing yet."""
@@ -135,10 +154,7 @@ class Books:
         if status is Status.OPEN and owed <= 0:
             status = Status.SETTLED
         days = [(put.on, put.amount) for put in puts]
-        told = self.told.get(invoice.ref.id)
-        if told is not None:
-            return evolve(told, changed_at=invoice.changed_at)
-        return Settlement(
+        level = Settlement(
             invoice.ref,
             invoice.number,
             invoice.currency,
@@ -152,6 +168,11 @@ class Books:
             last_on=max((put.on for put in puts), default=None),
             changed_at=invoice.changed_at,
         )
+        if not self.levels:
+            return level
+        paid = self.shown_paid(invoice)
+        parts = {Part.CASH: paid.amount}
+        return evolve(level, settled_by=parts, paid_on=paid.on, last_on=paid.last_on)
 
     def posting(self, invoice: Invoice) -> Posting:
         """Whether an invoice was handed over."""
@@ -246,10 +267,10 @@ class Books:
         )
         self.writes += 1
 
-    def tell(self, level: Settlement) -> None:
-        """Show a level of an invoice, as some systems let one write it."""
+    def show(self, level: Settlement) -> None:
+        """Set what is shown as paid of an invoice, where that is a field of it."""
         invoice = self.get(level.ref, Invoice)
-        self.told[level.ref.id] = evolve(level, version="", carry=None)
+        self.paid[level.ref.id] = Paid(level.paid, level.paid_on, level.last_on)
         self._touch(invoice)
         self.writes += 1
 

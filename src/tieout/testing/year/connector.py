@@ -259,7 +259,7 @@ class BooksConnector:
             books.post(target.id, after.on if after else None)
             return None
         if change.kind is Settlement:
-            books.tell(cast(Settlement, change.after))
+            books.show(cast(Settlement, change.after))
             return None
         if change.action is Action.VOID:
             assert target is not None
