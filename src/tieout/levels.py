@@ -41,13 +41,17 @@ class Levels(Footing):
         on_progress: Tell | None,
         stop: Stop | None,
         recheck: bool | None,
+        *,
+        insist: bool = False,
     ) -> Report:
         self._check_levels_on()
         marker = self._marker(PAYMENTS)
         moment = self._window(since, marker, PAYMENTS, self._ledger)
         track = Track(PAYMENTS, moment, marker)
         under = self._begin(track)  # refused before any call
+        under.resume = since if isinstance(since, ResumePoint) else None
         run = self._payment_run(adapter, on_progress, stop, under)
+        run.insist = insist
         if run.sink is not None:
             run.sink = Priced(run.sink, self._level_cost())
 
@@ -97,7 +101,7 @@ class Levels(Footing):
                 run.sink.begin(self._header(moment, whole=False))
             for session in (self._billing, self._ledger):
                 self._bind(session, dry=run.journal is None)
-            run.rereads = run.insist = True
+            run.rereads = True
             run.recover()
             for page in run.reader.fetch_ledger(ids=names, numbers=names):
                 run.process(Batch(page.records, page.issues, page.gone))

@@ -30,6 +30,7 @@ from tieout.store import (
     SHAPES,
     Batch,
     BatchType,
+    Contact,
     Ending,
     Event,
     Expect,
@@ -145,6 +146,9 @@ FACTS: list[Fact] = [
         "t",
         "before",
         "after",
+        3,
+        LINK,
+        THERE,
     ),
     Run(
         "r",
@@ -169,6 +173,7 @@ FACTS: list[Fact] = [
     ),
     Renewal("c:1", "me", AT, "args", Code.RECONNECT_NEEDED, "gone", "connect"),
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
+    Contact("c:1", AT, True, "me", ("AR",), Code.DISCONNECTED, "ended"),
     Sweep("p", "v", AT),
     Restored("0123", AT),
     Batch(
