@@ -140,7 +140,8 @@ class Offices:
 
     def entered(self, number: str, total: int = 100, name: str = "Acme") -> Invoice:
         """A new invoice in the books, made there by hand."""
-        owner = self.book.put(Customer(self.book.ref(Customer), name, number))
+        ref = self.book.ref(Customer)
+        owner = self.book.put(Customer(ref, name, f"of {number}"))
         given = Invoice(
             self.book.ref(Invoice),
             number,

@@ -61,6 +61,10 @@ PAYMENTS = "payments"
 BOOKS_AGE_MAX = timedelta(days=1)
 """After this, a connection's books are asked for again: zones move, companies change."""
 
+BOOKS_AGE_INSISTING = timedelta(minutes=1)
+"""The same where a person has put something right and tries again: it may be a period that
+was opened. Long enough for all kinds of one sync to share one look."""
+
 Begin: TypeAlias = Since | date | datetime | ResumePoint
 Tell: TypeAlias = Callable[[Progress], None]
 Stop: TypeAlias = Callable[[], bool]
@@ -389,13 +393,14 @@ class Footing:
             self._opened.append(given)
         return Session(connector, given, self._store, self._clock)
 
-    def _bind(self, session: Session, *, dry: bool) -> None:
+    def _bind(self, session: Session, *, dry: bool, insist: bool = False) -> None:
         """Know whose books these are before anything is read; refuse another company's."""
         connection = session.connector.connection
         self._refuse_ended(connection)
         held = self._store.get(Identity, [connection]).get(connection)
         now = self._clock.now()
-        recent = held is not None and abs(now - held.seen_at) < BOOKS_AGE_MAX
+        age_max = BOOKS_AGE_INSISTING if insist else BOOKS_AGE_MAX
+        recent = held is not None and abs(now - held.seen_at) < age_max
         if recent and not self._in_trouble(connection):
             return
         health = session.run(session.connector.check())

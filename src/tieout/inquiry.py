@@ -63,8 +63,7 @@ class Inquiry(Retention):
         said = tuple(self._said(*side, named, refs) for side in self._both())
         refs |= {each.record.ref for each in said if each.record}
         links = {**links, **{key(each): each for each in self._ties(refs)}}
-        about = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
-        events += self._found("about", about)
+        events += self._about(refs)
         return Story(
             named,
             said,
@@ -132,9 +131,8 @@ class Inquiry(Retention):
                 continue
             outward = session is self._billing
             kind = Invoice if isinstance(record, Settlement) else type(record)
-            level = not outward and isinstance(record, Settlement)
-            carried = goes(self.settings.direction(kind), outward=outward)
-            carried = carried or (level and self._is_level(record.ref))
+            level = not outward and self._is_level(record.ref)
+            carried = level or goes(self.settings.direction(kind), outward=outward)
             owner = getattr(record, "customer", None)
             inactive = (
                 carried and not level and not outward and self.settings.active_only
@@ -174,6 +172,14 @@ class Inquiry(Retention):
     def _ties(self, refs: Iterable[Ref]) -> Iterator[Link]:
         """The links of records that were found otherwise."""
         yield from self._reader().ties((ref, "") for ref in refs).values()
+
+    def _about(self, refs: set[Ref]) -> Iterator[Event]:
+        """The events of these records, also those that were filed under other numbers."""
+        values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
+        for event in self._found("about", values):
+            # Two sides may have the same ids.
+            if event.source in refs or event.target in refs:
+                yield event
 
     def _unfinished(self, refs: Iterable[Ref]) -> Iterator[Intent]:
         """The writes about these records that are not finished."""

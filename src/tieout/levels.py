@@ -60,7 +60,7 @@ class Levels(Footing):
                 passed = isinstance(since, ResumePoint) and since.cursor is not None
                 run.sink.begin(self._header(track.moment, whole=not passed))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                self._bind(session, dry=run.journal is None, insist=insist)
             # Now in the books' own zone.
             track.moment = self._window(since, marker, PAYMENTS, self._ledger)
             free = self._billing.connector.capabilities.free_reads
@@ -85,6 +85,8 @@ class Levels(Footing):
         adapter: Adapter | DryAdapter | None,
         on_progress: Tell | None,
         stop: Stop | None,
+        *,
+        insist: bool = False,
     ) -> Report:
         """Carry the levels of named ledger invoices, compared with billing as it is."""
         self._check_levels_on()
@@ -100,7 +102,7 @@ class Levels(Footing):
             if run.sink is not None:
                 run.sink.begin(self._header(moment, whole=False))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                self._bind(session, dry=run.journal is None, insist=insist)
             run.rereads = True
             run.recover()
             for page in run.reader.fetch_ledger(ids=names, numbers=names):

@@ -168,7 +168,7 @@ class Event:
     before: str = ""
     after: str = ""
     fence: int = 0
-    link: Link | None = None
+    link: Link | None = field(default=None, hash=False)
     let_go: Ref | None = None
 
 

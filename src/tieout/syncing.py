@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from tieout.capabilities import Select
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
-from tieout.errors import Code
+from tieout.errors import Code, Fault
 from tieout.models import (
     CreditNote,
     Customer,
@@ -72,9 +72,12 @@ class DocumentSync(DocumentRun):
     def named(self, course: Course) -> Iterator[Page[Any]]:
         """Records by the ids or numbers of ``only``: some may be both."""
         session, names = self.sessions[course.source], sorted(self.only)
-        yield from self.reader.fetch_from(
-            session, course.kind, ids=names, numbers=names
-        )
+        yield from self.reader.fetch_from(session, course.kind, ids=names)
+        try:
+            yield from self.reader.fetch_from(session, course.kind, numbers=names)
+        except Fault as fault:
+            if fault.code is not Code.NOT_ALLOWED:
+                raise  # else: a kind that has no numbers there, such as payments
 
     def again(self, course: Course) -> Iterator[Page[Any]]:
         """Records of which something is open, whether they changed or not."""

@@ -179,8 +179,8 @@ class Troubles(Handover):
             raise ConfigError(f"{row.verb} is planned by you: make a new plan of it")
         self._put(row, Held.OPEN, "tried again", by)
         if row.verb == PAYMENTS:
-            return self._sync_named([source.id], None, None, None)
-        return self._carry_again(source)
+            return self._sync_named([source.id], None, None, None, insist=True)
+        return self._carry_again(source, insist=True)
 
     def ignore(self, issue: IssueRow | str, *, by: str = "") -> None:
         """
@@ -200,7 +200,7 @@ class Troubles(Handover):
         until: datetime | None = None,
     ) -> Iterator[Event]:
         """
-        What happened, in order: by document number, by run, by code, by time.
+        What happened: by document number, by run, by code, by time; run after run.
 
         Each try of each record is an event of its own. ``until`` is included.
         """
@@ -248,7 +248,7 @@ class Troubles(Handover):
         inward = goes(self.settings.direction(Invoice), outward=False)
         return not inward and self.settings.direction(Settlement) is not Direction.OFF
 
-    def _carry_again(self, source: Ref) -> Report:
+    def _carry_again(self, source: Ref, *, insist: bool = False) -> Report:
         """One record of either side, by the way that its kind goes from there."""
         kind = _KINDS.get(source.kind)
         if kind is None:
@@ -258,7 +258,12 @@ class Troubles(Handover):
             owner = self._owner(source)
             kind, name = _KINDS[owner.kind], owner.id
         outward = source.connection == self._billing.connector.connection
-        asked = Asked(only=frozenset({name}), label=f"{name} again", outward=outward)
+        asked = Asked(
+            only=frozenset({name}),
+            label=f"{name} again",
+            outward=outward,
+            insist=insist,
+        )
         return self._sync_documents(kind, asked)
 
     def _owner(self, put: Ref) -> Ref:

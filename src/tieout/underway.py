@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from uuid import uuid4
 
 from attrs import define, field
@@ -22,8 +23,15 @@ CLOCKS_APART_MAX = timedelta(hours=1)
 
 
 def run_name(now: datetime) -> str:
-    """The name of a run that begins now: names sort as their runs began."""
-    return f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    """
+    The name of a run that begins now: names sort as their runs began.
+
+    Within one moment of the clock, those of one process do.
+    """
+    return f"{now:%Y%m%dT%H%M%S.%f}-{next(_BEGUN) % 10**6:06d}-{uuid4().hex[:8]}"
+
+
+_BEGUN = count()
 
 
 @define

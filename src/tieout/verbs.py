@@ -117,7 +117,8 @@ class DocumentVerbs(Levels):
             if run.sink is not None:
                 run.sink.begin(self._header(tracks[0].moment, DOCUMENTS, whole=False))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                dry = run.journal is None
+                self._bind(session, dry=dry, insist=asked.insist)
             for doubt in (*run.recover(), *asked.notes):
                 run.tell(doubt)
             if run.journal is not None:

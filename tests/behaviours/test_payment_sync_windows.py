@@ -64,7 +64,7 @@ def test_there_are_exactly_five_kinds_of_start() -> None:
         "PAST_MONTH",
     ]
     for nonsense in ("2026-03-01", 7, None, 1.5):
-        with pytest.raises(ConfigError, match="neither|say from when"):
+        with pytest.raises(ConfigError, match=r"neither|say from when"):
             World().sync(nonsense)
 
 
