@@ -132,8 +132,11 @@ ALLOWED: Mapping[str, set[str]] = {
     "handover": {"choosing", "handing", "undoing"},
     "troubles": {"handover"},
     "story": {"store"},
-    "inquiry": {"story", "troubles"},
-    "engine": {"inquiry", "payload"},
+    "replay": {"store"},
+    "retention": {"troubles"},
+    "inquiry": {"story", "retention"},
+    "connections": {"inquiry"},
+    "engine": {"connections", "payload"},
     "schedule": {"clock", "errors"},
 }
 """By module, what of tieout it may import."""

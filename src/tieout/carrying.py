@@ -168,6 +168,8 @@ class Carrying:
     """Records of which somebody was faster: to be read and compared again at once."""
     rereads: bool = False
     """Whether such records can be compared again in this run."""
+    insist: bool = False
+    """Whether all that is held is tried again, although nothing changed: a person asked."""
     restored: Restored | None = None
     """That the store is older than what was last written by it."""
     choked: Exception | None = None
@@ -221,9 +223,8 @@ class Carrying:
 
     def open_issues(self) -> Iterator[Ref]:
         """
-        Held records that may go through now: the trouble was passing, or rules changed.
-
-        Of a part of a record, the record that it is read with.
+        Held records that may go through now: the trouble was passing, rules changed, or a
+        person insists. Of a part of a record, the record that it is read with.
         """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
@@ -234,7 +235,8 @@ class Carrying:
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
-                if source and (_looks_again(row.issue.code) or row.settings != digest):
+                ripe = _looks_again(row.issue.code) or row.settings != digest
+                if source and (ripe or self.insist):
                     yield row.issue.within or source
             after = key_of(self.pair, self.verb, rows[-1].about)
 
@@ -340,7 +342,7 @@ class Carrying:
         minded: list[Issue] = []
         for each in issues:
             row = rows.get(each.source) if each.source else None
-            if row and row.held is Held.IGNORED and row.issue.basis == each.basis:
+            if row and row.is_quiet(each.basis):
                 self.tally.count("skipped")
             else:
                 minded.append(each)
@@ -354,7 +356,7 @@ class Carrying:
         wanted: list[Change] = []
         for each in changes:
             row = rows.get(each.source)
-            if row and row.held is Held.IGNORED and row.issue.basis == each.agreed:
+            if row and row.is_quiet(each.agreed):
                 self.tally.count("skipped")
             else:
                 wanted.append(each)
@@ -386,9 +388,10 @@ class Carrying:
             raise self.choked
         for change, outcome in results:
             self._told(change, outcome, held.get(change.source), notes)
-        for outcome in outcomes.values():
+        for change, outcome in results:
             fault = breaking(outcome)
             if fault is not None:
+                fault.connection = change.connection
                 raise fault
         return [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
 

@@ -12,26 +12,22 @@ import getpass
 import socket
 from collections.abc import Iterable
 from datetime import date
-from uuid import uuid4
-
-from attrs import evolve
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.change import Change, Issue
+from tieout.connections import Connections
 from tieout.documents import DocumentRun
-from tieout.errors import Code, ConfigError
+from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.inquiry import Inquiry
 from tieout.journal import PersonsAnswer
 from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
 from tieout.payload import overheard, stripped
 from tieout.plan import Plan
-from tieout.protocol import Health
 from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
-from tieout.underway import Track
+from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
 
@@ -41,7 +37,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Inquiry):
+class Engine(Connections):
     """
     Keeps one billing system and one ledger in agreement.
 
@@ -52,27 +48,6 @@ class Engine(Inquiry):
     settings. ``auto_pay`` is asked of each invoice that is posted by hand. A context
     manager; not for two threads at once.
     """
-
-    def check(self) -> dict[str, Health]:
-        """
-        Both connections: reachable, signed in, permitted, and whose books they are.
-
-        A connection that was paused because its sign-in was refused is tried again. An
-        account mapping that is needed and left blank is among what the ledger lacks.
-        """
-        found = {
-            connection: session.check()
-            for connection, session in self._sessions.items()
-        }
-        ledger = self._ledger.connector.connection
-        blank = self.settings.blank_accounts()
-        if blank:
-            health = found[ledger]
-            notes = (*health.notes, Code.NO_ACCOUNT.meaning)
-            found[ledger] = evolve(
-                health, missing=(*health.missing, *blank), notes=notes
-            )
-        return found
 
     def deep_link(self, ref: Ref) -> str:
         """
@@ -95,6 +70,7 @@ class Engine(Inquiry):
         """
         if ref.connection not in self._sessions:
             raise ConfigError(f"{ref.connection} is no connection of this pair")
+        self._refuse_ended(ref.connection)
         session, heard = self._session_of(ref.connection), list[str]()
         flow = session.connector.fetch(KINDS[ref.kind], ids=[ref.id])
         session.run(overheard(flow, heard))
@@ -393,7 +369,7 @@ class Engine(Inquiry):
         name = write if isinstance(write, str) else write.name
         intent = self._store.get(Intent, [name]).get(name)
         verb = intent.verb if intent else DOCUMENTS
-        journal = self._journal(verb, f"answer-{uuid4().hex[:8]}")
+        journal = self._journal(verb, run_name(self._clock.now()))
         journal.acquire()
         try:
             journal.answer(name, reply, by or this_user())
@@ -409,8 +385,9 @@ class Engine(Inquiry):
         document that a person copied together with its mark. Nothing is deleted: each is
         parked, and a person answers which one it is. Reads one search for each document.
         """
-        journal = self._journal(verb, f"audit-{uuid4().hex[:8]}")
+        journal = self._journal(verb, run_name(self._clock.now()))
         direct = self._direct()
+        self._refuse_ended(*self._sessions)
         journal.acquire()
         try:
             return journal.audit(direct.find)

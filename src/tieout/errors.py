@@ -459,6 +459,13 @@ class Code(Enum):
         False,
         "Connect the system again; only a person can.",
     )
+    DISCONNECTED = (
+        "The connection was ended by a person; nothing is asked of it.",
+        _YELLOW,
+        _CONNECTION,
+        False,
+        "Connect it again with engine.reconnect(); ties, logs and markers are as they were.",
+    )
     LOCKED_OUT = (
         "Too many failed sign-ins; the login is locked for a while.",
         _RED,
@@ -694,7 +701,10 @@ class Fault(TieoutError):
     ``text`` says it in particular (the vendor's own words are kept), ``field`` names the
     field at fault, ``remedy`` overrides the catalogue's, ``fate`` tells what is known of
     the request, and ``wait`` is a number of seconds where the other side asked for a pause.
+    ``connection`` is where it went wrong, once that is known.
     """
+
+    connection: str = ""
 
     def __init__(
         self,

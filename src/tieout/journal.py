@@ -261,15 +261,16 @@ class Journal(Hold):
                 )
                 continue
             facts.append(self._settled(intent, outcome))
-            facts.append(self._event(change, outcome))
+            event = self._event(change, outcome)
             stuck = self._stuck.setdefault(about(change.source), set())
             if outcome.state is State.APPLIED:
                 stuck.discard(change.role)
-                facts.extend(self._tying(change, outcome, links))
+                facts.extend(self._tying(change, outcome, links, event))
                 told = (notes or {}).get(change.source, ())
                 worth = [*told, *noted(change, outcome)]
                 facts.extend(self._closing(change.source, worth, rows))
             else:
+                facts.append(event)
                 stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
                 issues.append(issue)
@@ -327,15 +328,27 @@ class Journal(Hold):
         return {link.billing, link.ledger} == {change.source, target}
 
     def _tying(
-        self, change: Change, outcome: Outcome, links: Mapping[str, Link]
+        self,
+        change: Change,
+        outcome: Outcome,
+        links: Mapping[str, Link],
+        event: Event,
     ) -> Iterable[Fact | Gone]:
-        """The link of a change that was carried out, in the place of an older one."""
+        """
+        The link of a change that was carried out, in the place of an older one.
+
+        Its event holds the link: no tie is made or let go that the log does not tell.
+        """
         if change.kind is Posting:
-            return  # that a record was handed over ties it to nothing
+            yield event  # that a record was handed over ties it to nothing
+            return
         link, held = self._link(change, outcome, links), links.get(_tied(change))
+        let_go: Ref | None = None
         if held is not None and key(held) != key(link):
             yield Gone(Link, key(held))
+            let_go = held.ledger
         yield link
+        yield evolve(event, link=link, let_go=let_go)
 
     def _owners(self, made: Iterable[tuple[Change, Ref]]) -> dict[tuple[str, Ref], Ref]:
         """To which records these documents are tied, by role and document."""
@@ -416,8 +429,9 @@ class Journal(Hold):
                 continue
             outcome = Outcome.applied(change, owned=change.owned)
             link, held = self._link(change, outcome, links), links.get(_tied(change))
-            if held is None or evolve(link, version=held.version) != held:
-                facts.extend(self._tying(change, outcome, links))
+            if held is None or not _alike_but_seen(link, held):
+                event = evolve(self._event(change, outcome), what="tied", state=None)
+                facts.extend(self._tying(change, outcome, links, event))
             facts.extend(
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
@@ -458,12 +472,40 @@ class Journal(Hold):
                 for intent in self._planned.pop(where, ())
             )
             row = rows.get(where)
-            if row is not None and row.held is Held.OPEN:
+            if row is not None and row.held in (Held.OPEN, Held.IGNORED):
                 facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
                 if row.issue.code is not Code.OUTCOME_UNKNOWN:
                     facts.append(self._closed(row))
         if facts:
             self._commit(*facts)
+
+    def ended(self, fault: Fault) -> None:
+        """Write down that the run ended early, and why."""
+        event = Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="ended early",
+            code=fault.code,
+            text=fault.text,
+            fence=self.fence,
+        )
+        self._commit(event)
+
+    def forget(self, keys: Iterable[str], why: str) -> None:
+        """Take events out of the log, with one of this run that says how many and why."""
+        event = Event(
+            run=self._run,
+            serial=1,
+            pair=self._pair,
+            at=self._clock.now(),
+            what="forgotten",
+            text=why,
+            fence=self.fence,
+        )
+        self._commit(*(Gone(Event, each) for each in keys), event)
+        self.hold_on()
 
     def _closed(self, row: IssueRow) -> Event:
         return Event(
@@ -475,6 +517,7 @@ class Journal(Hold):
             source=row.issue.source,
             numbers=row.issue.numbers,
             code=row.issue.code,
+            fence=self.fence,
         )
 
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
@@ -622,9 +665,11 @@ class Journal(Hold):
         now = self._clock.now()
         where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
-        alone = before is not None and before.held is Held.IGNORED
-        if before is not None and alone and issue.basis in ("", before.issue.basis):
-            return before  # what a person wants left alone stays so
+        if before is not None and before.held is Held.IGNORED:
+            if not issue.basis or before.is_quiet(issue.basis):
+                return before  # what a person wants left alone stays so
+        elif before is not None and before.held is Held.NOTED and held is Held.OPEN:
+            before = None  # a word about it once was no trouble
         return IssueRow(
             self._pair,
             self._verb,
@@ -652,6 +697,7 @@ class Journal(Hold):
             numbers=issue.numbers,
             code=issue.code,
             text=str(issue),
+            fence=self.fence,
         )
 
     def _event(self, change: Change, outcome: Outcome) -> Event:
@@ -671,6 +717,7 @@ class Journal(Hold):
             text=outcome.text or change.reason,
             before=shown(change.before),
             after=shown(change.after),
+            fence=self.fence,
         )
 
     def _next(self) -> int:
@@ -829,8 +876,9 @@ class Journal(Hold):
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
-        yield from self._tying(change, outcome, links)
-        yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
+        event = self._event(change, outcome)
+        event = evolve(event, what="adopted", after=intent.wanted)
+        yield from self._tying(change, outcome, links, event)
         if intent.kind is Settlement or intent.source.kind == Payment.__name__:
             # It may have changed since it was sent, and the marker may have passed that;
             # of a payment there may be other documents that could not be made yet.
@@ -960,6 +1008,11 @@ Find: TypeAlias = Callable[[Sequence[Change]], Found]
 """Looks on the other side for what changes may have made."""
 
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
+
+
+def _alike_but_seen(link: Link, held: Link) -> bool:
+    """Whether a record that agrees is tied as it was, whenever it was last looked at."""
+    return evolve(link, version=held.version, seen_on=held.seen_on) == held
 
 
 def _alike(intents: Sequence[Intent]) -> Iterable[Sequence[Intent]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from tieout.autopay import AutoPay
 from tieout.capabilities import Capabilities
@@ -24,7 +24,7 @@ from tieout.planners import settlements
 from tieout.planners.matching import issue
 from tieout.protocol import batches
 from tieout.reading import Batch
-from tieout.store import Held, Intent, IssueRow, Stage
+from tieout.store import Intent, IssueRow, Stage
 
 log = logging.getLogger("tieout.run")
 
@@ -42,8 +42,8 @@ class PaymentRun(Carrying):
 
     billing: Capabilities
     auto_pay: AutoPay | None = None
-    insist: bool = False
-    """Whether what is held is tried again although nothing changed: a person asked."""
+    alone: set[Ref] = field(factory=set)
+    """Records that a person wants left alone as they are: they were not compared."""
 
     def again(self) -> tuple[str, ...]:
         """The ids of ledger records to look at again, whether they changed or not."""
@@ -83,7 +83,8 @@ class PaymentRun(Carrying):
             self.tell(each)
         if self.journal is not None:
             self.journal.keep((), held)
-            self.journal.clear(_in_order(batch, plan, held, tied))
+            in_order = _in_order(batch, plan, held, tied)
+            self.journal.clear(ref for ref in in_order if ref not in self.alone)
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
@@ -120,9 +121,10 @@ class PaymentRun(Carrying):
             row = rows.get(record.ref)
             known = self.trusting or row is not None
             agreed = settlements.basis(record, rules) if known else ""
-            if row and row.held is Held.IGNORED and row.issue.basis == agreed:
+            if row and row.is_quiet(agreed):
                 self.tally.count("skipped")
-            elif self.insist or record.ref in self.pending:
+                self.alone.add(record.ref)
+            elif record.ref in self.pending:
                 rest.append(record)
             elif row and row.issue.basis == agreed and not may_pass(row.issue.code):
                 # Also where this very level was agreed once: it was compared since then.

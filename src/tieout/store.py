@@ -144,10 +144,22 @@ class IssueRow:
         where = key_of(self.pair, self.verb, self.about)
         return hashlib.blake2b(where.encode(), digest_size=4).hexdigest()
 
+    def is_quiet(self, basis: str) -> bool:
+        """Whether a person wants the record left alone as it is, whatever the rules are."""
+        # Behind the point stands by which rules a level was read.
+        mine, now = (each.partition(".")[0] for each in (self.issue.basis, basis))
+        return self.held is Held.IGNORED and mine == now
+
 
 @frozen
 class Event:
-    """One thing that happened, as it was; never changed afterwards."""
+    """
+    One thing that happened, as it was; never changed afterwards.
+
+    ``fence`` and ``serial`` tell what came before what, whatever the clock says. ``link``
+    is the tie as it stands since then, and ``let_go`` the ledger's record that the tie was
+    to before: what is tied to what can be read from events alone.
+    """
 
     run: str
     serial: int
@@ -164,6 +176,9 @@ class Event:
     text: str = ""
     before: str = ""
     after: str = ""
+    fence: int = 0
+    link: Link | None = field(default=None, hash=False)
+    let_go: Ref | None = None
 
 
 class Ending(Enum):
@@ -177,7 +192,12 @@ class Ending(Enum):
 
 @frozen
 class Run:
-    """One run: who, when, with which window, and how it ended."""
+    """
+    One run: who, when, with which window, and how it ended.
+
+    ``task`` is what it was to carry, in words, and ``whole`` whether all that had changed;
+    ``verb`` is that under which intents and issues are filed.
+    """
 
     id: str
     pair: str
@@ -190,6 +210,9 @@ class Run:
     counts: Mapping[str, int] = field(factory=dict)
     code: Code | None = None
     text: str = ""
+    remedy: str = ""
+    task: str = ""
+    whole: bool = False
 
 
 @frozen
@@ -266,6 +289,24 @@ class Identity:
     zone: str | None
     seen_at: datetime
     locked_through: date | None = None
+
+
+@frozen
+class Contact:
+    """
+    How a connection was when it was last looked at, or that a person has ended it.
+
+    ``missing`` are the permissions that were lacking, ``code`` and ``text`` say why nobody
+    was let in, and ``by`` is who ended it.
+    """
+
+    connection: str
+    at: datetime
+    ended: bool = False
+    by: str = ""
+    missing: tuple[str, ...] = ()
+    code: Code | None = None
+    text: str = ""
 
 
 @frozen
@@ -375,6 +416,7 @@ Fact: TypeAlias = (
     | StoredGrant
     | Renewal
     | Identity
+    | Contact
     | Sweep
     | Restored
     | Batch
@@ -456,12 +498,14 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
     yield Index("run", row.run)
     if row.held in (Held.OPEN, Held.IGNORED):
         yield Index(row.held.value, key_of(row.pair, row.verb))
+        yield Index("held", key_of(row.pair, row.held.value))
     for number in row.issue.numbers:
         yield Index("number", key_of(row.pair, number))
 
 
 def _event_indexes(event: Event) -> Iterable[Index]:
     yield Index("run", event.run)
+    yield Index("pair", event.pair)
     for ref in (event.source, event.target):
         if ref is not None:
             yield Index("about", key_of(event.pair, ref.kind, ref.id))
@@ -479,7 +523,9 @@ SHAPES: Mapping[type[Any], Shape] = {
     IssueRow: Shape("issue", lambda f: key_of(f.pair, f.verb, f.about), _issue_indexes),
     Event: Shape("event", lambda f: key_of(f.run, f"{f.serial:09d}"), _event_indexes),
     Run: Shape(
-        "run", lambda f: f.id, lambda f: [Index("pair", key_of(f.pair, f.verb))]
+        "run",
+        lambda f: f.id,
+        lambda f: [Index("pair", key_of(f.pair, f.verb)), Index("all", f.pair)],
     ),
     Marker: Shape("marker", lambda f: key_of(f.pair, f.verb, f.profile)),
     ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
@@ -487,6 +533,7 @@ SHAPES: Mapping[type[Any], Shape] = {
     StoredGrant: Shape("grant", lambda f: f.connection),
     Renewal: Shape("renewal", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
+    Contact: Shape("contact", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
     Restored: Shape("restored", lambda f: "store"),
     Batch: Shape(

@@ -53,7 +53,8 @@ class Asked:
 
     One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
     state, under ``label``). What is selected otherwise than by its change moves no marker.
-    ``notes`` are told at the start; ``outward`` says which way alone is meant.
+    ``notes`` are told at the start; ``outward`` says which way alone is meant;
+    ``insist`` tries again what is held, although nothing changed.
     """
 
     since: Begin | None = None
@@ -63,6 +64,7 @@ class Asked:
     recheck: bool = False
     notes: tuple[Issue, ...] = ()
     outward: bool | None = None
+    insist: bool = False
 
     @property
     def place(self) -> str:
@@ -115,13 +117,16 @@ class DocumentVerbs(Levels):
         courses = self._courses(kind, asked)
         tracks = [self._track(course, asked) for course in courses]
         under = self._begin(*tracks)
+        under.resume = asked.since if isinstance(asked.since, ResumePoint) else None
         run = self._document_run(adapter, on_progress, stop, under, asked.only)
+        run.insist = asked.insist
 
         def work() -> None:
             if run.sink is not None:
                 run.sink.begin(self._header(tracks[0].moment, DOCUMENTS, whole=False))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                dry = run.journal is None
+                self._bind(session, dry=dry, insist=asked.insist)
             for doubt in (*run.recover(), *asked.notes):
                 run.tell(doubt)
             if run.journal is not None:
