@@ -58,7 +58,7 @@ class Inquiry(Retention):
         issues = tuple(row for each in filed for row in self.issues(number=each))
         values = [key_of(self.pair, each) for each in filed]
         events = list(self._found("number", values))
-        links = self._tied(values, events)
+        links = self._filed(values, events)
         refs = _refs(issues, events, links)
         said = tuple(self._said(*side, named, refs) for side in self._both())
         refs |= {each.record.ref for each in said if each.record}
@@ -162,7 +162,7 @@ class Inquiry(Retention):
 
     # What is remembered -------------------------------------------------------------------
 
-    def _tied(self, values: Sequence[str], events: Iterable[Event]) -> dict[str, Link]:
+    def _filed(self, values: Sequence[str], events: Iterable[Event]) -> dict[str, Link]:
         """The links of a number, and those that its events tell of, as they are now."""
         told = [key(each.link) for each in events if each.link is not None]
         filed = self._store.find(Link, "number", values)
