@@ -612,11 +612,7 @@ class Journal(Hold):
             Settlement.__name__ if level else agreed_as(source.kind, source.connection)
         )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
-        echo = outcome.echo
-        if isinstance(echo, Customer):
-            # Customers go back too: what was just written is no edit of the other side.
-            back = agreed_as(echo.ref.kind, echo.ref.connection)
-            agreed[back] = fingerprint(echo)
+        agreed.update(_as_written(change, outcome, agreed))
         raised = 0 if change.action is Action.KEEP else 1
         outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
@@ -1109,6 +1105,22 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text
     )
+
+
+def _as_written(
+    change: Change, outcome: Outcome, agreed: Mapping[str, str]
+) -> Mapping[str, str]:
+    """
+    What is agreed of a customer as it was just written: customers go back too.
+
+    Our own write is no edit of that side's; one that it made before is still news.
+    """
+    echo, before = outcome.echo, change.before
+    if not isinstance(echo, Customer):
+        return {}
+    back = agreed_as(echo.ref.kind, echo.ref.connection)
+    known = before is None or agreed.get(back) == fingerprint(before)
+    return {back: fingerprint(echo)} if known else {}
 
 
 def _asked(intent: Intent) -> Change:
