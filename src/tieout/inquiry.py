@@ -115,7 +115,7 @@ class Inquiry(Retention):
                 if fault.code.scope is Scope.CONNECTION:
                     return said
                 continue
-            found = self._chosen(page.records, number)
+            found = self._likeliest(page.records, number)
             if found is not None:
                 return Said(connector.connection, side, found)
             for each in page.issues:
@@ -151,7 +151,7 @@ class Inquiry(Retention):
             return None  # why it cannot be asked was told already
         return next((each for each in page.records if not each.active), None)
 
-    def _chosen(self, records: Sequence[Record], number: str) -> Record | None:
+    def _likeliest(self, records: Sequence[Record], number: str) -> Record | None:
         """The record of this number among those that were filed under it, or one of them."""
         rule = self.settings.number_rule
         for each in records:
