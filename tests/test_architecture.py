@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -360,3 +361,18 @@ def test_every_module_opens_with_its_definition(module: str) -> None:
     docstring = ast.get_docstring(ast.parse(MODULES[module].read_text()))
     assert docstring is not None
     assert docstring.split("\n\n")[0].rstrip().endswith((".", ":")), docstring
+
+
+EXTENDED = {"__init__", "_check_sides"}
+"""What a part of the engine may define once more, since it calls the one that it extends."""
+
+
+def test_no_part_of_the_engine_hides_a_method_of_another() -> None:
+    """The engine is one class of several rooms: a private name is used in one of them."""
+    defined = Counter(
+        name
+        for part in tieout.Engine.__mro__[:-1]
+        for name, value in vars(part).items()
+        if callable(value) or isinstance(value, property)
+    )
+    assert {name for name, times in defined.items() if times > 1} <= EXTENDED

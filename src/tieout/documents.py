@@ -31,6 +31,7 @@ from tieout.models import (
     Ref,
     as_made,
     fingerprint,
+    uncarried,
 )
 from tieout.money import amount
 from tieout.plan import Plan
@@ -257,6 +258,7 @@ class DocumentRun(Carrying):
         here = records.get(change.source)
         there = records.get(change.target) if change.target else None
         prints = {fingerprint(here), fingerprint(as_made(here))} if here else set()
+        prints |= {uncarried(each) for each in prints}
         # Where each side owns some fields, one plan changes both of two that are tied.
         ours = change.source in self.written
         if change.agreed not in prints and not ours:

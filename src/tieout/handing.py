@@ -19,7 +19,15 @@ from tieout.change import Change, Issue, State
 from tieout.errors import Code, Severity
 from tieout.journal import about
 from tieout.marking import HandingOver, explained, said
-from tieout.models import Invoice, Ref, Settlement, Status, as_made, fingerprint
+from tieout.models import (
+    Invoice,
+    Ref,
+    Settlement,
+    Status,
+    as_made,
+    fingerprint,
+    uncarried,
+)
 from tieout.plan import Plan
 from tieout.protocol import Page
 from tieout.register import as_known
@@ -121,8 +129,8 @@ class PostingRun(DocumentSync):
             link = links.get((invoice.ref, ""))
             if link is None or link.released:
                 continue
-            agreed = link.agreed.get(self.course.key)
-            same = agreed == fingerprint(as_made(invoice))
+            made = fingerprint(as_made(invoice))
+            same = link.agreed.get(self.course.key) in (made, uncarried(made))
             if same or self.course.made_there(link):
                 found[invoice.ref] = link.on(self.course.target)
         return found

@@ -85,7 +85,7 @@ class Handover(Undoing):
             self._bind(self._billing, dry=False)
             for doubt in run.recover(billing):
                 run.tell(doubt)
-            chosen = self._chosen(run, through, choice)
+            chosen = self._meant(run, through, choice)
             run.total = len(chosen)
             for some in batches(chosen, HAND_SIZE):
                 run.check_stop()
@@ -175,7 +175,7 @@ class Handover(Undoing):
             for doubt in run.recover():
                 run.tell(doubt)
             run.begin(self._bound(course))
-            chosen = self._chosen(run, through, choice)
+            chosen = self._meant(run, through, choice)
             run.total = len(chosen)
             for some in batches(chosen, HAND_SIZE):
                 run.post(some)
@@ -196,7 +196,7 @@ class Handover(Undoing):
         kept = self._register.batch(under.id) is not None
         return evolve(report, batch=under.id) if kept else report
 
-    def _chosen(self, run: DocumentRun, through: date, choice: Choice) -> list[Invoice]:
+    def _meant(self, run: DocumentRun, through: date, choice: Choice) -> list[Invoice]:
         """
         What is meant of the list as it is now; what there is to say of the choice is told.
 

@@ -386,6 +386,15 @@ def fingerprint(record: Record) -> str:
     return hashlib.blake2b(repr(values).encode(), digest_size=8).hexdigest()
 
 
+def uncarried(agreed: str) -> str:
+    """
+    What is remembered of a document whose change was seen, and is not carried by the rules.
+
+    It is not what was agreed: under other rules, or by hand, it is still to be carried.
+    """
+    return f"{agreed} not carried"
+
+
 def as_made(record: R) -> R:
     """
     A document without what became of its money since: what was paid or applied.

@@ -456,6 +456,21 @@ def test_what_was_carried_before_is_handed_over_and_not_made_again() -> None:
     assert _done(desk.batches()[0]) == ["INV-1", "INV-2", "INV-3"]
 
 
+def test_an_edit_that_was_not_carried_before_is_carried_by_hand() -> None:
+    """B91, B135: a sync by its rules leaves it; who posts by hand wants it as it is now."""
+    desk = three()
+    desk.engine().sync_invoices(DAY)
+    desk.edit("INV-1", total=Decimal(150))
+    for _ in range(2):
+        desk.clock.advance(HOUR)
+        report = desk.engine().sync_invoices(DAY)
+        assert report.counts["updated"] == 0
+    assert desk.booked[0] == ("INV-1", 100)
+    assert desk.post().ok
+    assert desk.booked == [("INV-1", 150), ("INV-2", 200), ("INV-3", 300)]
+    assert desk.posted == {"INV-1", "INV-2", "INV-3"}
+
+
 def test_what_stands_in_the_ledger_under_its_number_is_taken_for_it() -> None:
     """B120, B154: one that was typed in there by hand is tied, where it is the same."""
     desk = three()

@@ -28,6 +28,7 @@ from tieout.models import (
     clean_number,
     fingerprint,
     is_name,
+    uncarried,
 )
 from tieout.money import Money
 from tieout.plan import Plan
@@ -206,7 +207,9 @@ class Documents(Generic[D]):
             yield self._update(record, link, there, wanted, differing)
         else:
             why = "it agrees" if not differing else "changes of it are not carried"
-            yield self._change(Action.KEEP, record, link, there, there, why)
+            kept = self._change(Action.KEEP, record, link, there, there, why)
+            told = uncarried(kept.agreed) if differing else kept.agreed
+            yield evolve(kept, agreed=told)
         matters = [name for name in differing if name in _MATTERS]
         if not self.course.carries_changes and matters:
             yield self._note(Code.EDIT_NOT_CARRIED, record, wanted, there, matters)
