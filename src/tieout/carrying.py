@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
-from tieout.capabilities import Capabilities, Creates
+from tieout.capabilities import Capabilities, Creates, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
-from tieout.evidence import believed
+from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
-from tieout.models import Record, Ref, Settlement, Status
+from tieout.models import CreditNote, Record, Ref, Settlement, Status
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.protocol import Page
@@ -167,10 +168,14 @@ class Carrying:
     """Records of which somebody was faster: to be read and compared again at once."""
     rereads: bool = False
     """Whether such records can be compared again in this run."""
+    insist: bool = False
+    """Whether all that is held is tried again, although nothing changed: a person asked."""
     restored: Restored | None = None
     """That the store is older than what was last written by it."""
     choked: Exception | None = None
     """What the caller's ``on_progress`` raised in the middle of a wave."""
+    total: int = 0
+    """How many records there are to deal with; 0 where nobody knows."""
 
     @property
     def live(self) -> Adapter:
@@ -178,13 +183,24 @@ class Carrying:
         assert self.adapter is not None
         return self.adapter
 
-    def recover(self) -> list[Issue]:
-        """Settle what earlier runs left, as far as a look proves anything."""
+    @property
+    def dealt_with(self) -> int:
+        """How many records the run is through with."""
+        return self.tally.done
+
+    def recover(self, connection: str = "") -> list[Issue]:
+        """
+        Settle what earlier runs left, as far as a look proves anything.
+
+        Of one ``connection``, for a run that asks nothing of the other one.
+        """
         issues: list[Issue] = []
         self.left = self._open_intents()
         if self.journal is not None:
             self._check_restored()
-            issues = self.journal.recover(self._find, parked=not self.trusting)
+            issues = self.journal.recover(
+                self._find, parked=not self.trusting, connection=connection
+            )
             self.journal.unfinished()
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
@@ -207,9 +223,8 @@ class Carrying:
 
     def open_issues(self) -> Iterator[Ref]:
         """
-        Held records that may go through now: the trouble was passing, or rules changed.
-
-        Of a part of a record, the record that it is read with.
+        Held records that may go through now: the trouble was passing, rules changed, or a
+        person insists. Of a part of a record, the record that it is read with.
         """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
@@ -220,20 +235,39 @@ class Carrying:
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
-                if source and (_looks_again(row.issue.code) or row.settings != digest):
+                ripe = _looks_again(row.issue.code) or row.settings != digest
+                if source and (ripe or self.insist):
                     yield row.issue.within or source
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
         """
-        What these changes may have made, as far as that is done.
+        What these may have made, as far as that is done.
 
-        A draft where a second write posts it is half a document: it is asked for again,
-        and that finds the draft and posts it.
+        A credit without a mark is known by where it is applied. A draft where a second
+        write posts it is half a document: it is asked for again, and that finds the draft
+        and posts it.
         """
-        page = self.live.find(changes)
-        done = tuple(each for each in page.records if not self._is_half(each))
-        return evolve(page, records=done)
+        puts: dict[str, list[str]] = {}
+        others: list[Change] = []
+        for change in changes:
+            put = unmarked(change)
+            if put and self.sides[change.connection].kind(CreditNote).can(Verb.READ):
+                puts.setdefault(change.connection, []).append(put.source.id)
+            else:
+                others.append(change)
+        found: list[Page[Any]] = [self.live.find(others)] if others else []
+        for connection, ids in puts.items():
+            found += self.reader.fetch(connection, CreditNote, ids)
+        return Page(
+            tuple(
+                record
+                for page in found
+                for record in page.records
+                if not self._is_half(record)
+            ),
+            tuple(issue for page in found for issue in page.issues),
+        )
 
     def _is_half(self, record: Record) -> bool:
         side = self.sides.get(record.ref.connection)
@@ -308,7 +342,7 @@ class Carrying:
         minded: list[Issue] = []
         for each in issues:
             row = rows.get(each.source) if each.source else None
-            if row and row.held is Held.IGNORED and row.issue.basis == each.basis:
+            if row and row.is_quiet(each.basis):
                 self.tally.count("skipped")
             else:
                 minded.append(each)
@@ -322,7 +356,7 @@ class Carrying:
         wanted: list[Change] = []
         for each in changes:
             row = rows.get(each.source)
-            if row and row.held is Held.IGNORED and row.issue.basis == each.agreed:
+            if row and row.is_quiet(each.agreed):
                 self.tally.count("skipped")
             else:
                 wanted.append(each)
@@ -354,9 +388,10 @@ class Carrying:
             raise self.choked
         for change, outcome in results:
             self._told(change, outcome, held.get(change.source), notes)
-        for outcome in outcomes.values():
+        for change, outcome in results:
             fault = breaking(outcome)
             if fault is not None:
+                fault.connection = change.connection
                 raise fault
         return [c for c, outcome in results if outcome.code is Code.NOT_IN_TIME]
 
@@ -503,17 +538,17 @@ class Carrying:
         self, number: str, what: str, light: Severity, text: str, ref: Ref | None
     ) -> None:
         if self.on_progress is not None:
-            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+            done, total = self.dealt_with, self.total
+            self.on_progress(Progress(number, what, light, text, done, ref, total))
 
 
 def _unseen(intent: Intent) -> Issue:
     """The issue of a write that could not be looked for yet."""
-    number = (intent.number,) if intent.number else ()
     text = "the other side could not be asked whether it is there already."
     return Issue(
         Code.OUTCOME_UNKNOWN,
         intent.source,
-        number,
+        intent.numbers,
         text=text,
         basis=intent.agreed,
         within=intent.within,

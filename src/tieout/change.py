@@ -121,8 +121,8 @@ class Change:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """All numbers by which people will look for it, its own first."""
-        return tuple(dict.fromkeys(filter(None, (self.number, *self.also))))
+        """All numbers by which people will look for it."""
+        return tuple(dict.fromkeys(filter(None, (*self.also, self.number))))
 
 
 class State(Enum):

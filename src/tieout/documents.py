@@ -19,6 +19,7 @@ from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
 from tieout.journal import when
 from tieout.models import (
+    KINDS,
     Application,
     CreditNote,
     Customer,
@@ -74,6 +75,8 @@ class DocumentRun(Carrying):
     """Names of the changes of this plan that were in agreement already."""
     written: set[Ref] = field(factory=set)
     """The documents that were changed by this plan."""
+    troubled: set[Ref] = field(factory=set)
+    """Records of which it was told in this run that they could not be carried."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -116,6 +119,7 @@ class DocumentRun(Carrying):
 
         ``fresh`` gives a change as it is to be sent, or says why it no longer fits.
         """
+        assert self.journal is not None
         ready: list[Change] = []
         stuck: list[Issue] = []
         intents = self.store.get(Intent, [each.name for each in changes])
@@ -129,7 +133,10 @@ class DocumentRun(Carrying):
             if isinstance(found, Change):
                 found = translated(found, counterparts)
             if isinstance(found, Issue):
-                stuck.append(found)
+                self.journal.stuck([change])
+                # That it waits for a leg of its own would hide what became of that.
+                if found.code is not Code.WAITS or change.source not in self.troubled:
+                    stuck.append(found)
             else:
                 ready.append(found)
         said = [note for each in ready for note in notes.get(each.source, ())]
@@ -138,6 +145,11 @@ class DocumentRun(Carrying):
         self.tally.count("unchanged", len(keeps))
         self.kept.update(each.name for each in keeps)
         self.carry(Plan(tuple(writes), (*stuck, *said)), keeps)
+
+    def tell(self, found: Issue) -> None:
+        if found.blocking and found.source:
+            self.troubled.add(found.source)
+        super().tell(found)
 
     def _counterparts(self, changes: Iterable[Change]) -> dict[tuple[Ref, str], Ref]:
         """What the records that these name on their own side are on the other one."""
@@ -177,7 +189,9 @@ class DocumentRun(Carrying):
         for change in changes:
             for ref in (change.source, change.target):
                 if ref is not None:
-                    wanted.setdefault((ref.connection, change.kind), []).append(ref.id)
+                    # A fee's invoice is asked for by a payment.
+                    kind = KINDS[ref.kind]
+                    wanted.setdefault((ref.connection, kind), []).append(ref.id)
         return {
             record.ref: record
             for (connection, kind), ids in wanted.items()
@@ -195,18 +209,25 @@ class DocumentRun(Carrying):
         unpayable = _unpayable(change)
         if unpayable is not None:
             return unpayable
-        intent = self.unfinished.get(change.source)
-        if intent is not None and intent.stage is Stage.PARKED:
-            return _issue(Code.PARKED, change, intent.text)
-        if intent is not None:
-            text = f"It is looked at after {when(intent.not_before)}."
-            return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        unsettled = self.unsettled(change)
+        if unsettled is not None:
+            return unsettled
         if before is not None and before.stage is Stage.APPLIED:
             return _issue(Code.STALE_PLAN, change, "it was carried out already.")
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
             return _issue(Code.WAITS, change, "what it depends on was not carried.")
         return None
+
+    def unsettled(self, change: Change) -> Issue | None:
+        """An issue where an earlier write about the same record is not settled, or None."""
+        intent = self.unfinished.get(change.source)
+        if intent is None:
+            return None
+        if intent.stage is Stage.PARKED:
+            return _issue(Code.PARKED, change, intent.text)
+        text = f"It is looked at after {when(intent.not_before)}."
+        return _issue(Code.OUTCOME_UNKNOWN, change, text)
 
     def _not_allowed(self, change: Change) -> str:
         if change.action is Action.KEEP:

@@ -12,26 +12,22 @@ import getpass
 import socket
 from collections.abc import Iterable
 from datetime import date
-from uuid import uuid4
-
-from attrs import evolve
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.change import Change, Issue
+from tieout.connections import Connections
 from tieout.documents import DocumentRun
-from tieout.errors import Code, ConfigError
+from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.inquiry import Inquiry
 from tieout.journal import PersonsAnswer
 from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
 from tieout.payload import overheard, stripped
 from tieout.plan import Plan
-from tieout.protocol import Health
 from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
-from tieout.underway import Track
+from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, asked
 from tieout.windows import Window
 
@@ -41,7 +37,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Inquiry):
+class Engine(Connections):
     """
     Keeps one billing system and one ledger in agreement.
 
@@ -53,29 +49,14 @@ class Engine(Inquiry):
     manager; not for two threads at once.
     """
 
-    def check(self) -> dict[str, Health]:
-        """
-        Both connections: reachable, signed in, permitted, and whose books they are.
-
-        A connection that was paused because its sign-in was refused is tried again. An
-        account mapping that is needed and left blank is among what the ledger lacks.
-        """
-        found = {
-            connection: session.check()
-            for connection, session in self._sessions.items()
-        }
-        ledger = self._ledger.connector.connection
-        blank = self.settings.blank_accounts()
-        if blank:
-            health = found[ledger]
-            notes = (*health.notes, Code.NO_ACCOUNT.meaning)
-            found[ledger] = evolve(
-                health, missing=(*health.missing, *blank), notes=notes
-            )
-        return found
-
     def deep_link(self, ref: Ref) -> str:
-        """The address of a record's page for people, in its own system; "" for none."""
+        """
+        The address of a record's page for people, in its own system; "" for none.
+
+        Raises `ConfigError` for a record of another pair.
+        """
+        if ref.connection not in self._sessions:
+            raise ConfigError(f"{ref.connection} is no connection of this pair")
         connector = self._session_of(ref.connection).connector
         found = getattr(connector, "deep_link", None)
         return str(found(ref)) if found is not None else ""
@@ -89,6 +70,7 @@ class Engine(Inquiry):
         """
         if ref.connection not in self._sessions:
             raise ConfigError(f"{ref.connection} is no connection of this pair")
+        self._refuse_ended(ref.connection)
         session, heard = self._session_of(ref.connection), list[str]()
         flow = session.connector.fetch(KINDS[ref.kind], ids=[ref.id])
         session.run(overheard(flow, heard))
@@ -198,7 +180,7 @@ class Engine(Inquiry):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool = False,
@@ -221,7 +203,7 @@ class Engine(Inquiry):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -235,7 +217,9 @@ class Engine(Inquiry):
         once; or by hand, those dated ``through`` a day (included) that billing says were
         not handed over, ``only`` the chosen ones. By hand, each is called handed over once
         it is in the ledger, and ``report.batch`` names what `undo` takes back; ``by`` is
-        who did it. ``recheck`` compares also what was agreed before.
+        who did it. What is chosen by a `Ref` cannot be mistaken: a text may be the id of
+        one invoice and the number of another. ``recheck`` compares also what was agreed
+        before.
 
         Raises as `sync_payments` does, and `ConfigError` where the settings give `Invoice`
         no direction, or billing does not tell what was handed over.
@@ -246,7 +230,7 @@ class Engine(Inquiry):
                     "since= and through= are two ways to choose: give one"
                 )
             return self._sync_by_hand(through, only, adapter, on_progress, stop, by)
-        wanted = asked(since, only, recheck=recheck)
+        wanted = asked(since, _ids(only), recheck=recheck)
         return self._sync_documents(Invoice, wanted, adapter, on_progress, stop)
 
     def plan_credit_notes(
@@ -385,7 +369,7 @@ class Engine(Inquiry):
         name = write if isinstance(write, str) else write.name
         intent = self._store.get(Intent, [name]).get(name)
         verb = intent.verb if intent else DOCUMENTS
-        journal = self._journal(verb, f"answer-{uuid4().hex[:8]}")
+        journal = self._journal(verb, run_name(self._clock.now()))
         journal.acquire()
         try:
             journal.answer(name, reply, by or this_user())
@@ -401,10 +385,18 @@ class Engine(Inquiry):
         document that a person copied together with its mark. Nothing is deleted: each is
         parked, and a person answers which one it is. Reads one search for each document.
         """
-        journal = self._journal(verb, f"audit-{uuid4().hex[:8]}")
+        journal = self._journal(verb, run_name(self._clock.now()))
         direct = self._direct()
+        self._refuse_ended(*self._sessions)
         journal.acquire()
         try:
             return journal.audit(direct.find)
         finally:
             journal.release()
+
+
+def _ids(only: Iterable[str | Ref] | None) -> Iterable[str]:
+    """Chosen records by their ids and numbers; one text is left for whoever refuses it."""
+    if only is None or isinstance(only, str):
+        return only or ()
+    return [each.id if isinstance(each, Ref) else each for each in only]

@@ -301,6 +301,20 @@ class Code(Enum):
         False,
         "Bring over the payments of the same days too, so that what is owed is right.",
     )
+    NOT_LISTED = (
+        "What was chosen is not among the invoices that were not handed over.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "List them once more: it may be void, a draft, dated later, or handed over by now.",
+    )
+    AUTO_PAY_FAILED = (
+        "Automatic payment could not be asked, or be told that an invoice was paid.",
+        _RED,
+        _RECORD,
+        True,
+        "See to the automatic payment. The invoice is left as it is and tried again.",
+    )
     NO_ACCOUNT = (
         "An account that is needed for this record is not set.",
         _RED,
@@ -444,6 +458,13 @@ class Code(Enum):
         _CONNECTION,
         False,
         "Connect the system again; only a person can.",
+    )
+    DISCONNECTED = (
+        "The connection was ended by a person; nothing is asked of it.",
+        _YELLOW,
+        _CONNECTION,
+        False,
+        "Connect it again with engine.reconnect(); ties, logs and markers are as they were.",
     )
     LOCKED_OUT = (
         "Too many failed sign-ins; the login is locked for a while.",
@@ -680,7 +701,10 @@ class Fault(TieoutError):
     ``text`` says it in particular (the vendor's own words are kept), ``field`` names the
     field at fault, ``remedy`` overrides the catalogue's, ``fate`` tells what is known of
     the request, and ``wait`` is a number of seconds where the other side asked for a pause.
+    ``connection`` is where it went wrong, once that is known.
     """
+
+    connection: str = ""
 
     def __init__(
         self,

@@ -13,7 +13,6 @@ from datetime import date, datetime, timedelta
 from decimal import localcontext
 from threading import Lock
 from typing import Any, Self, TypeAlias, cast
-from uuid import uuid4
 
 from attrs import evolve
 
@@ -24,18 +23,20 @@ from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
 from tieout.change import Issue
 from tieout.clock import Clock, SystemClock
 from tieout.costs import Side, of_documents
-from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
+from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.journal import Journal
 from tieout.models import Settlement
 from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
-from tieout.protocol import Connector
+from tieout.protocol import Connector, Health
 from tieout.reading import Reader
 from tieout.report import Progress, Report
 from tieout.session import Session
 from tieout.settings import Settings
 from tieout.store import (
+    Contact,
     Ending,
+    Expect,
     Gone,
     Identity,
     Marker,
@@ -48,7 +49,7 @@ from tieout.store import (
 )
 from tieout.stores.memory import MemoryStore
 from tieout.transport import HTTPTransport
-from tieout.underway import Track, Under, sound_clock
+from tieout.underway import Track, Under, run_name, sound_clock
 from tieout.windows import Since, Window, window
 from tieout.wire import Request, Response, Transport
 
@@ -59,6 +60,10 @@ PAYMENTS = "payments"
 
 BOOKS_AGE_MAX = timedelta(days=1)
 """After this, a connection's books are asked for again: zones move, companies change."""
+
+BOOKS_AGE_INSISTING = timedelta(minutes=1)
+"""The same where a person has put something right and tries again: it may be a period that
+was opened. Long enough for all kinds of one sync to share one look."""
 
 Begin: TypeAlias = Since | date | datetime | ResumePoint
 Tell: TypeAlias = Callable[[Progress], None]
@@ -155,7 +160,7 @@ class Footing:
     def _begin(self, *tracks: Track) -> Under:
         now = self._clock.now()
         sides = {"billing": self._billing.traffic, "ledger": self._ledger.traffic}
-        return Under(f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}", now, tracks, sides)
+        return Under(run_name(now), now, tracks, sides)
 
     @property
     def _sessions(self) -> dict[str, Session]:
@@ -204,8 +209,24 @@ class Footing:
             "sink": sink,
             "journal": journal,
             "on_progress": on_progress,
-            "stop": stop,
+            "stop": self._stopping(stop),
         }
+
+    def _stopping(self, stop: Stop | None) -> Stop:
+        """Whether a run is to end between two steps; raises where a connection was ended."""
+
+        def over() -> bool:
+            self._refuse_ended(*self._sessions)
+            return stop is not None and stop()
+
+        return over
+
+    def _refuse_ended(self, *connections: str) -> None:
+        """Raise `Fault` DISCONNECTED where a person has ended one of these."""
+        for contact in self._store.get(Contact, connections).values():
+            if contact.ended:
+                text = f"{contact.connection} was disconnected by {contact.by}"
+                raise Fault(Code.DISCONNECTED, f"{text} at {contact.at:%Y-%m-%d %H:%M}")
 
     def _wave(self) -> int:
         """How many documents of any kind are sent after one durable transaction."""
@@ -234,6 +255,7 @@ class Footing:
         moves_marker: bool = True,
     ) -> Report:
         """Do the work under the pair's lease; whatever ends it, the report says so."""
+        under.whole = moves_marker
         if run.journal is not None:
             run.journal.acquire()
             run.journal.note(self._record(under, run))
@@ -259,6 +281,7 @@ class Footing:
                 raise
             except Fault as fault:
                 log.warning("run %s ended early: %s", under.id, fault.code)
+                self._note_trouble(fault)
                 yellow = fault.code.severity is not Severity.RED
                 under.ending = Ending.STOPPED if yellow else Ending.FAILED
                 under.fault = fault
@@ -285,6 +308,8 @@ class Footing:
         facts.extend(self._places(under))
         report = self._report(run, under)
         if run.journal is not None and not under.lost:
+            if under.fault is not None:
+                run.journal.ended(under.fault)
             run.journal.note(self._record(under, run), *facts)
         return report
 
@@ -317,6 +342,9 @@ class Footing:
             counts=dict(run.tally.counts),
             code=under.fault.code if under.fault else None,
             text=under.fault.text if under.fault else "",
+            remedy=under.fault.remedy if under.fault else "",
+            task=" and ".join(track.verb for track in under.tracks),
+            whole=under.whole,
         )
 
     def _report(self, run: Carrying, under: Under) -> Report:
@@ -365,14 +393,19 @@ class Footing:
             self._opened.append(given)
         return Session(connector, given, self._store, self._clock)
 
-    def _bind(self, session: Session, *, dry: bool) -> None:
+    def _bind(self, session: Session, *, dry: bool, insist: bool = False) -> None:
         """Know whose books these are before anything is read; refuse another company's."""
         connection = session.connector.connection
+        self._refuse_ended(connection)
         held = self._store.get(Identity, [connection]).get(connection)
         now = self._clock.now()
-        if held is not None and abs(now - held.seen_at) < BOOKS_AGE_MAX:
+        age_max = BOOKS_AGE_INSISTING if insist else BOOKS_AGE_MAX
+        recent = held is not None and abs(now - held.seen_at) < age_max
+        if recent and not self._in_trouble(connection):
             return
         health = session.run(session.connector.check())
+        if not dry:
+            self._remember(contact_of(connection, health, now))
         if not health.signed_in or not health.reachable:
             usual = Code.SIGN_IN_REFUSED if health.reachable else Code.NOT_REACHED
             raise Fault(
@@ -380,7 +413,7 @@ class Footing:
             )
         if health.missing:
             text = f"{connection} lacks: {', '.join(health.missing)}"
-            raise Fault(Code.PERMISSION_MISSING, text)
+            raise Fault(health.code or Code.PERMISSION_MISSING, text)
         books = health.books
         if books is None:
             return
@@ -399,6 +432,32 @@ class Footing:
         self._seen[connection] = seen
         if not dry and not self._store.commit(seen):
             raise StoreError(f"the books of {connection} could not be remembered")
+
+    def _in_trouble(self, connection: str) -> bool:
+        """Whether something was wrong with a connection when it was last looked at."""
+        contact = self._store.get(Contact, [connection]).get(connection)
+        return contact is not None and (
+            contact.code is not None or contact.missing != ()
+        )
+
+    def _note_trouble(self, fault: Fault) -> None:
+        """Remember which connection a run failed at: the next one looks at it first."""
+        where, code, now = fault.connection, fault.code, self._clock.now()
+        if not where or (code.scope, code.severity) != (Scope.CONNECTION, Severity.RED):
+            return
+        if code is Code.PERMISSION_MISSING:
+            self._remember(Contact(where, now, missing=(fault.text,)))
+        else:
+            self._remember(Contact(where, now, code=code, text=fault.text))
+
+    def _remember(self, contact: Contact) -> None:
+        """Remember how a connection is, unless a person has ended it meanwhile."""
+        held = self._store.get(Contact, [contact.connection]).get(contact.connection)
+        if held is not None and held.ended:
+            return
+        before = None if held is None else {"at": held.at, "ended": False}
+        expect = Expect(Contact, contact.connection, before)
+        self._store.commit(contact, expect=[expect])
 
     def _identity(self, connection: str) -> Identity | None:
         """What is known of a connection's books, remembered or just seen."""
@@ -490,6 +549,15 @@ class Footing:
         if kinds - {header.verb == PAYMENTS}:
             raise ConfigError("payment levels and documents do not go into one plan")
         return header
+
+
+def contact_of(connection: str, health: Health, now: datetime) -> Contact:
+    """What is remembered of a look at a connection."""
+    code = None if health.missing else health.code
+    if code is None and not (health.reachable and health.signed_in):
+        code = Code.SIGN_IN_REFUSED if health.reachable else Code.NOT_REACHED
+    text = "; ".join(health.notes) if code else ""
+    return Contact(connection, now, missing=health.missing, code=code, text=text)
 
 
 def _batch(capabilities: Capabilities) -> int:

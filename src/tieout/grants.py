@@ -108,6 +108,12 @@ class Grants:
             expect = Expect(Renewal, self._connection, {"until": held.until})
             self._store.commit(Gone(Renewal, self._connection), expect=[expect])
 
+    def forget(self) -> None:
+        """Let go of the grant, here and in the store: who comes next signs in anew."""
+        self._grant = self._unsaved = None
+        mine = self._connection
+        self._store.commit(Gone(StoredGrant, mine), Gone(Renewal, mine))
+
     # What is stored ---------------------------------------------------------------------
 
     def _remembered(self) -> Grant:

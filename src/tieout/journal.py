@@ -26,16 +26,20 @@ from tieout.evidence import (
     judged,
     owner_of,
     shown,
+    unmarked,
 )
 from tieout.lease import WRITE, Hold
 from tieout.models import (
+    Customer,
     Link,
+    Payment,
     Posting,
     Record,
     Ref,
     Settlement,
     Status,
     agreed_as,
+    fingerprint,
 )
 from tieout.store import (
     SEPARATOR,
@@ -212,6 +216,7 @@ class Journal(Hold):
             owner=owner_of(change.after),
             within=change.within,
             mark=change.mark,
+            put=unmarked(change),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -256,15 +261,16 @@ class Journal(Hold):
                 )
                 continue
             facts.append(self._settled(intent, outcome))
-            facts.append(self._event(change, outcome))
+            event = self._event(change, outcome)
             stuck = self._stuck.setdefault(about(change.source), set())
             if outcome.state is State.APPLIED:
                 stuck.discard(change.role)
-                facts.extend(self._tying(change, outcome, links))
+                facts.extend(self._tying(change, outcome, links, event))
                 told = (notes or {}).get(change.source, ())
                 worth = [*told, *noted(change, outcome)]
                 facts.extend(self._closing(change.source, worth, rows))
             else:
+                facts.append(event)
                 stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
                 issues.append(issue)
@@ -322,15 +328,27 @@ class Journal(Hold):
         return {link.billing, link.ledger} == {change.source, target}
 
     def _tying(
-        self, change: Change, outcome: Outcome, links: Mapping[str, Link]
+        self,
+        change: Change,
+        outcome: Outcome,
+        links: Mapping[str, Link],
+        event: Event,
     ) -> Iterable[Fact | Gone]:
-        """The link of a change that was carried out, in the place of an older one."""
+        """
+        The link of a change that was carried out, in the place of an older one.
+
+        Its event holds the link: no tie is made or let go that the log does not tell.
+        """
         if change.kind is Posting:
-            return  # that a record was handed over ties it to nothing
+            yield event  # that a record was handed over ties it to nothing
+            return
         link, held = self._link(change, outcome, links), links.get(_tied(change))
+        let_go: Ref | None = None
         if held is not None and key(held) != key(link):
             yield Gone(Link, key(held))
+            let_go = held.ledger
         yield link
+        yield evolve(event, link=link, let_go=let_go)
 
     def _owners(self, made: Iterable[tuple[Change, Ref]]) -> dict[tuple[str, Ref], Ref]:
         """To which records these documents are tied, by role and document."""
@@ -411,8 +429,9 @@ class Journal(Hold):
                 continue
             outcome = Outcome.applied(change, owned=change.owned)
             link, held = self._link(change, outcome, links), links.get(_tied(change))
-            if held is None or evolve(link, version=held.version) != held:
-                facts.extend(self._tying(change, outcome, links))
+            if held is None or not _alike_but_seen(link, held):
+                event = evolve(self._event(change, outcome), what="tied", state=None)
+                facts.extend(self._tying(change, outcome, links, event))
             facts.extend(
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
@@ -434,6 +453,11 @@ class Journal(Hold):
             told = [event for each in issues for event in self._told(each, {})]
             self._commit(*rows, *told)
 
+    def stuck(self, changes: Iterable[Change]) -> None:
+        """These could not be carried: no other part of their record closes what is open."""
+        for change in changes:
+            self._stuck.setdefault(about(change.source), set()).add(change.role)
+
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)
@@ -448,12 +472,40 @@ class Journal(Hold):
                 for intent in self._planned.pop(where, ())
             )
             row = rows.get(where)
-            if row is not None and row.held is Held.OPEN:
+            if row is not None and row.held in (Held.OPEN, Held.IGNORED):
                 facts.append(Gone(IssueRow, key_of(self._pair, self._verb, where)))
                 if row.issue.code is not Code.OUTCOME_UNKNOWN:
                     facts.append(self._closed(row))
         if facts:
             self._commit(*facts)
+
+    def ended(self, fault: Fault) -> None:
+        """Write down that the run ended early, and why."""
+        event = Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="ended early",
+            code=fault.code,
+            text=fault.text,
+            fence=self.fence,
+        )
+        self._commit(event)
+
+    def forget(self, keys: Iterable[str], why: str) -> None:
+        """Take events out of the log, with one of this run that says how many and why."""
+        event = Event(
+            run=self._run,
+            serial=1,
+            pair=self._pair,
+            at=self._clock.now(),
+            what="forgotten",
+            text=why,
+            fence=self.fence,
+        )
+        self._commit(*(Gone(Event, each) for each in keys), event)
+        self.hold_on()
 
     def _closed(self, row: IssueRow) -> Event:
         return Event(
@@ -465,6 +517,7 @@ class Journal(Hold):
             source=row.issue.source,
             numbers=row.issue.numbers,
             code=row.issue.code,
+            fence=self.fence,
         )
 
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
@@ -553,17 +606,25 @@ class Journal(Hold):
         target = outcome.ref or change.target
         assert target is not None
         level = change.kind is Settlement
-        kind = change.kind.__name__
-        said = kind if level else agreed_as(kind, change.source.connection)
+        source = change.source
+        # What is agreed is of the record that asked: a payment asks for its fee's invoice.
+        said = (
+            Settlement.__name__ if level else agreed_as(source.kind, source.connection)
+        )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
+        echo = outcome.echo
+        if isinstance(echo, Customer):
+            # Customers go back too: what was just written is no edit of the other side.
+            back = agreed_as(echo.ref.kind, echo.ref.connection)
+            agreed[back] = fingerprint(echo)
         raised = 0 if change.action is Action.KEEP else 1
-        outward = self._outward(change.source)
+        outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
-        born = "" if level else change.source.connection
+        born = "" if level else source.connection
         return Link(
             pair=self._pair,
-            billing=change.source if outward else target,
-            ledger=target if outward else change.source,
+            billing=source if outward else target,
+            ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
             origin=held.origin if held else born,
@@ -604,9 +665,11 @@ class Journal(Hold):
         now = self._clock.now()
         where = about(issue.source) if issue.source else _nameless(issue)
         before = rows.get(where)
-        alone = before is not None and before.held is Held.IGNORED
-        if before is not None and alone and issue.basis in ("", before.issue.basis):
-            return before  # what a person wants left alone stays so
+        if before is not None and before.held is Held.IGNORED:
+            if not issue.basis or before.is_quiet(issue.basis):
+                return before  # what a person wants left alone stays so
+        elif before is not None and before.held is Held.NOTED and held is Held.OPEN:
+            before = None  # a word about it once was no trouble
         return IssueRow(
             self._pair,
             self._verb,
@@ -634,6 +697,7 @@ class Journal(Hold):
             numbers=issue.numbers,
             code=issue.code,
             text=str(issue),
+            fence=self.fence,
         )
 
     def _event(self, change: Change, outcome: Outcome) -> Event:
@@ -653,6 +717,7 @@ class Journal(Hold):
             text=outcome.text or change.reason,
             before=shown(change.before),
             after=shown(change.after),
+            fence=self.fence,
         )
 
     def _next(self) -> int:
@@ -681,14 +746,16 @@ class Journal(Hold):
                 self._planned.setdefault(about(each.source), []).append(each)
         return found
 
-    def recover(self, find: Find, *, parked: bool = False) -> list[Issue]:
+    def recover(
+        self, find: Find, *, parked: bool = False, connection: str = ""
+    ) -> list[Issue]:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
         enough time has passed for its absence to be proof. ``parked``: look at those too
-        that were sent too often. Returns an issue for each write that a person is asked
-        about from now on.
+        that were sent too often; ``connection``: look on that one alone. Returns an issue
+        for each write that a person is asked about from now on.
         """
         left = self.unfinished()
         crashed = [each for each in left if each.stage is Stage.SENDING]
@@ -705,6 +772,8 @@ class Journal(Hold):
             unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
         issues: list[Issue] = []
         for some in _alike(unknown):
+            if connection and some[0].connection != connection:
+                continue
             issues += self._looked_at(some, find)
             self.hold_on()
         return issues
@@ -807,11 +876,13 @@ class Journal(Hold):
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
-        yield from self._tying(change, outcome, links)
-        yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
-        if intent.kind is Settlement:
-            # It may have changed since it was sent, and the marker may have passed that:
-            # the record stays open until somebody has compared it.
+        event = self._event(change, outcome)
+        event = evolve(event, what="adopted", after=intent.wanted)
+        yield from self._tying(change, outcome, links, event)
+        if intent.kind is Settlement or intent.source.kind == Payment.__name__:
+            # It may have changed since it was sent, and the marker may have passed that;
+            # of a payment there may be other documents that could not be made yet.
+            # The record stays open until somebody has compared it.
             yield self._row(_to_compare(intent), Held.OPEN, rows)
         else:
             yield from self._closing(change.source, (), rows)
@@ -939,6 +1010,11 @@ Find: TypeAlias = Callable[[Sequence[Change]], Found]
 _LOOKED_AT = (Stage.UNKNOWN, Stage.PARKED)
 
 
+def _alike_but_seen(link: Link, held: Link) -> bool:
+    """Whether a record that agrees is tied as it was, whenever it was last looked at."""
+    return evolve(link, version=held.version, seen_on=held.seen_on) == held
+
+
 def _alike(intents: Sequence[Intent]) -> Iterable[Sequence[Intent]]:
     """Intents that can be looked for together: of one kind, on one connection."""
     groups: dict[tuple[str, str], list[Intent]] = {}
@@ -1051,6 +1127,7 @@ def _asked(intent: Intent) -> Change:
         also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
+        after=intent.put,
         owned=intent.owned,
         releases=intent.releases,
         within=intent.within,

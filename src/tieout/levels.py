@@ -41,13 +41,17 @@ class Levels(Footing):
         on_progress: Tell | None,
         stop: Stop | None,
         recheck: bool | None,
+        *,
+        insist: bool = False,
     ) -> Report:
         self._check_levels_on()
         marker = self._marker(PAYMENTS)
         moment = self._window(since, marker, PAYMENTS, self._ledger)
         track = Track(PAYMENTS, moment, marker)
         under = self._begin(track)  # refused before any call
+        under.resume = since if isinstance(since, ResumePoint) else None
         run = self._payment_run(adapter, on_progress, stop, under)
+        run.insist = insist
         if run.sink is not None:
             run.sink = Priced(run.sink, self._level_cost())
 
@@ -56,7 +60,7 @@ class Levels(Footing):
                 passed = isinstance(since, ResumePoint) and since.cursor is not None
                 run.sink.begin(self._header(track.moment, whole=not passed))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                self._bind(session, dry=run.journal is None, insist=insist)
             # Now in the books' own zone.
             track.moment = self._window(since, marker, PAYMENTS, self._ledger)
             free = self._billing.connector.capabilities.free_reads
@@ -81,6 +85,8 @@ class Levels(Footing):
         adapter: Adapter | DryAdapter | None,
         on_progress: Tell | None,
         stop: Stop | None,
+        *,
+        insist: bool = False,
     ) -> Report:
         """Carry the levels of named ledger invoices, compared with billing as it is."""
         self._check_levels_on()
@@ -96,8 +102,8 @@ class Levels(Footing):
             if run.sink is not None:
                 run.sink.begin(self._header(moment, whole=False))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
-            run.rereads = run.insist = True
+                self._bind(session, dry=run.journal is None, insist=insist)
+            run.rereads = True
             run.recover()
             for page in run.reader.fetch_ledger(ids=names, numbers=names):
                 run.process(Batch(page.records, page.issues, page.gone))
@@ -123,7 +129,8 @@ class Levels(Footing):
         """What every run of levels is made of."""
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
         billing = self._billing.connector.capabilities
-        return {**common, "billing": billing, "wave": self._level_wave()}
+        ours = {"wave": self._level_wave(), "auto_pay": self._auto_pay}
+        return {**common, "billing": billing, **ours}
 
     def _level_wave(self) -> int:
         """How many levels are sent after one durable transaction, to billing alone."""

@@ -51,7 +51,7 @@ class Health:
     books: Books | None = None
     notes: tuple[str, ...] = ()
     code: Code | None = None
-    """Why it is not reachable or not signed in."""
+    """Why it is not reachable or not signed in, or what is missing if it is no permission."""
 
     @property
     def ok(self) -> bool:
@@ -59,12 +59,14 @@ class Health:
         return self.reachable and self.signed_in and not self.missing
 
 
-_OUT_OF_REACH = (
+OUT_OF_REACH = (
     Code.NOT_REACHED,
     Code.ANSWER_LOST,
     Code.SERVER_ERROR,
     Code.BAD_PAYLOAD,
 )
+"""What says that a system was not reached at all."""
+
 _NOT_SIGNED_IN = (Code.SIGN_IN_REFUSED, Code.RECONNECT_NEEDED, Code.LOCKED_OUT)
 
 
@@ -76,7 +78,7 @@ def ailing(fault: Fault, missing: str = "") -> Health:
     nothing of the connection.
     """
     lacks = fault.code is Code.PERMISSION_MISSING
-    reachable = fault.code not in _OUT_OF_REACH
+    reachable = fault.code not in OUT_OF_REACH
     if reachable and not lacks and fault.code not in _NOT_SIGNED_IN:
         raise fault
     return Health(

@@ -32,7 +32,7 @@ from tieout.planners.matching import Candidates, Known
 from tieout.protocol import Page, batches
 from tieout.session import Session
 from tieout.settings import NumberRule, Settings
-from tieout.store import Intent, Store, key_of, link_billing, link_key
+from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key
 from tieout.windows import Window
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ class Reader:
     def levels(self, start: Start, today: date) -> Iterator[Batch]:
         """All that has to be looked at, in batches."""
         self.as_of = start.as_of
-        yield from self._by_ids(start.again)
+        yield from self.by_ids(start.again)
         yield from self._pages(start)
         if start.sweep:
             yield from self._sweep(today)
@@ -194,7 +194,7 @@ class Reader:
         for page in listed(self._ledger, Settlement, select, start.cursor):
             self._note(page)
             self._seen.unreadable(page.issues)
-            yield from self._by_ids(ref.id for ref in page.touched)
+            yield from self.by_ids(ref.id for ref in page.touched)
             fresh = tuple(
                 each for each in youngest(page.records) if self._seen.is_news(each)
             )
@@ -206,7 +206,7 @@ class Reader:
             self.as_of = page.as_of
         self.token = page.token or self.token
 
-    def _by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
+    def by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
         """
         Records by id, those left out that this run has read already.
 
@@ -235,7 +235,7 @@ class Reader:
         for index, value in (("open", [key_of(self._pair, kind)]), ("seen", days)):
             after = ""
             while links := self._store.find(Link, index, value, after, SWEEP_PAGE):
-                yield from self._by_ids(link.ledger.id for link in links)
+                yield from self.by_ids(link.ledger.id for link in links)
                 last = links[-1]
                 after = link_key(self._pair, kind, last.ledger.id, last.role)
 
@@ -326,6 +326,12 @@ class Reader:
                 for link in self._store.get(Link, keys).values()
             },
         }
+
+    def legs(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
+        """The links of records that were made as a part of another side's record."""
+        values = [leg_of(self._pair, ref) for ref in refs]
+        found = self._store.find(Link, "leg", values, limit=len(values) + 1)
+        return {ref: link for link in found for ref in (link.billing, link.ledger)}
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]

@@ -37,9 +37,10 @@ class Schedule:
     """
     Calls ``work`` every so often on a thread of its own: ``engine.sync_now``, as a rule.
 
-    ``work`` is given a ``stop`` function that a run asks between its steps. ``last``,
-    ``next`` and ``trouble`` can be read at any time. A run that raises is noted and does
-    not end the schedule. A context manager; `start` and `stop` may be called by hand.
+    ``work`` is given a ``stop`` function that a run asks between its steps; its engine is
+    used by nobody else meanwhile. ``last``, ``next`` and ``trouble`` can be read at any
+    time. A run that raises is noted and does not end the schedule. A context manager;
+    `start` and `stop` may be called by hand.
     """
 
     work: Callable[..., Any]
@@ -56,6 +57,10 @@ class Schedule:
     """Why the last run raised; empty where it did not."""
     _busy: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _over: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    """Tells the thread to end."""
+    _asked: threading.Event = field(factory=threading.Event, init=False, repr=False)
+    """Tells the run under way to end."""
+    _runner: int | None = field(default=None, init=False, repr=False)
     _due: threading.Event = field(factory=threading.Event, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
@@ -76,21 +81,29 @@ class Schedule:
 
     def start(self) -> None:
         """Begin, with a first run at once. Started twice, it goes on as it is."""
-        if self._thread is not None and self._thread.is_alive():
+        alive = self._thread is not None and self._thread.is_alive()
+        if alive and not self._over.is_set():
             return
-        self._over.clear()
+        # Its own: a thread that is ending must not come back to life.
+        self._over = threading.Event()
         self._due.set()
         self._thread = threading.Thread(
-            target=self._turn, name="tieout-schedule", daemon=True
+            target=self._turn, args=(self._over,), name="tieout-schedule", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
         """End: a run under way is told to end cleanly, and is waited for."""
         self._over.set()
+        self._asked.set()
         self._due.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(JOIN_MAX.total_seconds())
+        # A run that stops its own schedule does not wait for itself.
+        if self._runner != threading.get_ident():
+            wait = JOIN_MAX.total_seconds()
+            if self._busy.acquire(timeout=wait):
+                self._busy.release()
+            if self._thread is not None:
+                self._thread.join(wait)
         self.next = None
 
     def wait(self) -> None:
@@ -100,37 +113,43 @@ class Schedule:
 
     def now(self) -> bool:
         """Run once on this thread; False where a run is under way already."""
-        if not self._busy.acquire(blocking=False):
-            return False
-        try:
-            self._run()
-            return True
-        finally:
-            self._busy.release()
+        return self._alone(threading.Event())
 
     def hurry(self) -> None:
         """Let the next run begin at once, on the schedule's own thread."""
         self._due.set()
 
-    def _turn(self) -> None:
-        while not self._over.is_set():
+    def _turn(self, over: threading.Event) -> None:
+        while not over.is_set():
             pause = self._pause()
             if not self._due.is_set():
                 self.next = self.clock.now() + pause
                 self._due.wait(pause.total_seconds())
             self._due.clear()
-            if not self._over.is_set():
-                self.now()
+            if not over.is_set():
+                self._alone(over)
+
+    def _alone(self, over: threading.Event) -> bool:
+        """Run once, if nobody does; ``over`` tells the run to end."""
+        if not self._busy.acquire(blocking=False):
+            return False
+        try:
+            self._asked, self._runner = over, threading.get_ident()
+            self._run(over)
+            return True
+        finally:
+            self._runner = None
+            self._busy.release()
 
     def _pause(self) -> timedelta:
         """The pause, somewhat shorter or longer each time."""
         drawn = random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
         return self.every * (1 + drawn)
 
-    def _run(self) -> None:
+    def _run(self, over: threading.Event) -> None:
         self.trouble = ""
         try:
-            self.result = self.work(stop=self._over.is_set)
+            self.result = self.work(stop=over.is_set)
         except TieoutError as error:
             self.trouble = str(error)
             log.warning("a scheduled run was refused: %s", type(error).__name__)

@@ -172,6 +172,10 @@ class Session:
         self._grants.try_again()
         return self.run(self.connector.check())
 
+    def forget(self) -> None:
+        """Let go of the connection's grant: who comes next signs in anew."""
+        self._grants.forget()
+
     def start(self, flow: Flow[T]) -> Started[T]:
         """Begin a flow whose first request travels while the caller goes on."""
         return Started(self, flow)
@@ -250,6 +254,7 @@ class Session:
         except StoreError:
             raise
         except Fault as fault:
+            fault.connection = fault.connection or self.connector.connection
             attempt.fault = fault
         except Exception as error:  # noqa: BLE001 - of a connector
             # Not raised here: the outcomes of the flows beside it would be lost.

@@ -18,8 +18,8 @@ from attrs import field, frozen
 
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
-from tieout.errors import Code
-from tieout.models import Link, RecordType, Ref, Settlement
+from tieout.errors import Code, Severity
+from tieout.models import Application, Link, RecordType, Ref, Settlement
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -65,7 +65,8 @@ class Intent:
     found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at`` the
     last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
-    asked, and ``candidates`` the documents in question.
+    asked, and ``candidates`` the documents in question. ``put`` is what it applies to what,
+    where no mark will show that it did.
     """
 
     name: str
@@ -105,6 +106,12 @@ class Intent:
     owner: str = ""
     also: tuple[str, ...] = ()
     within: Ref | None = None
+    put: Application | None = None
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers by which people know it."""
+        return tuple(dict.fromkeys(filter(None, (*self.also, self.number))))
 
 
 class Held(Enum):
@@ -137,10 +144,22 @@ class IssueRow:
         where = key_of(self.pair, self.verb, self.about)
         return hashlib.blake2b(where.encode(), digest_size=4).hexdigest()
 
+    def is_quiet(self, basis: str) -> bool:
+        """Whether a person wants the record left alone as it is, whatever the rules are."""
+        # Behind the point stands by which rules a level was read.
+        mine, now = (each.partition(".")[0] for each in (self.issue.basis, basis))
+        return self.held is Held.IGNORED and mine == now
+
 
 @frozen
 class Event:
-    """One thing that happened, as it was; never changed afterwards."""
+    """
+    One thing that happened, as it was; never changed afterwards.
+
+    ``fence`` and ``serial`` tell what came before what, whatever the clock says. ``link``
+    is the tie as it stands since then, and ``let_go`` the ledger's record that the tie was
+    to before: what is tied to what can be read from events alone.
+    """
 
     run: str
     serial: int
@@ -157,6 +176,9 @@ class Event:
     text: str = ""
     before: str = ""
     after: str = ""
+    fence: int = 0
+    link: Link | None = field(default=None, hash=False)
+    let_go: Ref | None = None
 
 
 class Ending(Enum):
@@ -170,7 +192,12 @@ class Ending(Enum):
 
 @frozen
 class Run:
-    """One run: who, when, with which window, and how it ended."""
+    """
+    One run: who, when, with which window, and how it ended.
+
+    ``task`` is what it was to carry, in words, and ``whole`` whether all that had changed;
+    ``verb`` is that under which intents and issues are filed.
+    """
 
     id: str
     pair: str
@@ -183,6 +210,9 @@ class Run:
     counts: Mapping[str, int] = field(factory=dict)
     code: Code | None = None
     text: str = ""
+    remedy: str = ""
+    task: str = ""
+    whole: bool = False
 
 
 @frozen
@@ -262,6 +292,24 @@ class Identity:
 
 
 @frozen
+class Contact:
+    """
+    How a connection was when it was last looked at, or that a person has ended it.
+
+    ``missing`` are the permissions that were lacking, ``code`` and ``text`` say why nobody
+    was let in, and ``by`` is who ended it.
+    """
+
+    connection: str
+    at: datetime
+    ended: bool = False
+    by: str = ""
+    missing: tuple[str, ...] = ()
+    code: Code | None = None
+    text: str = ""
+
+
+@frozen
 class Sweep:
     """When the linked records of a pair were last read again to close blind spots."""
 
@@ -297,11 +345,14 @@ class Member:
     """
     One invoice of a batch: billing's ref, and what came of it.
 
-    ``state`` is None where it could not be told; ``text`` says what went wrong.
-    ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and ``is_now`` are
-    the level that was shown before and is shown since, in batches of payments.
+    ``state`` is None while it is under way; ``code`` and ``text`` say what went wrong, or
+    is worth a word. ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and
+    ``is_now`` are the level that was shown before and is shown since, in batches of
+    payments. ``change`` is the name of the write in billing; "" where there was none.
     """
 
+    pair: str
+    batch: str
     invoice: Ref
     number: str = ""
     ledger: Ref | None = None
@@ -312,11 +363,29 @@ class Member:
     method: str = ""
     was: Settlement | None = None
     is_now: Settlement | None = None
+    change: str = ""
+
+    @property
+    def light(self) -> Severity:
+        """Its light: green once it was done, yellow and red as the trouble is."""
+        if self.code is not None:
+            return self.code.severity
+        return _LIGHTS.get(self.state, Severity.YELLOW)
+
+
+_LIGHTS: Mapping[State | None, Severity] = {
+    State.APPLIED: Severity.GREEN,
+    State.REJECTED: Severity.RED,
+}
 
 
 @frozen
 class Batch:
-    """What one run by hand did: of which type, when, by whom, to which invoices."""
+    """
+    What one run by hand did: of which type, when, by whom, to which invoices.
+
+    ``members`` are kept one by one, as they are dealt with, and put in when it is listed.
+    """
 
     pair: str
     id: str
@@ -325,6 +394,14 @@ class Batch:
     by: str
     through: date
     members: tuple[Member, ...] = ()
+
+    @property
+    def lights(self) -> Mapping[Severity, int]:
+        """How many of its invoices have which light."""
+        found = dict.fromkeys(Severity, 0)
+        for member in self.members:
+            found[member.light] += 1
+        return found
 
 
 Fact: TypeAlias = (
@@ -339,9 +416,11 @@ Fact: TypeAlias = (
     | StoredGrant
     | Renewal
     | Identity
+    | Contact
     | Sweep
     | Restored
     | Batch
+    | Member
 )
 
 
@@ -373,6 +452,11 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
     return key_of(pair, kind, role, billing_id)
 
 
+def leg_of(pair: str, made: Ref) -> str:
+    """The value of the ``leg`` index of the link of a part of another side's record."""
+    return key_of(pair, made.connection, made.kind, made.id)
+
+
 def _link_indexes(link: Link) -> Iterable[Index]:
     kind = link.ledger.kind
     if not link.released:
@@ -380,6 +464,10 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         made_of = link.billing.kind
         billing = link_billing(link.pair, made_of, link.billing.id, link.role)
         yield Index("billing", billing, unique=True)
+    if link.role:
+        outward = link.origin == link.billing.connection
+        made = link.ledger if outward else link.billing
+        yield Index("leg", leg_of(link.pair, made))
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
     if link.number:
@@ -410,12 +498,14 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
     yield Index("run", row.run)
     if row.held in (Held.OPEN, Held.IGNORED):
         yield Index(row.held.value, key_of(row.pair, row.verb))
+        yield Index("held", key_of(row.pair, row.held.value))
     for number in row.issue.numbers:
         yield Index("number", key_of(row.pair, number))
 
 
 def _event_indexes(event: Event) -> Iterable[Index]:
     yield Index("run", event.run)
+    yield Index("pair", event.pair)
     for ref in (event.source, event.target):
         if ref is not None:
             yield Index("about", key_of(event.pair, ref.kind, ref.id))
@@ -433,7 +523,9 @@ SHAPES: Mapping[type[Any], Shape] = {
     IssueRow: Shape("issue", lambda f: key_of(f.pair, f.verb, f.about), _issue_indexes),
     Event: Shape("event", lambda f: key_of(f.run, f"{f.serial:09d}"), _event_indexes),
     Run: Shape(
-        "run", lambda f: f.id, lambda f: [Index("pair", key_of(f.pair, f.verb))]
+        "run",
+        lambda f: f.id,
+        lambda f: [Index("pair", key_of(f.pair, f.verb)), Index("all", f.pair)],
     ),
     Marker: Shape("marker", lambda f: key_of(f.pair, f.verb, f.profile)),
     ResumePoint: Shape("resume", lambda f: key_of(f.pair, f.verb, f.profile)),
@@ -441,12 +533,18 @@ SHAPES: Mapping[type[Any], Shape] = {
     StoredGrant: Shape("grant", lambda f: f.connection),
     Renewal: Shape("renewal", lambda f: f.connection),
     Identity: Shape("identity", lambda f: f.connection),
+    Contact: Shape("contact", lambda f: f.connection),
     Sweep: Shape("sweep", lambda f: key_of(f.pair, f.verb)),
     Restored: Shape("restored", lambda f: "store"),
     Batch: Shape(
         "batch",
         lambda f: key_of(f.pair, f.id),
         lambda f: [Index("pair", f.pair)],
+    ),
+    Member: Shape(
+        "member",
+        lambda f: key_of(f.pair, f.batch, f.invoice.id),
+        lambda f: [Index("batch", key_of(f.pair, f.batch))],
     ),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from tieout.errors import Code, Severity
+from tieout.errors import Code, Scope, Severity
 from tieout.models import (
     CreditNote,
     Customer,
@@ -22,26 +22,40 @@ from tieout.models import (
     Record,
     Ref,
     Settlement,
+    Status,
+    visible,
 )
 from tieout.money import Money
-from tieout.store import Event, Intent, IssueRow, Stage
+from tieout.store import Event, Intent, IssueRow, Run, Stage
 
 
 @frozen
 class Said:
-    """What one side says of a number: a record, nothing, or why it could not be asked."""
+    """
+    What one side says of a number: a record, nothing, or why it could not be asked.
+
+    ``trouble`` says why in words, ``code`` which kind of trouble it is.
+    """
 
     connection: str
     side: str
     record: Record | None = None
     trouble: str = ""
+    code: Code | None = None
+    remedy: str = ""
+
+    def troubled(self, code: Code, trouble: str, remedy: str) -> Said:
+        """The same side, which could not be asked."""
+        remedy = remedy or code.remedy
+        return evolve(self, code=code, trouble=trouble, remedy=remedy)
 
     def __str__(self) -> str:
+        where = f"{self.side} ({self.connection})"
         if self.trouble:
-            return f"{self.side} could not be asked: {self.trouble}"
+            return f"{where} could not be asked: {self.trouble}"
         if self.record is None:
-            return f"{self.side} has nothing of this number"
-        return f"{self.side} says: {described(self.record)}"
+            return f"{where} has nothing of this number"
+        return f"{where} says: {described(self.record)}"
 
 
 @frozen
@@ -51,7 +65,8 @@ class Story:
 
     ``said`` is what each side says now, ``links`` what is tied to what, ``happened`` the
     events in order, ``waiting`` the writes that are not finished, ``issues`` what is open.
-    ``looked`` are the places that were looked in.
+    ``looked`` are the places that were looked in, ``runs`` the last run of each kind of
+    work, and ``reasons`` the rules by which it is left alone.
     """
 
     number: str
@@ -61,6 +76,8 @@ class Story:
     waiting: tuple[Intent, ...] = ()
     issues: tuple[IssueRow, ...] = ()
     looked: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -69,9 +86,14 @@ class Story:
         return bool(told or self.links or self.happened or self.issues)
 
     @property
+    def stopped(self) -> tuple[Run, ...]:
+        """The last runs that ended early: what they had not come to was not carried."""
+        return tuple(run for run in self.runs if run.code is not None)
+
+    @property
     def light(self) -> Severity:
         """The worst of what is open: red, yellow, or green for nothing."""
-        lights = {row.issue.severity for row in self.issues}
+        lights = {code.severity for code in self.causes}
         if any(each.stage is Stage.PARKED for each in self.waiting):
             lights.add(Severity.RED)
         worst = (Severity.RED, Severity.YELLOW)
@@ -79,8 +101,11 @@ class Story:
 
     @property
     def causes(self) -> tuple[Code, ...]:
-        """The codes of what is open, each once."""
-        return tuple(dict.fromkeys(row.issue.code for row in self.issues))
+        """The codes of what is open, each once: the record's own before its connections'."""
+        own = [row.issue.code for row in self.issues]
+        sides = [each.code for each in self.said if each.code]
+        ended = [run.code for run in self.stopped if run.code]
+        return tuple(dict.fromkeys([*own, *sides, *ended]))
 
     @property
     def next(self) -> tuple[str, ...]:
@@ -93,15 +118,14 @@ class Story:
         return tuple(dict.fromkeys(_remedies(self)))
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self))
+        return "\n".join(map(visible, _lines(self)))
 
 
 def _lines(story: Story) -> Iterator[str]:
     yield f"{story.number}: {_verdict(story)}"
     if not story.known:
         yield "  looked in " + ", ".join(story.looked)
-        return
-    for said in story.said:
+    for said in story.said if story.known else _unasked(story):
         yield f"  {said}"
     for link in story.links:
         yield f"  tied: {_named(link.billing)} is {_named(link.ledger)}{_role(link)}"
@@ -109,25 +133,42 @@ def _lines(story: Story) -> Iterator[str]:
         yield "  what happened:"
         for event in story.happened:
             yield f"    {_when(event.at)}  {_told(event)}"
+    yield from _open(story)
+
+
+def _open(story: Story) -> Iterator[str]:
+    """What is wrong, what comes next, and what can be done."""
     for row in story.issues:
         often = "once" if row.attempts == 1 else f"{row.attempts} times"
         yield f"  open since {_when(row.first_at)}, met {often} ({row.id}): {_cause(row)}"
+    for run in story.stopped:
+        yield f"  {_ended(run)}"
+    for reason in story.reasons:
+        yield f"  left alone: {reason}"
     for step in story.next:
         yield f"  next: {step}"
     for step in story.remedies:
         yield f"  you can: {step}"
 
 
+def _unasked(story: Story) -> Iterator[Said]:
+    """The sides that might know a number that nobody knows."""
+    yield from (each for each in story.said if each.trouble)
+
+
 def _verdict(story: Story) -> str:
     if not story.known:
         return "nobody knows this number."
     if story.issues:
-        return "; ".join(dict.fromkeys(r.issue.code.meaning for r in story.issues))
+        return " ".join(dict.fromkeys(r.issue.code.meaning for r in story.issues))
     if story.waiting:
         return "it is under way."
-    if story.links:
-        return "it is carried."
-    return "it was not carried yet."
+    carried = "it is carried" if story.links else "it was not carried yet"
+    if story.stopped:
+        return f"{carried}; the last run ended early."
+    if story.reasons and not story.links:
+        return "it is left alone, by rule."
+    return f"{carried}."
 
 
 def _cause(row: IssueRow) -> str:
@@ -135,6 +176,13 @@ def _cause(row: IssueRow) -> str:
     issue = row.issue
     at = f" [{issue.field}]" if issue.field else ""
     return f"{issue.code.name}{at}: {issue.text or issue.code.meaning}"
+
+
+def _ended(run: Run) -> str:
+    """How a run ended that ended early."""
+    assert run.code is not None
+    at = _when(run.ended_at or run.started_at)
+    return f"the last run of {run.task} ended early at {at}: {run.code.name} {run.text}"
 
 
 def _next(story: Story) -> Iterator[str]:
@@ -151,10 +199,24 @@ def _next(story: Story) -> Iterator[str]:
         if row.issue.code.retryable:
             yield "it is tried again in the next run"
         else:
-            yield "it is tried again when the record or the settings change, or by retry"
-    if not story.waiting and not story.issues and story.links:
+            yield "it is tried again when the record or the settings change, by retry, or by sync_now"
+    for code in story.causes:
+        if code.scope is Scope.CONNECTION:
+            again = "the next run tries again" if code.retryable else _SHUT
+            yield again
+    yield from _quiet(story)
+
+
+_SHUT = "nothing goes by this connection until a person has put it right"
+
+
+def _quiet(story: Story) -> Iterator[str]:
+    """What is next where nothing is wrong."""
+    if not story.known or story.waiting or story.issues or story.causes:
+        return
+    if story.links:
         yield "changes are carried in the next run"
-    if story.known and not story.links and not story.issues and not story.waiting:
+    elif not story.reasons:
         yield "the next run whose window it falls into looks at it"
 
 
@@ -166,6 +228,36 @@ def _remedies(story: Story) -> Iterator[str]:
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
             yield f"answer({intent.name!r}, Landed(id) or a Reply), after a look over there"
+    for said in story.said:
+        if said.remedy:
+            yield said.remedy
+    for run in story.stopped:
+        yield run.remedy
+
+
+def left_alone(
+    record: Any, side: str, *, carried: bool, asleep: Customer | None
+) -> Iterator[str]:
+    """
+    By which rules a record that is tied to nothing is left alone, in words.
+
+    ``carried``: whether records of its kind go from its side; ``asleep`` is its customer
+    where that is not active and nothing new is brought over for such.
+    """
+    kind = Invoice if isinstance(record, Settlement) else type(record)
+    status = getattr(record, "status", None)
+    if not carried:
+        yield f"by the settings, {kind.__name__} records do not go from {side}"
+    elif status is Status.DRAFT:
+        yield f"it is a draft in {side}, and is carried once it is final"
+    elif status is Status.VOID:
+        yield f"it was voided in {side} before it was carried"
+    elif asleep is not None:
+        name = asleep.number or asleep.name or asleep.ref.id
+        yield (
+            f"its customer {name} is not active, and nothing new is brought into billing "
+            "for such: make the customer active, or set active_only=False"
+        )
 
 
 def described(record: Any) -> str:
@@ -198,13 +290,17 @@ def described(record: Any) -> str:
 
 def _told(event: Event) -> str:
     """One event in words."""
-    what = event.what
+    what = _WORDS.get(event.what, event.what)
     if event.kind is not None and event.target is not None:
         what = f"{event.kind.__name__.lower()} {what}: {_named(event.target)}"
     elif event.kind is not None:
         what = f"{event.kind.__name__.lower()} {what}"
     code = f" [{event.code.name}]" if event.code else ""
     return f"{what}{code} {event.text}".rstrip()
+
+
+_WORDS = {"proved absent": "was looked for and is not there yet"}
+"""What happened, where its own word says little."""
 
 
 def _named(ref: Ref) -> str:
@@ -223,5 +319,8 @@ def in_time(events: Sequence[Event]) -> tuple[Event, ...]:
     """Events by their time, each once."""
     found = {(each.run, each.serial): each for each in events}
     return tuple(
-        sorted(found.values(), key=lambda each: (each.at, each.run, each.serial))
+        sorted(
+            found.values(),
+            key=lambda each: (each.at, each.fence, each.run, each.serial),
+        )
     )

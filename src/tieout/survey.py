@@ -31,7 +31,7 @@ from tieout.models import (
     fingerprint,
     is_name,
 )
-from tieout.planners import fees, payments
+from tieout.planners import fees, parts
 from tieout.planners.course import Across, Course
 from tieout.planners.customers import name_key
 from tieout.reading import Reader, listed
@@ -66,11 +66,14 @@ class Survey:
         planned: Mapping[Ref, str] | None = None,
     ) -> Across:
         """What bears on the records of a page, which all are of the course's kind."""
-        wanted = _ties(page, course)
+        ties = _ties(page, course)
+        generations = self._generations(ties)
+        # A payment may have documents in parts that it is not made of any more.
+        wanted = dict.fromkeys([*ties, *generations])
         named = {ref for record in page for ref in _named(record)}
-        held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
-        records = self._tied(page, held, course)
-        held = self._followed(held, records, course)
+        made = self._held([each.ref for each in page], wanted, named)
+        records = self._tied(page, made, course)
+        held = self._followed(made, records, course)
         links = {ref: link for (ref, role), link in held.items() if not role}
         for (ref, role), link in held.items():
             if ref.kind == Invoice.__name__ and role == fees.ROLE:
@@ -78,8 +81,8 @@ class Survey:
         live = {ref: link for ref, link in links.items() if not link.released}
         fresh = [each for each in page if each.ref not in live]
         records |= self._namesakes(fresh, course)
-        owners = self.reader.ties((ref, "") for ref in records)
-        missing = [ref for ref in named if ref not in live]
+        news = _news(page, held, course)
+        missing = {ref for each in news for ref in _named(each) if ref not in live}
         untied = self._untied(missing, course)
         told = {each.ref: clean_number(each.number) for each in untied}
         closed = {e.ref for e in untied if isinstance(e, Customer) and not e.active}
@@ -89,23 +92,29 @@ class Survey:
             legs=held,
             ties={ref: link.on(course.target) for ref, link in live.items()},
             planned=planned or {},
-            generations=self._generations(page, wanted),
+            generations=generations,
             records=records,
             named=self._by_name(fresh, course),
-            claimed={
-                ref: link.on(course.source)
-                for (ref, _), link in owners.items()
-                if not link.released
-            },
+            claimed=self._claimed(records, course),
             inactive=self._inactive(fresh, course) | closed,
             numbers={**numbers, **told},
         )
 
+    def _claimed(self, records: Iterable[Ref], course: Course) -> dict[Ref, Ref]:
+        """To which of the source's records those that were found are tied already."""
+        owners = self.reader.ties((ref, "") for ref in records)
+        return {
+            ref: link.on(course.source)
+            for (ref, _), link in owners.items()
+            if not link.released
+        }
+
     def untied_customers(self, page: Sequence[Record], course: Course) -> list[Any]:
         """The customers that the records of a page name and that are not tied yet."""
+        held = self._held([each.ref for each in page], _ties(page, course), ())
         named = {
             ref
-            for record in page
+            for record in _news(page, held, course)
             for ref in _named(record)
             if ref.kind == Customer.__name__
         }
@@ -158,8 +167,12 @@ class Survey:
         ids = sorted({ref.id for ref in into.values()})
         for record in self._read(course.target, Customer, ids):
             records[record.ref] = record
-        side = "ledger" if course.outward else "billing"
-        moved = {tie: evolve(held[tie], **{side: ref}) for tie, ref in into.items()}
+        moved = {
+            tie: evolve(held[tie], ledger=ref)
+            if course.outward
+            else evolve(held[tie], billing=ref)
+            for tie, ref in into.items()
+        }
         return {**held, **moved}
 
     def _namesakes(self, fresh: Sequence[Record], course: Course) -> dict[Ref, Record]:
@@ -192,7 +205,11 @@ class Survey:
         """
         if course.outward or not course.settings.active_only:
             return frozenset()
-        owners = [getattr(record, "customer", None) for record in fresh]
+        owners = [
+            record.customer
+            for record in fresh
+            if isinstance(record, Invoice | CreditNote) and record.status not in _DEAD
+        ]
         ids = sorted({ref.id for ref in owners if ref is not None})
         found = self._read(course.source, Customer, ids)
         return frozenset(each.ref for each in found if not each.active)
@@ -224,9 +241,16 @@ class Survey:
 
     # The store --------------------------------------------------------------------------
 
-    def _generations(
-        self, page: Sequence[Record], wanted: Iterable[Tie]
-    ) -> dict[Tie, int]:
+    def _held(
+        self, page: Sequence[Ref], wanted: Iterable[Tie], named: Iterable[Ref]
+    ) -> dict[Tie, Link]:
+        """The links of a page's records, and of those that they name."""
+        made = self.reader.legs(page)
+        found = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        # What was made as a part of another's record came from there, whatever its role.
+        return {**{(ref, ""): made[ref] for ref in page if ref in made}, **found}
+
+    def _generations(self, wanted: Iterable[Tie]) -> dict[Tie, int]:
         """How often each was made before: a document made anew is another document."""
         refs = {ref for ref, _ in wanted}
         values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
@@ -268,6 +292,8 @@ def _by_name(session: Session) -> dict[str, tuple[Customer, ...]]:
     return found
 
 
+_DEAD = (Status.VOID, Status.DRAFT)
+
 _NUMBERED = (Invoice.__name__, CreditNote.__name__, Customer.__name__)
 
 
@@ -276,13 +302,30 @@ def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
     found: list[Tie] = []
     for record in page:
         if isinstance(record, Payment):
-            found += [(record.ref, role) for role in payments.roles(record, course)]
+            found += [(record.ref, role) for role in parts.roles(record, course)]
         else:
             found.append((record.ref, ""))
         if isinstance(record, Invoice) and not course.outward:
             found.append((record.ref, fees.ROLE))
         found += [(put.ref, "") for put in _puts(record)]
     return found
+
+
+def _news(
+    page: Iterable[Record], held: Mapping[Tie, Link], course: Course
+) -> list[Record]:
+    """
+    The records of a page of which it matters whom and what they name.
+
+    What came from the other side is not sent back there; and a ledger's customer whose
+    contact is one of billing's is not made there.
+    """
+    came = {ref for (ref, _), link in held.items() if course.made_there(link)}
+    return [
+        each
+        for each in page
+        if each.ref not in came and (course.outward or not isinstance(each, Customer))
+    ]
 
 
 def _puts(record: Record) -> tuple[Application, ...]:
@@ -302,7 +345,9 @@ def _named(record: Record) -> Iterable[Ref]:
 
 
 def _ends(put: Application) -> Iterable[Ref]:
-    for ref in (put.source, put.target):
+    # A fee is put to no invoice that its own side has.
+    ends = (put.source,) if fees.is_fee(put) else (put.source, put.target)
+    for ref in ends:
         if ref.kind in _NUMBERED:
             yield ref
 
@@ -316,7 +361,7 @@ def _spelled(fresh: Iterable[Record], course: Course) -> list[str]:
     found: list[str] = []
     for record in fresh:
         number = clean_number(getattr(record, "number", ""))
-        dead = getattr(record, "status", None) in (Status.VOID, Status.DRAFT)
+        dead = getattr(record, "status", None) in _DEAD
         if is_name(number) and not dead:
             found += rule.spellings(number)
     return list(dict.fromkeys(found))

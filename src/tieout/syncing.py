@@ -34,6 +34,7 @@ from tieout.planners import credit_notes, customers, invoices, payments
 from tieout.planners.course import Across, Course, issue
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
+from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
 from tieout.store import Intent, Stage
@@ -62,10 +63,13 @@ class DocumentSync(DocumentRun):
     """Those of them that were read."""
     seen: Seen = field(factory=Seen)
     course: Course | None = None
+    insistent: bool = True
+    """Whether a write that was refused is sent again, though nothing changed."""
 
-    def begin(self, course: Course) -> None:
+    def begin(self, course: Course, *, insistent: bool = True) -> None:
         """From now on, records of this course."""
         self.course, self.seen, self.rereads = course, Seen(), True
+        self.insistent = insistent
 
     # Reading ------------------------------------------------------------------------------
 
@@ -77,10 +81,11 @@ class DocumentSync(DocumentRun):
         return listed(session, course.kind, select, cursor)
 
     def named(self, course: Course) -> Iterator[Page[Any]]:
-        """Records by the ids or numbers of ``only``: some may be both."""
+        """Records by the ids or numbers of ``only``: some may be both. Payments by id."""
         session, names = self.sessions[course.source], sorted(self.only)
+        numbers = () if course.kind is Payment else names
         yield from self.reader.fetch_from(
-            session, course.kind, ids=names, numbers=names
+            session, course.kind, ids=names, numbers=numbers
         )
 
     def again(self, course: Course) -> Iterator[Page[Any]]:
@@ -156,7 +161,18 @@ class DocumentSync(DocumentRun):
             if seen.is_news(each) and self._asked(each)
         ]
         seen.remember(fresh)
-        return fresh
+        return self._let_go(fresh)
+
+    def _let_go(self, records: Sequence[Any]) -> list[Any]:
+        """The records but invoices that a person has marked as not to be posted."""
+        course = self.course
+        assert course is not None
+        if course.kind is not Invoice or not course.outward or course.by_hand:
+            return list(records)
+        register = Register(self.store, self.pair)
+        withheld = register.withheld(each.ref for each in records)
+        self.tally.count("skipped", len(withheld))
+        return [each for each in records if each.ref not in withheld]
 
     def _doubtful(self, records: Sequence[Record]) -> dict[Ref, Intent]:
         """
@@ -247,6 +263,10 @@ class DocumentSync(DocumentRun):
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
+            self._others_unsettled(plan.changes)
+            held = {e.name: found for e in plan.changes if (found := self.unsettled(e))}
+            free = tuple(each for each in plan.changes if each.name not in held)
+            plan = evolve(plan, changes=free, issues=(*plan.issues, *held.values()))
             self.sink.take(plan)
             for each in plan.issues:
                 self.tell(each)
@@ -255,7 +275,23 @@ class DocumentSync(DocumentRun):
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         for ready in self.in_order(plan.changes):
-            self.carry_out(ready, notes, lambda change: change)
+            self.carry_out(self._worth(ready), notes, lambda change: change)
+
+    def _worth(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """The changes but those that were refused before, as they are now."""
+        if self.insistent:
+            return changes
+        held = self.store.get(Intent, [each.name for each in changes])
+        refused = [each for each in changes if _refused(held.get(each.name), each)]
+        rows = self.rows(each.source for each in refused) if refused else {}
+        digest = self.settings.digest()
+        left = {
+            each.name
+            for each in refused
+            if (row := rows.get(each.source)) is not None and row.settings == digest
+        }
+        self.tally.count("skipped", len(left))
+        return [each for each in changes if each.name not in left]
 
 
 def goes(direction: Direction, *, outward: bool) -> bool:
@@ -266,6 +302,13 @@ def goes(direction: Direction, *, outward: bool) -> bool:
 
 def _of(ref: Ref, course: Course) -> bool:
     return (ref.connection, ref.kind) == (course.source, course.kind.__name__)
+
+
+def _refused(intent: Intent | None, change: Change) -> bool:
+    """Whether this very change was refused, of the record as it is."""
+    if intent is None or intent.stage is not Stage.REJECTED:
+        return False
+    return intent.agreed == change.agreed
 
 
 def _parts(records: Iterable[Record]) -> Iterator[Application]:

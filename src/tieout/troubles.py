@@ -7,9 +7,10 @@ carried stands elsewhere: trying again is carrying it once more, by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from uuid import uuid4
+from functools import partial
+from itertools import chain
 
 from attrs import evolve, frozen
 
@@ -26,16 +27,32 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
+    clean_number,
 )
 from tieout.report import Report
 from tieout.settings import Direction
-from tieout.store import Event, Held, IssueRow, Run, key_of
-from tieout.syncing import PLANNERS
+from tieout.store import Event, Expect, Held, IssueRow, Run, key, key_of
+from tieout.syncing import PLANNERS, goes
+from tieout.underway import run_name
 from tieout.verbs import DOCUMENTS, Asked, verb_of
 from tieout.windows import Since
 
 PAGE = 1000
 """Rows read from the store at a time."""
+
+LATELY = timedelta(days=31)
+"""How far back a last run is looked for: who runs less often is not waiting for one."""
+
+NOT_LET_IN = frozenset(
+    {
+        Code.SIGN_IN_REFUSED,
+        Code.RECONNECT_NEEDED,
+        Code.LOCKED_OUT,
+        Code.WRONG_COMPANY,
+        Code.DISCONNECTED,
+    }
+)
+"""What the other kinds of a sync would meet too: a password is not tried five times."""
 
 
 @frozen
@@ -63,14 +80,19 @@ class Troubles(Handover):
         """
         Carry one record of either side now, because it has just changed.
 
-        Raises `ConfigError` where records of its kind do not go from there.
+        Of a ledger invoice that is not carried itself, what was paid of it. Raises
+        `ConfigError` where records of its kind do not go from there.
         """
-        return self._carry_again(record if isinstance(record, Ref) else record.ref)
+        ref = record if isinstance(record, Ref) else record.ref
+        if isinstance(record, Settlement) or self._is_level(ref):
+            return self._sync_named([ref.id], None, None, None)
+        return self._carry_again(ref)
 
     def sync_now(
         self,
         since: Begin = Since.PAST_MONTH,
         *,
+        retry: bool = True,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
     ) -> tuple[Report, ...]:
@@ -78,25 +100,38 @@ class Troubles(Handover):
         Carry all that the settings switch on, each kind behind those it depends on.
 
         From the last successful run of each kind; ``since`` is for those that had none
-        yet. What could not be carried before is tried again. Each record ends carried, or
-        as an issue. A report for each kind; one that ends early does not stop the others.
+        yet. Each record ends carried, or as an issue. ``retry``: all that could not be
+        carried before is tried again, as after something was put right on the other side;
+        without it, only what may go through by itself by now. A report for each kind; one
+        that ends early does not stop the others, unless nobody is let in. Raises as
+        `sync_payments` does.
         """
         reports: list[Report] = []
-        for kind in PLANNERS:
-            if self.settings.direction(kind) is not Direction.OFF:
-                asked = self._since_last(kind, since)
-                reports.append(
-                    self._sync_documents(kind, asked, None, on_progress, stop)
-                )
-        if self.settings.direction(Settlement) is not Direction.OFF:
-            begin = Since.LAST_RUN if self._marker(PAYMENTS) else since
-            reports.append(self._sync_levels(begin, None, on_progress, stop, None))
+        for task in self._tasks(since, on_progress, stop, retry=retry):
+            reports.append(task())
+            stopped = stop is not None and stop()
+            if stopped or reports[-1].code in NOT_LET_IN:
+                break
         return tuple(reports)
 
     def runs(self) -> Iterator[Run]:
         """The runs of this pair, the oldest first: when, by whom, and how each ended."""
-        for name in self._runs():
-            yield from self._store.get(Run, [name]).values()
+        yield from self._found_runs("")
+
+    def last_runs(self) -> dict[str, Run]:
+        """
+        By what it was to carry, the last run of the past month: when it ended, and how.
+
+        Of some records alone, one that ended well is not taken for the last.
+        """
+        begun = self._clock.now() - LATELY
+        last: dict[str, Run] = {}
+        for run in self._found_runs(f"{begun:%Y%m%dT%H%M%S}"):
+            held = last.get(run.task)
+            heals = held is not None and not held.whole
+            if run.whole or run.code is not None or heals:
+                last[run.task] = run
+        return last
 
     def issues(
         self,
@@ -106,13 +141,13 @@ class Troubles(Handover):
         ignored: bool = False,
     ) -> Iterator[IssueRow]:
         """
-        What is open, or (``ignored``) what a person wants left alone; the newest last.
+        What is open, or (``ignored``) what a person wants left alone.
 
         ``number`` is that of an invoice or other document: a payment is found by each of
         the invoices that it is for. Read from the store as you go on.
         """
         held = Held.IGNORED if ignored else Held.OPEN
-        for row in self._rows(held, number):
+        for row in self._rows(held, clean_number(number)):
             if code is None or row.issue.code is code:
                 yield row
 
@@ -127,23 +162,25 @@ class Troubles(Handover):
             oldest = min(oldest or row.first_at, row.first_at)
         return Standing(sum(codes.values()), codes, lights, oldest)
 
-    def retry(self, issue: IssueRow | str) -> Report:
+    def retry(self, issue: IssueRow | str, *, by: str = "") -> Report:
         """
         Carry the record of an issue once more, now.
 
         What goes through closes the issue; what does not, keeps its one row, with the new
-        reason. Raises `ConfigError` where there is no such issue, or its record cannot be
-        named: then the next run that reads it tries it again.
+        reason. ``by`` is who asks for it. Raises `ConfigError` where there is no such
+        issue, where its record cannot be named (then the next run that reads it tries it
+        again), or where it is of a plan of the caller's own.
         """
         row = self._held(issue)
         source = row.issue.source
         if source is None:
             raise ConfigError("this issue names no record that could be carried again")
-        if row.held is Held.IGNORED:
-            self._put(evolve(row, held=Held.OPEN), "taken up again", "")
+        if row.verb not in (PAYMENTS, DOCUMENTS):
+            raise ConfigError(f"{row.verb} is planned by you: make a new plan of it")
+        self._put(row, Held.OPEN, "tried again", by)
         if row.verb == PAYMENTS:
-            return self._sync_named([source.id], None, None, None)
-        return self._carry_again(source)
+            return self._sync_named([source.id], None, None, None, insist=True)
+        return self._carry_again(source, insist=True)
 
     def ignore(self, issue: IssueRow | str, *, by: str = "") -> None:
         """
@@ -151,8 +188,7 @@ class Troubles(Handover):
 
         ``by`` is who says so. Raises `ConfigError` where there is no such issue.
         """
-        row = self._held(issue)
-        self._put(evolve(row, held=Held.IGNORED), "ignored", by or self._profile)
+        self._put(self._held(issue), Held.IGNORED, "ignored", by)
 
     def events(
         self,
@@ -164,11 +200,11 @@ class Troubles(Handover):
         until: datetime | None = None,
     ) -> Iterator[Event]:
         """
-        What happened, in order: by document number, by run, by code, by time.
+        What happened: by document number, by run, by code, by time; run after run.
 
         Each try of each record is an event of its own. ``until`` is included.
         """
-        for event in self._events(number, run):
+        for event in self._events(clean_number(number), run):
             if code is not None and event.code is not code:
                 continue
             if since is not None and event.at < since:
@@ -178,13 +214,41 @@ class Troubles(Handover):
 
     # How it is done -----------------------------------------------------------------------
 
-    def _since_last(self, kind: RecordType, since: Begin) -> Asked:
+    def _tasks(
+        self,
+        since: Begin,
+        on_progress: Tell | None,
+        stop: Stop | None,
+        *,
+        retry: bool,
+    ) -> Iterator[Callable[[], Report]]:
+        """All that the settings switch on, each kind behind those it depends on."""
+        for kind in PLANNERS:
+            if self.settings.direction(kind) is not Direction.OFF:
+                asked = Asked(self._since_last(kind, since), insist=retry)
+                yield partial(
+                    self._sync_documents, kind, asked, None, on_progress, stop
+                )
+        if self.settings.direction(Settlement) is not Direction.OFF:
+            begin = Since.LAST_RUN if self._marker(PAYMENTS) else since
+            levels = partial(self._sync_levels, begin, None, on_progress, stop, None)
+            yield partial(levels, insist=retry)
+
+    def _since_last(self, kind: RecordType, since: Begin) -> Begin:
         """From the last run of a kind, if all of its ways had one."""
         tracks = self._courses(kind, Asked())
         known = all(self._marker(verb_of(course)) for course in tracks)
-        return Asked(Since.LAST_RUN if known else since)
+        return Since.LAST_RUN if known else since
 
-    def _carry_again(self, source: Ref) -> Report:
+    def _is_level(self, ref: Ref) -> bool:
+        """Whether of a ledger's invoice only what was paid is carried."""
+        theirs = ref.connection == self._ledger.connector.connection
+        if not theirs or ref.kind != Invoice.__name__:
+            return False
+        inward = goes(self.settings.direction(Invoice), outward=False)
+        return not inward and self.settings.direction(Settlement) is not Direction.OFF
+
+    def _carry_again(self, source: Ref, *, insist: bool = False) -> Report:
         """One record of either side, by the way that its kind goes from there."""
         kind = _KINDS.get(source.kind)
         if kind is None:
@@ -194,7 +258,12 @@ class Troubles(Handover):
             owner = self._owner(source)
             kind, name = _KINDS[owner.kind], owner.id
         outward = source.connection == self._billing.connector.connection
-        asked = Asked(only=frozenset({name}), label=f"{name} again", outward=outward)
+        asked = Asked(
+            only=frozenset({name}),
+            label=f"{name} again",
+            outward=outward,
+            insist=insist,
+        )
         return self._sync_documents(kind, asked)
 
     def _owner(self, put: Ref) -> Ref:
@@ -215,30 +284,28 @@ class Troubles(Handover):
 
     def _held(self, issue: IssueRow | str) -> IssueRow:
         """An issue as it stands now."""
+        if isinstance(issue, IssueRow):
+            rows: Iterable[IssueRow] = self._store.get(IssueRow, [key(issue)]).values()
+        else:
+            rows = chain(self._rows(Held.OPEN, ""), self._rows(Held.IGNORED, ""))
         name = issue if isinstance(issue, str) else issue.id
-        for held in (Held.OPEN, Held.IGNORED):
-            for row in self._rows(held, ""):
-                if row.id == name:
-                    return row
+        for row in rows:
+            if row.id == name and row.held in (Held.OPEN, Held.IGNORED):
+                return row
         raise ConfigError(f"there is no issue {name!r}: it may have been closed")
 
     def _rows(self, held: Held, number: str) -> Iterator[IssueRow]:
-        verbs = (PAYMENTS, DOCUMENTS)
-        if number:
-            index, values = "number", [key_of(self.pair, number)]
-        else:
-            index, values = held.value, [key_of(self.pair, verb) for verb in verbs]
-        for value in values:
-            after = ""
-            while some := self._store.find(IssueRow, index, value, after, PAGE):
-                after = key_of(self.pair, some[-1].verb, some[-1].about)
-                yield from (row for row in some if row.held is held)
+        index, about = ("number", number) if number else ("held", held.value)
+        after, value = "", key_of(self.pair, about)
+        while some := self._store.find(IssueRow, index, value, after, PAGE):
+            after = key(some[-1])
+            yield from (row for row in some if row.held is held)
 
-    def _put(self, row: IssueRow, what: str, by: str) -> None:
-        """Change an issue's row, and write down who did."""
+    def _put(self, row: IssueRow, held: Held, what: str, by: str) -> None:
+        """Change how an issue's row stands, if it is as it was, and write down who did."""
         now = self._clock.now()
         said = Event(
-            run=f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}",
+            run=run_name(now),
             serial=1,
             pair=self.pair,
             at=now,
@@ -246,34 +313,28 @@ class Troubles(Handover):
             source=row.issue.source,
             numbers=row.issue.numbers,
             code=row.issue.code,
-            text=f"by {by}" if by else "",
+            text=f"by {by or self._profile}",
         )
-        self._store.commit(row, said)
+        as_it_was = Expect(IssueRow, key(row), {"held": row.held, "issue": row.issue})
+        if not self._store.commit(evolve(row, held=held), said, expect=[as_it_was]):
+            raise ConfigError(f"issue {row.id!r} has just changed: look at it again")
 
     def _events(self, number: str, run: str) -> Iterator[Event]:
         if number:
-            yield from self._found("number", key_of(self.pair, number))
-            return
-        for each in [run] if run else self._runs():
-            yield from self._found("run", each)
+            return self._found("number", key_of(self.pair, number))
+        return self._found("run", run) if run else self._found("pair", self.pair)
 
-    def _runs(self) -> Iterable[str]:
-        """The runs of this pair, by their time."""
-        verbs = (PAYMENTS, DOCUMENTS)
-        ids: set[str] = set()
-        for verb in verbs:
-            after = ""
-            value = key_of(self.pair, verb)
-            while some := self._store.find(Run, "pair", value, after, PAGE):
-                after = some[-1].id
-                ids.update(each.id for each in some)
-        return sorted(ids)
-
-    def _found(self, index: str, value: str) -> Iterator[Event]:
+    def _found(self, index: str, value: str | Collection[str]) -> Iterator[Event]:
         after = ""
         while some := self._store.find(Event, index, value, after, PAGE):
             yield from some
-            after = key_of(some[-1].run, f"{some[-1].serial:09d}")
+            after = key(some[-1])
+
+    def _found_runs(self, after: str) -> Iterator[Run]:
+        """The runs of this pair, by their time, from behind a name."""
+        while some := self._store.find(Run, "all", self.pair, after, PAGE):
+            yield from some
+            after = some[-1].id
 
 
 _KINDS: Mapping[str, RecordType] = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
+from uuid import uuid4
 
 from attrs import define, field
 
@@ -18,6 +20,18 @@ from tieout.windows import Window
 
 CLOCKS_APART_MAX = timedelta(hours=1)
 """How far ahead of ours a vendor's clock may be; beyond it, one of the two is wrong."""
+
+
+def run_name(now: datetime) -> str:
+    """
+    The name of a run that begins now: names sort as their runs began.
+
+    Within one moment of the clock, those of one process do.
+    """
+    return f"{now:%Y%m%dT%H%M%S.%f}-{next(_BEGUN) % 10**6:06d}-{uuid4().hex[:8]}"
+
+
+_BEGUN = count()
 
 
 @define
@@ -50,6 +64,8 @@ class Under:
     resume: ResumePoint | None = None
     moved: list[Marker] = field(factory=list)
     note: str = ""
+    whole: bool = False
+    """Whether all that has changed is carried, and not only what was named."""
 
     @property
     def track(self) -> Track:

@@ -53,7 +53,8 @@ class Asked:
 
     One of ``since`` (what changed), ``only`` (named ones) and ``select`` (by date or
     state, under ``label``). What is selected otherwise than by its change moves no marker.
-    ``notes`` are told at the start; ``outward`` says which way alone is meant.
+    ``notes`` are told at the start; ``outward`` says which way alone is meant;
+    ``insist`` tries again what is held, although nothing changed.
     """
 
     since: Begin | None = None
@@ -63,6 +64,7 @@ class Asked:
     recheck: bool = False
     notes: tuple[Issue, ...] = ()
     outward: bool | None = None
+    insist: bool = False
 
     @property
     def place(self) -> str:
@@ -85,9 +87,10 @@ def asked(
     """
     if isinstance(only, str):
         raise ConfigError("only= takes several ids or numbers: put the one in a list")
-    names = frozenset(only)
-    if not all(isinstance(each, str) and each for each in names):
+    given: frozenset[Any] = frozenset(only)
+    if not all(isinstance(each, str) and each for each in given):
         raise ConfigError("only= takes ids or numbers as texts")
+    names: frozenset[str] = given
     if since is None and not names:
         raise ConfigError(
             "say from when (since=Since.PAST_WEEK, a date, ...) or which (only=[...])"
@@ -114,13 +117,16 @@ class DocumentVerbs(Levels):
         courses = self._courses(kind, asked)
         tracks = [self._track(course, asked) for course in courses]
         under = self._begin(*tracks)
+        under.resume = asked.since if isinstance(asked.since, ResumePoint) else None
         run = self._document_run(adapter, on_progress, stop, under, asked.only)
+        run.insist = asked.insist
 
         def work() -> None:
             if run.sink is not None:
                 run.sink.begin(self._header(tracks[0].moment, DOCUMENTS, whole=False))
             for session in (self._billing, self._ledger):
-                self._bind(session, dry=run.journal is None)
+                dry = run.journal is None
+                self._bind(session, dry=dry, insist=asked.insist)
             for doubt in (*run.recover(), *asked.notes):
                 run.tell(doubt)
             if run.journal is not None:
@@ -189,7 +195,7 @@ class DocumentVerbs(Levels):
         asked: Asked,
     ) -> None:
         """What is open, then page after page, the resume point after each."""
-        run.begin(course)
+        run.begin(course, insistent=not track.moment.trusting)
         if asked.by_name:
             for page in run.named(course):
                 run.process(page)

@@ -496,6 +496,37 @@ def test_a_customer_that_was_deleted_here_is_told_and_left_there() -> None:
     assert "was deleted" in issue_of(report, "C1").text
 
 
+def test_what_we_made_and_somebody_deleted_is_said_when_it_is_compared() -> None:
+    """B63: the other side's list is not asked about what came from here."""
+    pair = Pair(ways(BOTH, Customer))
+    here = pair.customer()
+    pair.sync(Customer)
+    gone = pair.across(here).ref
+    del pair.book.of(Customer)[gone.id]
+    pair.ledger.gone.append(gone)
+    with pair.quiet():
+        assert codes(pair.sync(Customer)) == []
+    pair.edit(here, email="a@acme.test")
+    with pair.quiet():
+        assert codes(pair.sync(Customer)) == ["VANISHED"]
+
+
+def test_of_very_long_lists_names_are_not_all_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """B83: who stands behind is matched by number alone; nobody is guessed."""
+    monkeypatch.setattr("tieout.survey.NAMES_MAX", 7)
+    pair = Pair(ways(OUT, Customer))
+    for position in range(15):
+        pair.customer(f"Name {position:02}", "", on=pair.book)
+    first, last = pair.customer("Name 00", ""), pair.customer("Name 08", "")
+    more = [pair.customer(f"More {position}", "") for position in range(8)]
+    report = pair.sync(Customer)
+    assert report.counts["created"] == len(more) + 1
+    assert pair.across(first).ref.id != pair.across(last).ref.id
+    assert len(pair.all(Customer)) == 15 + len(more) + 1
+
+
 # Bad input ---------------------------------------------------------------------------------
 
 

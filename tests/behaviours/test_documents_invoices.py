@@ -49,7 +49,7 @@ from tieout.store import Ending
 from tieout.testing.year.connector import KINDS, without
 
 ONLY_INVOICES = ways(OUT, Invoice)
-UPDATE = {"updates": "update"}
+UPDATE: Mapping[str, Any] = {"updates": "update"}
 
 
 def able(**values: Any) -> Mapping[RecordType, Kind]:
@@ -471,6 +471,19 @@ def test_dead_documents_do_not_count(status: Status) -> None:
     here = pair.invoice("INV-1")
     assert pair.sync(Invoice).ok
     assert pair.across(here).ref == live.ref
+
+
+def test_a_draft_alone_is_no_document_of_the_number() -> None:
+    """B44: ours is made beside it, where the ledger allows that."""
+    pair = Pair(ONLY_INVOICES, book={"unique": False})
+    draft = pair.invoice("INV-1", "70", on=pair.book, status=Status.DRAFT)
+    here = pair.invoice("INV-1")
+    assert pair.sync(Invoice).counts["created"] == 1
+    assert pair.across(here).ref != draft.ref
+    strict = Pair(ONLY_INVOICES)
+    strict.invoice("INV-1", "70", on=strict.book, status=Status.DRAFT)
+    strict.invoice("INV-1")
+    assert codes(strict.sync(Invoice)) == ["DUPLICATE_NUMBER"]
 
 
 def test_several_live_documents_are_an_issue() -> None:
@@ -1069,6 +1082,15 @@ def test_a_lost_answer_never_makes_a_second_invoice(
     assert pair.across(here).number == "INV-1"
 
 
+def test_a_plan_does_not_offer_what_is_not_settled() -> None:
+    """B154: what came of the first write is looked at before there is a second."""
+    pair = Pair(ONLY_INVOICES, ledger={"fate": lambda change: "never"})
+    pair.invoice("INV-1")
+    pair.sync(Invoice)
+    plan = pair.plan(Invoice)
+    assert (plan.changes, codes(plan)) == ((), ["OUTCOME_UNKNOWN"])
+
+
 def test_a_void_that_came_while_a_write_was_unknown_is_not_lost() -> None:
     """B91, B154: it is read again once the answer is known, whatever the marker says."""
     fates = iter(["never"])
@@ -1159,7 +1181,8 @@ def test_directions_that_cannot_be_are_refused_at_once(
     pair = Pair({kind: direction}, billing={"kinds": without([Invoice], Verb.CREATE)})
     with pytest.raises(ConfigError, match=why):
         pair.engine.check()
-    fine = Pair({Application: tieout.Direction.OFF, Invoice: OUT})
+    off = tieout.Direction.OFF
+    fine = Pair({Application: off, Settlement: IN, Invoice: OUT})
     fine.engine.check()
 
 

@@ -89,7 +89,7 @@ def link(here: Record, there: Ref, *, agreed: bool = True, **more: Any) -> Link:
     """That a record of the shop is one of the books; agreed as it is, or not at all."""
     said = agreed_as(here.ref.kind, here.ref.connection)
     prints = {said: fingerprint(as_made(here))} if agreed else {}
-    ends = sorted((here.ref, there), key=lambda each: each.connection, reverse=True)
+    ends = (here.ref, there) if here.ref.connection == SHOP else (there, here.ref)
     values = {"origin": here.ref.connection, "agreed": prints, **more}
     return Link("pair", *ends, **values)
 

@@ -27,6 +27,7 @@ from tieout.models import Customer, Invoice, Payment, Ref, Settlement
 from tieout.plan import Plan
 from tieout.settings import Direction, Settings
 from tieout.store import (
+    Contact,
     Ending,
     Event,
     Identity,
@@ -451,13 +452,15 @@ def test_days_are_those_of_the_books() -> None:
 
 
 def test_a_check_tells_how_both_sides_are() -> None:
-    """B163: without a run, and without remembering anything."""
+    """B163: without a run; how they were is remembered, and nothing else."""
     world = World()
     assert world.engine.check() == {
         "billing:1": world.billing.health,
         "ledger:1": world.ledger.health,
     }
-    assert world.store.commits == 0
+    held = world.store.get(Contact, ["billing:1", "ledger:1"])
+    assert [each.code for each in held.values()] == [None, None]
+    assert world.store.commits == 2
 
 
 # One at a time --------------------------------------------------------------------------

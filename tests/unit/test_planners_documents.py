@@ -30,7 +30,7 @@ from tieout.models import CreditNote, Customer, Invoice, Line, Status
 from tieout.planners import credit_notes, invoices
 from tieout.testing.year.connector import KINDS, without
 
-UPDATE = {"updates": "update"}
+UPDATE: dict[str, Any] = {"updates": "update"}
 
 
 def there(
@@ -186,7 +186,7 @@ def test_a_total_is_written_with_its_lines() -> None:
         invoices.plan([ours], changed(ours, there()), course(Invoice, **UPDATE))
     )
     assert isinstance(change.after, Invoice)
-    assert (change.after.total, change.after.lines) == (120, ours.lines)
+    assert (change.after.total, change.after.lines) == (ours.total, ours.lines)
     assert change.reason == "changed: total"
 
 
@@ -216,7 +216,7 @@ def test_lines_that_a_person_edited_there_are_repaired_with_their_total() -> Non
     found = invoices.plan([ours], known, course(Invoice, recheck=True, **UPDATE))
     change = only(found)
     assert isinstance(change.after, Invoice)
-    assert (change.after.total, change.after.lines) == (100, ours.lines)
+    assert (change.after.total, change.after.lines) == (ours.total, ours.lines)
     assert said(found) == []
 
 
@@ -326,7 +326,7 @@ def test_a_note_and_what_it_is_put_to_are_two_changes() -> None:
     assert leg.depends_on == (made.name,)
     assert leg.within == note.ref
     assert isinstance(made.after, CreditNote)
-    assert (made.after.remaining, made.after.applications) == (30, ())
+    assert (made.after.remaining, made.after.applications) == (note.total, ())
 
 
 def test_what_may_be_ours_is_not_applied_back() -> None:
@@ -358,6 +358,14 @@ def test_money_of_a_credit_balance_has_no_document() -> None:
     found = credit_notes.plan([note], across(links=links), course(CreditNote))
     assert said(found) == ["NOT_ALLOWED"]
     assert found.issues[0].field == "source"
+
+
+def test_a_credit_is_put_to_an_invoice_and_to_nothing_else() -> None:
+    """B50: two notes that are put to each other are a circle."""
+    note, links = applied(target=ref(CreditNote, "other"))
+    found = credit_notes.plan([note], across(links=links), course(CreditNote))
+    assert said(found) == ["BAD_FIELD"]
+    assert found.issues[0].field == "target"
 
 
 def test_what_is_ended_on_both_sides_is_let_go() -> None:

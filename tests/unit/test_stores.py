@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from hypothesis.stateful import (
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, StoreError
-from tieout.models import Link, Ref, Settlement
+from tieout.models import Link, Ref, Settlement, Status
 from tieout.store import (
     SHAPES,
     Batch,
     BatchType,
+    Contact,
     Ending,
     Event,
     Expect,
@@ -125,6 +127,21 @@ ISSUE = IssueRow(
 RESUME = ResumePoint(
     "p", "v", "me", AT, "page 2", AT, "past week", trusting=True, run="r"
 )
+MEMBER = Member(
+    "p",
+    "batch-1",
+    HERE,
+    "INV-1",
+    THERE,
+    State.UNKNOWN,
+    Code.ANSWER_LOST,
+    "lost",
+    "queued",
+    "card",
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(50), Status.OPEN),
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(0), Status.SETTLED),
+    "n1",
+)
 FACTS: list[Fact] = [
     LINK,
     INTENT,
@@ -145,6 +162,9 @@ FACTS: list[Fact] = [
         "t",
         "before",
         "after",
+        3,
+        LINK,
+        THERE,
     ),
     Run(
         "r",
@@ -169,17 +189,11 @@ FACTS: list[Fact] = [
     ),
     Renewal("c:1", "me", AT, "args", Code.RECONNECT_NEEDED, "gone", "connect"),
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
+    Contact("c:1", AT, True, "me", ("AR",), Code.DISCONNECTED, "ended"),
     Sweep("p", "v", AT),
     Restored("0123", AT),
-    Batch(
-        "p",
-        "r",
-        BatchType.POSTED,
-        AT,
-        "me",
-        AT.date(),
-        (Member(HERE, "INV-1", THERE, State.APPLIED, auto_pay="queued"),),
-    ),
+    Batch("p", "batch-1", BatchType.PAID, AT, "me", AT.date()),
+    MEMBER,
 ]
 SPARSE: list[Fact] = [
     Link("p", HERE, Ref("ledger:1", "Invoice", "l2")),
@@ -199,6 +213,7 @@ SPARSE: list[Fact] = [
     Renewal("c:1", "me", AT),
     Identity("c:1", "id", "", "", None, AT),
     IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.CLOSED, "r", AT, AT),
+    Member("p", "batch-2", HERE),
 ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field
 
@@ -360,12 +360,11 @@ class Documents(Generic[D]):
         )
 
     def _live(self) -> list[D]:
-        found: Iterable[Any] = self.across.records.values()
-        return [
-            each
-            for each in found
-            if isinstance(each, self.course.kind) and each.status not in _DEAD
+        kind = self.course.kind
+        found = [
+            cast(D, e) for e in self.across.records.values() if isinstance(e, kind)
         ]
+        return [each for each in found if each.status not in _DEAD]
 
     def _key(self, number: str) -> str:
         return self.course.settings.number_rule.key(clean_number(number))

@@ -17,6 +17,7 @@ from tieout.errors import Code
 from tieout.models import (
     Application,
     CreditNote,
+    Invoice,
     Link,
     Payment,
     Ref,
@@ -48,7 +49,7 @@ class Legs:
                 self.drafting.take(self._made(put, of))
         elif put.live:
             self._kept(put, of, link)
-        elif link.agreed.get(self._key) == fingerprint(put):
+        elif link.agreed.get(self._key) == fingerprint(put) and not self._free(of):
             self.drafting.kept += 1  # it was told that it stays there
         else:
             for each in self._undone(put, of, link):
@@ -92,12 +93,15 @@ class Legs:
         if put.source == put.target:
             text = "a document is applied to itself."
             return self._issue(Code.BAD_FIELD, put, of, text, "target")
-        if put.currency != of.currency:
+        if isinstance(of, CreditNote) and put.currency != of.currency:
             text = f"the credit is in {of.currency}, the invoice in {put.currency}."
             return self._issue(Code.CURRENCY_DIFFERS, put, of, text, "currency")
         if put.source.kind != CreditNote.__name__:
             text = "money of the customer's credit balance has no document to apply."
             return self._issue(Code.NOT_ALLOWED, put, of, text, "source")
+        if put.target.kind != Invoice.__name__:
+            text = "a credit is applied to what is no invoice."
+            return self._issue(Code.BAD_FIELD, put, of, text, "target")
         if put.amount <= 0:
             text = f"{put.amount} cannot be applied."
             return self._issue(Code.TOTALS_DISAGREE, put, of, text, "amount")
@@ -142,8 +146,7 @@ class Legs:
             gone = self._change(Action.KEEP, put, of, link, there, there)
             yield evolve(gone, closes=True, releases=True)
             return
-        able = self.course.able.kind(Application).can(Verb.VOID)
-        if isinstance(of, Payment) or not able:
+        if not self._free(of):
             yield self._change(Action.KEEP, put, of, link, there, there)
             text = f"{put.amount} of {self._named(put.source)} is still applied to {self._named(put.target)}."
             found = self._issue(Code.CREDITS_STAY, put, of, text)
@@ -152,6 +155,11 @@ class Legs:
         locked = self._locked(put, of)
         change = self._change(Action.VOID, put, of, link, None, there)
         yield locked or evolve(change, closes=True, releases=True)
+
+    def _free(self, of: Payment | CreditNote) -> bool:
+        """Whether an application may be taken back: as its own credit note says."""
+        able = self.course.able.kind(Application).can(Verb.VOID)
+        return able and isinstance(of, CreditNote)
 
     def _there(self, put: Application, ref: Ref) -> Application:
         """An application as the target holds it."""
@@ -192,7 +200,7 @@ class Legs:
             generation=generation,
             link_version=version,
             number=self.across.numbers.get(put.target, ""),
-            also=tuple(filter(None, [self.across.numbers.get(put.source, "")])),
+            also=self._numbers(put),
             agreed=fingerprint(put),
             mark=mark_of(target, KIND, put.ref, generation) if marked else "",
             within=of.ref,
@@ -213,17 +221,20 @@ class Legs:
         text: str,
         field: str = "",
     ) -> Issue:
-        known = self.across.numbers
-        numbers = tuple(known[e] for e in (put.target, put.source) if e in known)
         return issue(
             code,
             put,
             text,
             field=field,
-            numbers=numbers,
+            numbers=self._numbers(put),
             agreed=fingerprint(put),
             within=of.ref,
         )
+
+    def _numbers(self, put: Application) -> tuple[str, ...]:
+        """The numbers of the invoice and of the credit, by which people look for it."""
+        known = self.across.numbers
+        return tuple(known[e] for e in (put.target, put.source) if known.get(e))
 
     @property
     def _system(self) -> str:

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,19 @@ from attrs import evolve
 
 import tieout
 from tieout.connectors.connectwise import ConnectWise
+from tieout.connectors.invoiced import Invoiced
 from tieout.connectors.xero import Xero
 from tieout.errors import Code, ConfigError, Fault, StoreError
+from tieout.footing import Begin
+from tieout.models import (
+    CreditNote,
+    Customer,
+    Invoice,
+    Payment,
+    RecordType,
+    Settlement,
+)
+from tieout.settings import Direction, Fees, Settings
 from tieout.store import Store, key_of
 from tieout.transport import HTTPTransport
 from tieout.windows import Since
@@ -57,7 +68,8 @@ class Job:
     ``file_size_max`` in bytes for every file, 0 for none. With ``fresh`` billing is
     compared as it is now. ``begin`` is when to begin, on the machine's monotonic clock.
     ``plain``: what an ordinary user may not open, it may not open either.
-    ``refresh_token`` is what a person configured.
+    ``refresh_token`` is what a person configured. ``documents``: it carries documents from
+    Invoiced to Xero, each kind in its turn, and not what was paid.
     """
 
     name: str
@@ -73,6 +85,7 @@ class Job:
     begin: float = 0.0
     plain: bool = False
     refresh_token: str = "refresh-0"
+    documents: bool = False
 
 
 class Signed:
@@ -102,7 +115,25 @@ def engine(job: Job, store: Store, clock: SharedClock, http: Signed) -> tieout.E
         identity_url=f"{job.ledger_url}/connect/token",
         per_minute=1_000_000,
         per_day=1_000_000,
+        account="200",
+        deposit_account="090",
     )
+    if job.documents:
+        invoiced = Invoiced(
+            company="acme",
+            api_key="key",
+            base_url=job.billing_url,
+            currency="USD",
+            limits=(),
+        )
+        return tieout.Engine(
+            billing=invoiced,
+            ledger=ledger,
+            store=store,
+            clock=clock,
+            transport=http,
+            settings=Settings(directions=OUTWARD, fees=Fees(account="200")),
+        )
     billing = ConnectWise(
         company="acme",
         public_key="public",
@@ -115,11 +146,26 @@ def engine(job: Job, store: Store, clock: SharedClock, http: Signed) -> tieout.E
     )
 
 
+OUTWARD: Mapping[RecordType, Direction] = {
+    Settlement: Direction.OFF,
+    **dict.fromkeys((Customer, Invoice, CreditNote, Payment), Direction.TO_LEDGER),
+}
+"""Which ways documents go."""
+
+
+def carried(job: Job, engine: tieout.Engine, since: Begin) -> tieout.Report:
+    """One run; of documents, one of each kind that others depend on, and the last one's."""
+    if job.documents:
+        engine.sync_invoices(since)
+        engine.sync_credit_notes(since)
+    return engine.sync_payments(since)
+
+
 def sync(job: Job, engine: tieout.Engine) -> dict[str, Any]:
     """One run, and what came of it in plain words."""
     first = BEGIN.date().replace(day=1)
     try:
-        report = engine.sync_payments(first if job.fresh else Since.LAST_RUN)
+        report = carried(job, engine, first if job.fresh else Since.LAST_RUN)
     except ConfigError:  # no run has ended well yet
         return sync(replace(job, fresh=True), engine)
     except StoreError as error:
@@ -132,7 +178,9 @@ def sync(job: Job, engine: tieout.Engine) -> dict[str, Any]:
         "text": report.text,
         "ok": report.ok,
         "counts": dict(report.counts),
-        "writes": report.traffic["billing"].writes,
+        "writes": report.traffic["ledger" if job.documents else "billing"].writes,
+        "issues": [str(each) for each in report.issues],
+        "parked": len(engine.parked()),
     }
 
 

@@ -27,7 +27,7 @@ class Trouble:
 
 # fmt: off
 _WAIT, _UNCLEAR, _SIGN_IN = Answer.WAIT, Answer.UNCLEAR, Answer.SIGN_IN
-_PASSWORD = "Check the company id, the web services user and its password in Intacct."
+_PASSWORD = "Check the company id (Company > Setup > Company, tab General information), the web services user and its password in Intacct."
 _SENDER = "An administrator adds the sender id to the company's web services authorizations (Company > Company info > Security)."
 _FIELD = "Restore the field in Intacct, or take it out: without= for a standard field, extra_fields= for one of yours."
 _NUMBER = "Find the document of this number in Intacct. If it is the same one, link it; otherwise renumber."
@@ -70,6 +70,8 @@ RULES = (
          remedy="The invoice owes less than is applied to it: read it again, the payment is probably in Intacct already."),
     Rule(Code.LOCKED_PERIOD, text=r"(period|books?|month)\b.*\b(closed|locked)|(closed|locked)\b.*\b(period|books?)",
          remedy="Open the period in Intacct, or date the document into an open one."),
+    Rule(Code.REFUSED, text=r"customer .*\b(inactive|not active)\b",
+         remedy="Make the customer active in Intacct, then retry; or take the document back in billing."),
     Rule(Code.REFUSED, None, "BL01001973", r"\binvalid\b", _MAPPING),
     Rule(Code.BAD_FIELD, None, "XL03000010", remedy=_FIELD),
     Rule(Code.BAD_FIELD, text=r"cannot be queried|invalid fields? list|field requested is not valid", remedy=_FIELD),

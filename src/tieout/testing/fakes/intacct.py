@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -43,6 +43,7 @@ from tieout.testing.fakes.intacct_records import (
     Payment,
     Problem,
     Refusal,
+    refusal,
 )
 from tieout.testing.fakes.intacct_shapes import KINDS, Look, Scope, Shapes, element
 from tieout.wire import Request, Response
@@ -217,7 +218,7 @@ class FakeIntacct:
         self._serial = 0
         self._completed: dict[str, datetime] = {}
         self._troubles: list[_Trouble] = []
-        self._hiccups: deque[str] = deque()
+        self._hiccups: deque[tuple[str, Refusal]] = deque()
         self._no_login: Problem | None = None
 
     # The transport -------------------------------------------------------------------
@@ -466,9 +467,8 @@ class FakeIntacct:
         name = label(node)
         if name == "getAPISession":
             return self._new_session(ask, node, scope)
-        if self._hiccups and name.startswith(self._hiccups[0]):
-            self._hiccups.popleft()
-            raise catch_all()
+        if self._hiccups and name.startswith(self._hiccups[0][0]):
+            raise self._hiccups.popleft()[1]
         return self._functions.run(node, scope)
 
     def _check_new(self, controlid: str) -> None:
@@ -553,7 +553,12 @@ class FakeIntacct:
     def hiccup(self, times: int = 1, of: str = "") -> None:
         """The next functions whose name begins so fail with the catch-all DL02000001."""
         with self._lock:
-            self._hiccups.extend([of] * times)
+            self._hiccups.extend([(of, catch_all())] * times)
+
+    def refuse(self, number: str, text: str, times: int = 1, *, of: str = "") -> None:
+        """The next functions whose name begins so are refused in these words."""
+        with self._lock:
+            self._hiccups.extend([(of, refusal(number, text))] * times)
 
     def expire(self) -> None:
         """Every session given so far has ended."""
@@ -587,6 +592,16 @@ class FakeIntacct:
         """The user may no longer use this function or object (``AUDITHISTORY``)."""
         with self._lock:
             self._functions.denied.add(permission)
+
+    def allow(self, permission: str) -> None:
+        """The user may use this function or object again."""
+        with self._lock:
+            self._functions.denied.discard(permission)
+
+    def make_summaries(self) -> None:
+        """Summaries of payments are made by Intacct from now on, daily or monthly."""
+        with self._lock:
+            self.books.setup = replace(self.books.setup, summaries_by_hand=False)
 
     def lock_through(self, day: date | None) -> None:
         """Close the books through a day; None opens them."""

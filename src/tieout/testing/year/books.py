@@ -8,11 +8,11 @@ owed, a void of what is paid. They know nothing of connectors, engines or marks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from tieout.errors import Code, Fault
 from tieout.models import (
@@ -38,11 +38,24 @@ def as_it_is(text: str) -> str:
     return text
 
 
+@frozen
+class Paid:
+    """What is shown as paid of an invoice, where that is a field of it."""
+
+    amount: Decimal
+    on: date | None = None
+    last_on: date | None = None
+
+
+NOTHING_PAID = Paid(ZERO)
+
+
 @define
 class Books:
     """
     What one system holds. ``normalise`` is what it does to every name and description;
-    ``number_limit`` how long a number it takes; ``unique`` whether numbers are.
+    ``number_limit`` how long a number it takes; ``unique`` whether numbers are. ``levels``:
+    what was paid of an invoice is a field of it, set from outside, and no payments are kept.
     """
 
     connection: str
@@ -52,6 +65,8 @@ class Books:
     number_limit: int = 50
     records: dict[RecordType, dict[str, Any]] = field(factory=dict)
     posted: dict[str, datetime] = field(factory=dict)
+    levels: bool = False
+    paid: dict[str, Paid] = field(factory=dict)
     writes: int = 0
     _serial: int = 0
 
@@ -89,8 +104,14 @@ class Books:
         """What is still owed on an invoice."""
         if invoice.status in (Status.VOID, Status.DRAFT):
             return ZERO
+        if self.levels:
+            return invoice.total - self.shown_paid(invoice).amount
         paid = sum((put.amount for put in self.puts(invoice=invoice.ref.id)), ZERO)
         return invoice.total - paid
+
+    def shown_paid(self, invoice: Invoice) -> Paid:
+        """What is shown as paid of an invoice, where that is a field of it."""
+        return self.paid.get(invoice.ref.id, NOTHING_PAID)
 
     def left(self, of: CreditNote | Payment) -> Decimal:
         """What of a credit note or payment is applied to nothing yet."""
@@ -117,6 +138,8 @@ class Books:
             if isinstance(record, CreditNote):
                 return evolve(record, remaining=self.left(record), applications=told)
             return evolve(record, unapplied=self.left(record), applications=told)
+        if isinstance(record, Application):
+            return evolve(record, custom={})  # as its payment or credit note tells it
         return record
 
     def level(self, invoice: Invoice) -> Settlement:
@@ -131,7 +154,7 @@ class Books:
         if status is Status.OPEN and owed <= 0:
             status = Status.SETTLED
         days = [(put.on, put.amount) for put in puts]
-        return Settlement(
+        level = Settlement(
             invoice.ref,
             invoice.number,
             invoice.currency,
@@ -145,6 +168,11 @@ class Books:
             last_on=max((put.on for put in puts), default=None),
             changed_at=invoice.changed_at,
         )
+        if not self.levels:
+            return level
+        paid = self.shown_paid(invoice)
+        parts = {Part.CASH: paid.amount}
+        return evolve(level, settled_by=parts, paid_on=paid.on, last_on=paid.last_on)
 
     def posting(self, invoice: Invoice) -> Posting:
         """Whether an invoice was handed over."""
@@ -165,13 +193,15 @@ class Books:
         return kept
 
     def apply(self, put: Application) -> Application:
-        """Apply a payment or a credit to an invoice."""
-        invoice = self.get(put.target, Invoice)
+        """Apply a payment or a credit to an invoice, or a payment's fee to itself."""
         by_cash = put.source.kind == Payment.__name__
         source = self.get(put.source, Payment if by_cash else CreditNote)
-        if put.amount <= 0 or put.amount > self.owed(invoice):
-            raise Fault(Code.REFUSED, f"{self.owed(invoice)} is owed")
-        if put.amount > self.left(source):
+        invoice = None
+        if put.target != put.source:
+            invoice = self.get(put.target, Invoice)
+            if put.amount > self.owed(invoice):
+                raise Fault(Code.REFUSED, f"{self.owed(invoice)} is owed")
+        if put.amount <= 0 or put.amount > self.left(source):
             raise Fault(Code.REFUSED, f"{self.left(source)} is left of it")
         kept = evolve(put, changed_at=self.now(), live=True, carry=None)
         self.of(Application)[put.ref.id] = kept
@@ -186,24 +216,34 @@ class Books:
         source = self.of(Payment).get(put.source.id) or self.of(CreditNote).get(
             put.source.id
         )
-        self._touch(self.get(put.target, Invoice), source)
+        self._touch(self.of(Invoice).get(put.target.id), source)
         self.writes += 1
 
     def pay(self, payment: Payment) -> Payment:
-        """Record a payment with what it is put to: all of it or nothing."""
+        """Record a payment with what it is put to, or change one: all of it or nothing."""
         bare = self._normalised(evolve(payment, applications=(), unapplied=None))
-        applied = sum((put.amount for put in payment.applications), ZERO)
+        puts = [put for put in payment.applications if put.live]
+        applied = sum((put.amount for put in puts), ZERO)
         if applied > payment.amount:
             raise Fault(Code.REFUSED, "more is put to invoices than was paid")
-        for put in payment.applications:
-            if put.amount > self.owed(self.get(put.target, Invoice)):
-                raise Fault(Code.REFUSED, f"{put.target.id} is owed less")
+        held = list(self.puts(source=bare.ref.id))
+        own = {put.target.id: put.amount for put in held}
+        for put in puts:
+            if put.target != payment.ref:
+                owed = self.owed(self.get(put.target, Invoice))
+                if put.amount > owed + own.get(put.target.id, ZERO):
+                    raise Fault(Code.REFUSED, f"{put.target.id} is owed less")
+        for old in held:
+            self.unapply(old.ref)
         self.of(Payment)[bare.ref.id] = evolve(
             bare, status=Status.OPEN, changed_at=self.now(), carry=None
         )
-        for put in payment.applications:
-            own = Ref(self.connection, "Application", f"{bare.ref.id}:{put.target.id}")
-            self.apply(evolve(put, ref=own, source=bare.ref))
+        for put in puts:
+            name = f"{bare.ref.id}:{put.target.id}"
+            if name in self.of(Application):
+                name = f"{name}:{self.writes}"  # applied again is applied anew
+            ref = Ref(self.connection, "Application", name)
+            self.apply(evolve(put, ref=ref, source=bare.ref))
         self.writes += 1
         return self.of(Payment)[bare.ref.id]  # type: ignore[no-any-return]
 
@@ -225,6 +265,13 @@ class Books:
         self.of(kind)[ref.id] = evolve(
             record, status=Status.VOID, changed_at=self.now()
         )
+        self.writes += 1
+
+    def show(self, level: Settlement) -> None:
+        """Set what is shown as paid of an invoice, where that is a field of it."""
+        invoice = self.get(level.ref, Invoice)
+        self.paid[level.ref.id] = Paid(level.paid, level.paid_on, level.last_on)
+        self._touch(invoice)
         self.writes += 1
 
     def post(self, invoice: str, at: datetime | None) -> None:
