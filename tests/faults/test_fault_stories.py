@@ -283,7 +283,7 @@ def test_a_resume_point_of_garbage_is_refused(at: int, story: Story) -> None:
             evolve(point, profile="other"),
         )
         for other in others:
-            with pytest.raises(ConfigError, match="another pair or profile"):
+            with pytest.raises(ConfigError, match="another pair, verb or profile"):
                 engine.sync_payments(other)
 
 

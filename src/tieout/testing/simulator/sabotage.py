@@ -236,7 +236,7 @@ def _crashed_is_planned() -> Iterator[None]:
 @contextmanager
 def _no_recovery() -> Iterator[None]:
     """Nothing looks after what earlier runs left."""
-    with patch.object(Journal, "recover", lambda self, find, parked=False: []):
+    with patch.object(Journal, "recover", lambda self, find, **more: []):
         yield
 
 
