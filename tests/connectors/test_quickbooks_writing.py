@@ -196,10 +196,11 @@ def test_an_invoice_is_created_with_our_number() -> None:
     assert believed(wanted, outcome) == outcome
 
 
-def test_a_total_that_quickbooks_computed_otherwise_is_not_believed() -> None:
+def test_a_total_that_quickbooks_computed_otherwise_is_told() -> None:
     wanted = change(after=invoice())
     _, outcome = sent(wanted, ok({"Invoice": bill(TotalAmt=321.00)}))
-    assert believed(wanted, outcome).state is State.UNKNOWN
+    found = believed(wanted, outcome)
+    assert (found.state, found.notes) == (State.APPLIED, (Code.TOTAL_DIFFERS,))
 
 
 def test_lines_carry_what_they_name_and_else_the_defaults() -> None:

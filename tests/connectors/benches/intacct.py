@@ -55,6 +55,7 @@ FUNCTIONS: Iterable[tuple[str, str, Code]] = (
     ("BL34000061", "Another Customer with the given value(s) C1 already exists", Code.DUPLICATE_NUMBER),
     ("PL05000104", "Could not create the record", Code.DUPLICATE_NUMBER),
     ("BL01001973", "The Department already exists", Code.DUPLICATE_NUMBER),
+    ("BL03000018", "The customer C1 is inactive", Code.REFUSED),
     ("BL03002155", "Please provide a payment batch key", Code.NOT_ALLOWED),
     ("BL02000051", "Undeposited funds are not allowed for foreign currency", Code.NOT_ALLOWED),
     ("XL03000027", "The amount paid if greater than the amount due for invoice with key 8229", Code.REFUSED),
