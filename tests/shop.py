@@ -9,10 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from attrs import frozen
 
 import tieout
 from tieout.table import (
@@ -25,6 +27,8 @@ from tieout.table import (
 )
 
 HERE = "app:shop"
+VAT = "VAT 20%"
+"""The tax that taxed lines name."""
 
 SCHEMA = """
     CREATE TABLE customers (id INTEGER PRIMARY KEY, number, name, email,
@@ -176,15 +180,16 @@ class Shop:
         self._put_to("payment", made, day, puts)
         return made
 
-    def put_to(self, note: int, *puts: Put, day: date) -> None:
-        """Put a credit note to more invoices."""
-        self._put_to("note", note, day, puts)
-        self.edit("notes", note)
-
     def _put_to(self, one: str, made: int, day: date, puts: Iterable[Put]) -> None:
         for invoice, amount in puts:
             row = {one: made, "invoice": invoice, "amount": amount}
             self._insert(f"{one}_puts", {**row, "day": day.isoformat()})
+            if one == "note":
+                asked = "SELECT credited FROM invoices WHERE id = ?"
+                ((held,),) = self.run(asked, invoice)
+                credited = str(Decimal(held) + Decimal(amount))
+                told = "UPDATE invoices SET credited = ? WHERE id = ?"
+                self.run(told, credited, invoice)
 
     def edit(self, table: str, row: int, **values: Any) -> None:
         """Change a row, or only stamp it anew."""
@@ -258,3 +263,57 @@ class Shop:
             integer_ids=True,
             connection=HERE,
         )
+
+
+# A week's work ----------------------------------------------------------------------------
+
+
+@frozen
+class Week:
+    """What was done in a week, by the ids that the shop gave."""
+
+    alder: int
+    birch: int
+    taxed: int
+    """150.00: 120.00 with tax, 30.00 without; nothing is left of it."""
+    plain: int
+    """80.00, of which 30.00 are left; the oldest invoice, and not the first that was made."""
+    open: int
+    """99.95, of the other customer, and nothing paid of it."""
+    note: int
+    """30.00, put to the taxed one."""
+    split: int
+    """A payment of 120.00: 70.00 for the taxed one, 50.00 for the plain one."""
+    rest: int
+    """A payment of 50.00, the rest of the taxed one."""
+
+
+def week(shop: Shop, last: date) -> Week:
+    """
+    Two customers, three invoices, a credit note, and two payments up to the ``last`` day.
+
+    The invoices are made in another order than that of their days.
+    """
+
+    def day(before: int) -> date:
+        return last - timedelta(days=before)
+
+    alder = shop.customer("Alder", "C-1", "a@example.com")
+    birch = shop.customer("Birch & Söhne")
+    work = line(
+        "Work", "100.00", quantity="2", price="50.00", tax="20.00", tax_code=VAT
+    )
+    taxed = shop.invoice(
+        "INV-1", alder, "150.00", day=day(4), lines=[work, line("Travel", "30.00")]
+    )
+    hours = line("Hours", "80.00", quantity="2.5", price="32.00")
+    plain = shop.invoice("INV-2", alder, "80.00", day=day(6), lines=[hours])
+    stay = line("Stay", "99.95")
+    unpaid = shop.invoice("INV-3", birch, "99.95", day=day(5), lines=[stay])
+    goodwill = line("Goodwill", "30.00")
+    puts = [(taxed, "30.00")]
+    note = shop.note("CN-1", alder, "30.00", day=day(3), lines=[goodwill], puts=puts)
+    parts = ((taxed, "70.00"), (plain, "50.00"))
+    split = shop.payment(alder, "120.00", *parts, day=day(2), number="P-1")
+    rest = shop.payment(alder, "50.00", (taxed, "50.00"), day=day(1))
+    return Week(alder, birch, taxed, plain, unpaid, note, split, rest)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -481,15 +481,10 @@ class Journal(Hold):
 
     def ended(self, fault: Fault) -> None:
         """Write down that the run ended early, and why."""
-        event = Event(
-            run=self._run,
-            serial=self._next(),
-            pair=self._pair,
-            at=self._clock.now(),
+        event = self._happened(
             what="ended early",
             code=fault.code,
             text=fault.text,
-            fence=self.fence,
         )
         self._commit(event)
 
@@ -508,16 +503,11 @@ class Journal(Hold):
         self.hold_on()
 
     def _closed(self, row: IssueRow) -> Event:
-        return Event(
-            run=self._run,
-            serial=self._next(),
-            pair=self._pair,
-            at=self._clock.now(),
+        return self._happened(
             what="closed",
             source=row.issue.source,
             numbers=row.issue.numbers,
             code=row.issue.code,
-            fence=self.fence,
         )
 
     def _failed(self, change: Change, outcome: Outcome, intent: Intent) -> Issue:
@@ -555,18 +545,18 @@ class Journal(Hold):
             taken = [*self._store.get(Link, [key(moved)]).values()]
         if taken:
             return False
-        event = Event(
-            run=self._run,
-            serial=self._next(),
-            pair=self._pair,
-            at=self._clock.now(),
+        event = self._happened(
             what="rekeyed",
             source=gone,
             target=into,
             numbers=(link.number,) if link.number else (),
+            link=moved,
         )
-        old = () if key(moved) == key(link) else (Gone(Link, key(link)),)
-        self._commit(*old, moved, event)
+        if key(moved) == key(link):
+            self._commit(moved, event)
+        else:
+            let_go = evolve(event, let_go=link.ledger)
+            self._commit(Gone(Link, key(link)), moved, let_go)
         return True
 
     # Facts ------------------------------------------------------------------------------
@@ -612,11 +602,7 @@ class Journal(Hold):
             Settlement.__name__ if level else agreed_as(source.kind, source.connection)
         )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
-        echo = outcome.echo
-        if isinstance(echo, Customer):
-            # Customers go back too: what was just written is no edit of the other side.
-            back = agreed_as(echo.ref.kind, echo.ref.connection)
-            agreed[back] = fingerprint(echo)
+        agreed.update(_as_written(change, outcome, agreed))
         raised = 0 if change.action is Action.KEEP else 1
         outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
@@ -687,25 +673,16 @@ class Journal(Hold):
         """The event of an issue, unless it was told before and nothing has changed."""
         if issue.source and same(rows.get(about(issue.source)), issue):
             return
-        yield Event(
-            run=self._run,
-            serial=self._next(),
-            pair=self._pair,
-            at=self._clock.now(),
+        yield self._happened(
             what="issue" if issue.blocking else "warning",
             source=issue.source,
             numbers=issue.numbers,
             code=issue.code,
             text=str(issue),
-            fence=self.fence,
         )
 
     def _event(self, change: Change, outcome: Outcome) -> Event:
-        return Event(
-            run=self._run,
-            serial=self._next(),
-            pair=self._pair,
-            at=self._clock.now(),
+        return self._happened(
             what=outcome.state.value,
             kind=change.kind,
             source=change.source,
@@ -717,7 +694,18 @@ class Journal(Hold):
             text=outcome.text or change.reason,
             before=shown(change.before),
             after=shown(change.after),
+        )
+
+    def _happened(self, what: str, **more: Any) -> Event:
+        """An event of this run, behind those before it."""
+        return Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what=what,
             fence=self.fence,
+            **more,
         )
 
     def _next(self) -> int:
@@ -1109,6 +1097,22 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text
     )
+
+
+def _as_written(
+    change: Change, outcome: Outcome, agreed: Mapping[str, str]
+) -> Mapping[str, str]:
+    """
+    What is agreed of a customer as it was just written: customers go back too.
+
+    Our own write is no edit of that side's; one that it made before is still news.
+    """
+    echo, before = outcome.echo, change.before
+    if not isinstance(echo, Customer):
+        return {}
+    back = agreed_as(echo.ref.kind, echo.ref.connection)
+    known = before is None or agreed.get(back) == fingerprint(before)
+    return {back: fingerprint(echo)} if known else {}
 
 
 def _asked(intent: Intent) -> Change:

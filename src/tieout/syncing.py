@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from attrs import define, evolve, field
 
 from tieout.capabilities import Select
+from tieout.carrying import may_pass
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
@@ -69,7 +70,7 @@ class DocumentSync(DocumentRun):
     def begin(self, course: Course, *, insistent: bool = True) -> None:
         """From now on, records of this course."""
         self.course, self.seen, self.rereads = course, Seen(), True
-        self.insistent = insistent
+        self.insistent = insistent or self.insist
 
     # Reading ------------------------------------------------------------------------------
 
@@ -208,7 +209,9 @@ class DocumentSync(DocumentRun):
             for name in sorted(self.only - self.met)
         ]
         if self.journal is not None:
-            self.journal.clear(about[name] for name in self.met)
+            rows = self.rows(about[name] for name in self.met).items()
+            unknown = [r for r, row in rows if row.issue.code is Code.NO_SUCH_RECORD]
+            self.journal.clear(unknown)
         self._take(Plan(issues=tuple(missing)))
 
     def _gone(self, gone: Iterable[Ref], course: Course) -> list[Issue]:
@@ -288,7 +291,9 @@ class DocumentSync(DocumentRun):
         left = {
             each.name
             for each in refused
-            if (row := rows.get(each.source)) is not None and row.settings == digest
+            if (row := rows.get(each.source)) is not None
+            and row.settings == digest
+            and not may_pass(row.issue.code)
         }
         self.tally.count("skipped", len(left))
         return [each for each in changes if each.name not in left]

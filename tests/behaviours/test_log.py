@@ -12,7 +12,19 @@ import pytest
 from attrs import define, evolve, field
 
 import tieout
-from offices import BOTH, DAY, EVERY_WAY, HOUR, SINCE, Offices, links_of
+from bookkeeping import System
+from offices import (
+    BOTH,
+    DAY,
+    EVERY_WAY,
+    HOUR,
+    IN,
+    NOTHING,
+    OUT,
+    SINCE,
+    Offices,
+    links_of,
+)
 from tieout.change import Action, Change
 from tieout.errors import Code, ConfigError, Fault
 from tieout.journal import Landed
@@ -270,6 +282,31 @@ def test_levels_are_rebuilt_from_the_log_too() -> None:
     assert rebuilt(world.engine().events()) == held
     assert {link.released for link in held.values()} == {True, False}
     assert any(link.owned for link in held.values())
+
+
+@pytest.mark.parametrize("side", ["shop:1", "book:1"])
+def test_a_tie_that_moves_with_a_merged_customer_is_in_the_log(side: str) -> None:
+    """B84, B143: which one it was tied to, and to which one it is."""
+    way = OUT if side == "shop:1" else IN
+    rules = {"directions": {**NOTHING, Customer: way}}
+    offices = Offices(rules=rules, store=Told())
+    here = System(offices.shop if side == "shop:1" else offices.book)
+    if side == "shop:1":
+        offices.billing = here
+    else:
+        offices.ledger = here
+    old = here.books.put(Customer(here.books.ref(Customer), "Acme", "C1"))
+    offices.sync()
+    kept = here.books.put(Customer(here.books.ref(Customer), "Acme Inc", "C9"))
+    here.merge(old, kept)
+    offices.engine().sync_customers(SINCE)
+    engine = offices.engine()
+    (event,) = [e for e in engine.events() if e.what == "rekeyed"]
+    assert (event.source, event.target) == (old.ref, kept.ref)
+    assert event.link is not None
+    assert event.link.on(side) == kept.ref
+    assert (event.let_go is not None) is (side == "book:1")
+    assert rebuilt(engine.events()) == links_of(offices.store)
 
 
 def test_what_a_person_answers_is_in_the_log_with_the_tie() -> None:

@@ -632,6 +632,23 @@ def test_a_credit_memo_has_positive_amounts(sign: int) -> None:
     assert note.status is Status.OPEN
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_tax_of_a_document_is_told_apart(sign: int) -> None:
+    """The lines stand in other lists: what is known of them is the net amount and the tax."""
+    rows = [
+        invoice(salesTax=10),
+        invoice(13),
+        invoice(14, type="CreditMemo", salesTax=sign * 10, total=sign * 100),
+    ]
+    _, bills = page_of(Everything(), ok(rows), kind=Invoice)
+    taxed, plain = bills.records
+    (line,) = taxed.lines
+    assert (line.amount, line.tax, plain.lines) == (90, 10, ())
+    _, memos = page_of(Everything(), ok(rows), kind=CreditNote)
+    (line,) = memos.records[0].lines
+    assert (line.amount, line.tax) == (90, 10)
+
+
 def test_customers_are_active_by_flag_and_status() -> None:
     company = {
         "id": 250,

@@ -1107,6 +1107,15 @@ def payments(*rows: Any, details: Any = (), others: Any = (), **more: Any) -> An
     return asked, told
 
 
+def test_a_payment_that_takes_another_back_is_known_by_its_sign() -> None:
+    """Whatever its state is called: the other one says what became of the money."""
+    _, told = payments(receipt(STATE="V"), REVERSAL | {"STATE": "R"})
+    assert [(each.ref.id, each.status) for each in told.records] == [
+        ("201", Status.VOID)
+    ]
+    assert told.issues == ()
+
+
 def test_a_payment_adds_up_and_keeps_its_page() -> None:
     asked, told = payments(
         receipt(),

@@ -239,7 +239,7 @@ def test_what_is_not_applied_is_worked_out() -> None:
     assert (one.unapplied, two.unapplied, two.applications) == (Decimal(20), None, ())
     first, second = one.applications
     assert first == Application(
-        ref("Application", "a"),
+        ref("Application", "a/payment"),
         one.ref,
         ref("Invoice", "8"),
         Decimal(55),
@@ -248,13 +248,15 @@ def test_what_is_not_applied_is_worked_out() -> None:
         source_amount=Decimal(50),
         source_currency="EUR",
     )
-    assert (second.ref.id, second.currency, second.on) == ("b", "EUR", DAY)
+    assert (second.ref.id, second.currency, second.on) == ("b/payment", "EUR", DAY)
     # Of a credit note, more may have been applied than the app tells.
     kept = OurNotes(note(applications=puts[:1], remaining="5"))
     assert read(local(kept), CreditNote, "1")[0].remaining == Decimal(5)
     credit, whole = read(app, CreditNote, "1", "2")
     assert (credit.remaining, credit.status) == (Decimal(10), Status.OPEN)
     assert [each.how for each in credit.applications] == [Part.CREDIT]
+    # What payments and what credit notes were put to are numbered apart.
+    assert credit.applications[0].ref == ref("Application", "b")
     assert (whole.remaining, whole.status) == (Decimal(40), Status.OPEN)
 
 
@@ -833,7 +835,7 @@ def test_an_engine_carries_a_payment_into_the_tables_once(tmp_path: Path) -> Non
     )
     change = made(evolve(after, unapplied=None), "L1", agreed=fingerprint(source))
     off = tieout.Settings(directions={Settlement: tieout.Direction.OFF})
-    for word in ("updated", "unchanged"):
+    for word in ("created", "unchanged"):
         # Each with a store of its own: the second knows nothing of the first.
         billing = _billing(path)
         with tieout.Engine(billing=billing, ledger=ledger, settings=off) as engine:

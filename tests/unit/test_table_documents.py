@@ -394,7 +394,7 @@ def test_a_row_becomes_a_payment_with_what_it_was_put_to(bank: Books) -> None:
         unapplied=Decimal(20),
         applications=(
             Application(
-                ref("Application", "1"),
+                ref("Application", "1/payment"),
                 source,
                 ref("Invoice", "8"),
                 Decimal(50),
@@ -404,7 +404,7 @@ def test_a_row_becomes_a_payment_with_what_it_was_put_to(bank: Books) -> None:
                 source_currency="EUR",
             ),
             Application(
-                ref("Application", "2"),
+                ref("Application", "2/payment"),
                 source,
                 ref("Invoice", "7"),
                 Decimal(30),
@@ -421,7 +421,7 @@ def test_a_row_becomes_a_payment_with_what_it_was_put_to(bank: Books) -> None:
     columns = evolve(PAYMENTS, applications=evolve(PUTS, id=None))
     (again,) = read(bank.table(columns), Payment, "9")
     told = [(each.ref.id, each.amount) for each in again.applications]
-    assert told == [("9/7", 10), ("9/7/2", 30), ("9/8", 50)]
+    assert told == [("9/7/payment", 10), ("9/7/2/payment", 30), ("9/8/payment", 50)]
     assert again.unapplied == Decimal(10)
 
 

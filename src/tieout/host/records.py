@@ -18,6 +18,7 @@ from attrs import frozen
 from tieout.errors import Code, Fault
 from tieout.fields import Fields
 from tieout.host.values import (
+    OF_PAYMENT,
     day,
     identity,
     instant,
@@ -270,12 +271,13 @@ class Records:
     ) -> tuple[Application, ...]:
         """What was put to invoices, in an order that stays."""
         live = not row.maybe("void", truth)
+        behind = OF_PAYMENT if how is Part.CASH else ""
         puts = [self._put(each, currency, on) for each in row.children("applications")]
         found: dict[str, Application] = {}
         for own, put_to, told in sorted(puts, key=_order):
             unlike = _unlike(own or f"{source.id}/{put_to}", found)
             found[unlike] = Application(
-                self._ref("Application", unlike),
+                self._ref("Application", unlike + behind),
                 source,
                 self._ref("Invoice", put_to),
                 how=how,

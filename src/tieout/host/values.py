@@ -27,6 +27,11 @@ NO_FLOATS = (
 )
 
 
+OF_PAYMENT = "/payment"
+"""Behind the host's id of what a payment was put to: what payments and what credit notes
+were put to stands in two lists, each with ids of its own."""
+
+
 def identity(value: Any) -> str:
     """An id as a text; anything but a short text, a whole number or a UUID raises."""
     if isinstance(value, Decimal) and value == value.to_integral_value():

@@ -22,6 +22,7 @@ from tieout.host.rows import (
     InvoiceRow,
     PaymentRow,
 )
+from tieout.host.values import OF_PAYMENT
 from tieout.models import (
     Application,
     CreditNote,
@@ -141,7 +142,7 @@ def _puts(record: CreditNote | Payment, connection: str) -> tuple[ApplicationRow
             raise Fault(Code.NOT_ALLOWED, text, field="applications")
     return tuple(
         ApplicationRow(
-            id=each.ref.id if each.ref.connection == connection else "",
+            id=_put_id(each.ref) if each.ref.connection == connection else "",
             invoice=_own(each.target, connection),
             amount=each.amount,
             on=each.on,
@@ -150,6 +151,11 @@ def _puts(record: CreditNote | Payment, connection: str) -> tuple[ApplicationRow
         )
         for each in puts
     )
+
+
+def _put_id(ref: Ref) -> str:
+    """The host's own id of an application."""
+    return ref.id.removesuffix(OF_PAYMENT)
 
 
 def _payable(record: Any) -> None:

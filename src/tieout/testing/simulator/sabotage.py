@@ -623,7 +623,7 @@ _ALL = (
         "crashing",
         20,
         _link_apart,
-        start=45,
+        start=160,
     ),
     Sabotage(
         "SB13",
