@@ -136,6 +136,7 @@ CONNECTORS: Mapping[str, Documented] = {
             "sweep_every": "how often open and lately closed invoices are read again",
             "parts": "whether what was paid is split into cash and credit; without it a page costs two calls less",
             "order_entry": "whether the company has that module: what it made is known by its document there",
+            "receivables": "whether documents that are no order entry's are listed; without, only those of that module are",
             "returns": "the transaction definitions of order entry whose documents are credit notes; all, where none is named",
             "deletions": "whether the audit history is read for deleted invoices; it needs a permission of its own",
             "bill_to_contacts": "whether a customer is one customer for each of its bill-to contacts",
