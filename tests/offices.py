@@ -23,6 +23,7 @@ from tieout.models import (
     Customer,
     Invoice,
     Line,
+    Link,
     Payment,
     RecordType,
     Ref,
@@ -31,7 +32,7 @@ from tieout.models import (
 )
 from tieout.report import Report
 from tieout.settings import Direction, Fees, Settings
-from tieout.store import IssueRow, Link
+from tieout.store import IssueRow
 from tieout.testing.fakes.intacct import FakeIntacct
 from tieout.testing.fakes.invoiced import FakeInvoiced
 from tieout.testing.year.books import Books
@@ -222,6 +223,7 @@ class Vendors:
         return [each for each in found if each["RECORDID"] == number]
 
 
-def links_of(store: tieout.MemoryStore) -> dict[str, Link]:
-    """All links that a store holds, by key."""
+def links_of(store: tieout.Store) -> dict[str, Link]:
+    """All links that a store in memory holds, by key."""
+    assert isinstance(store, tieout.MemoryStore)
     return dict(store._facts["link"])

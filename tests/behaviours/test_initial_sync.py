@@ -406,6 +406,7 @@ def test_another_range_has_a_place_of_its_own() -> None:
 @pytest.mark.parametrize("after", [False, True])
 def test_a_process_that_dies_anywhere_is_gone_on_with(after: bool) -> None:
     """B74, B76, B160: at each commit, before it and after it; nothing is doubled."""
+    at = 0
     for at in count():
         made = desk(16)
         store = Mortal(made.store, dies_at=at, after=after)

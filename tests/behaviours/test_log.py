@@ -34,13 +34,14 @@ from tieout.models import (
     Customer,
     Invoice,
     Line,
+    Link,
     Part,
     Payment,
     Status,
 )
 from tieout.replay import rebuilt
 from tieout.settings import Fees
-from tieout.store import Event, Expect, Fact, Gone, Link, key
+from tieout.store import Event, Expect, Fact, Gone, key
 from worlds import DAY as A_DAY
 from worlds import World, loses_answer
 

@@ -109,7 +109,7 @@ def test_each_record_ends_carried_or_explained() -> None:
         other.ref: Code.REFUSED,
         paid.ref: Code.WAITS,
     }
-    every = [*bills.values(), owner, other, paid]
+    every: list[Any] = [*bills.values(), owner, other, paid]
     tied = set(engine._reader().ties((each.ref, "") for each in every))
     assert {ref for ref, _ in tied} | {*open_ones} == {each.ref for each in every}
 
@@ -406,7 +406,8 @@ def test_a_ledger_invoice_is_pushed_as_what_was_paid_of_it() -> None:
     world.ledger.apply("L2", 20)
     report = world.engine().push(world.ledger.ref(paper))
     assert report.verb == "payments"
-    assert world.billing.all() == {"INV-1": (20, None), "INV-2": (0, None)}
+    shown: dict[str, Any] = dict(world.billing.all())
+    assert shown == {"INV-1": (20, None), "INV-2": (0, None)}
     world.ledger.apply(paper, 30)
     world.engine().push(world.ledger.level(world.ledger.papers[paper]))
     assert world.billing.shows(bill)[0] == 50

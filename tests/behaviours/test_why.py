@@ -70,7 +70,8 @@ def test_a_carried_invoice_tells_its_way() -> None:
     (link,) = story.links
     assert link.billing == bill.ref
     assert steps(story) == ["applied"]
-    assert story.issues == story.waiting == story.causes == story.remedies == ()
+    open_ones = [*story.issues, *story.waiting, *story.causes, *story.remedies]
+    assert open_ones == []
     text = str(story)
     assert text.startswith(
         "INV-1: it is carried.\n  billing (shop:1) says: invoice INV-1"

@@ -1285,7 +1285,8 @@ def test_an_application_that_is_gone_is_left() -> None:
     void = change(Action.VOID, Application, target="9/1")
     books = Books({f"{BILLS}.search_read": [[note()], [bill()]]})
     assert written(void, books).state is State.APPLIED
-    for rows in ([[]], [[note()], []]):
+    cases: list[Any] = [[[]], [[note()], []]]
+    for rows in cases:
         gone = Books({f"{BILLS}.search_read": rows})
         assert written(void, gone).state is State.APPLIED
 
