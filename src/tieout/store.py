@@ -453,7 +453,10 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
 
 
 def leg_of(pair: str, made: Ref) -> str:
-    """The value of the ``leg`` index of the link of a part of another side's record."""
+    """
+    The value of the ``leg`` index of the link of a part of another side's record; of the
+    ``released`` index by the billing record of a link that was let go.
+    """
     return key_of(pair, made.connection, made.kind, made.id)
 
 
@@ -468,6 +471,8 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         outward = link.origin == link.billing.connection
         made = link.ledger if outward else link.billing
         yield Index("leg", leg_of(link.pair, made))
+    if link.released:
+        yield Index("released", leg_of(link.pair, link.billing))
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
     if link.number:

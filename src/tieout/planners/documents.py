@@ -139,12 +139,26 @@ class Documents(Generic[D]):
         return self._change(Action.KEEP, record, None, there, there, "found by number")
 
     def _create(self, record: D) -> Change | Issue:
+        vanished = self._vanished(record)
+        if vanished is not None:
+            return vanished
         wanted = self.wanted(record, self.course, self.across)
         hindered = self._hindered(record, Verb.CREATE, record.on)
         if hindered is not None:
             return hindered
         change = self._change(Action.CREATE, record, None, None, wanted, "it is new")
         return evolve(change, depends_on=self._first(record))
+
+    def _vanished(self, record: D) -> Issue | None:
+        """That a document was voided there by somebody else: it is not made anew unasked."""
+        link = self.across.links.get(record.ref)
+        if link is None or self.course.by_hand:
+            return None
+        void = fingerprint(as_made(evolve(record, status=Status.VOID)))
+        if link.agreed.get(self.course.key) == void:
+            return None  # it was void here, and is not any more
+        text = f"{link.on(self.course.target).id} was voided there."
+        return self._issue(Code.VANISHED, record, text)
 
     def _first(self, record: D) -> tuple[str, ...]:
         """The change that makes a document's customer, where there is to be one."""
@@ -178,7 +192,7 @@ class Documents(Generic[D]):
 
     def _tied(self, record: D, link: Link) -> None:
         agreed = link.agreed.get(self.course.key) == fingerprint(as_made(record))
-        if agreed and not self.course.recheck:
+        if agreed and not self.course.compares(record.ref, self.across):
             self.drafting.kept += 1
         elif record.status is Status.DRAFT:
             self.drafting.skipped += 1

@@ -163,9 +163,10 @@ class BooksConnector:
     @property
     def capabilities(self) -> Capabilities:
         # Asked for at each step: made anew only where a test has taken something away.
-        if self._able is None or self._able.kinds is not self.kinds:
-            self._able = self._abilities()
-        return self._able
+        able, most = self._able, self.invoices_per_payment
+        if able is None or (able.kinds, able.invoices_per_payment) != (self.kinds, most):
+            able = self._able = self._abilities()
+        return able
 
     def _abilities(self) -> Capabilities:
         return Capabilities(

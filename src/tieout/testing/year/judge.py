@@ -169,10 +169,11 @@ class Judge:
         """
         rows = [e for e in self.disk.facts(IssueRow) if e.held is not Held.CLOSED]
         found = {
-            row.issue.source
+            ref
             for row in rows
-            if row.issue.source is not None
-            and (passing or not may_pass(row.issue.code))
+            if passing or not may_pass(row.issue.code)
+            for ref in (row.issue.source, row.issue.within)
+            if ref is not None
         }
         parked = [e for e in self.disk.facts(Intent) if e.stage is At.PARKED]
         return found | {each.source for each in parked}

@@ -89,6 +89,10 @@ class Year(Result):
     program: str = "tieout.testing.year"
 
 
+FAIR = "fair"
+"""The profile of a year in which nothing fails: only people and systems disagree."""
+
+
 def simulate(
     seed: int,
     profile: str = "year",
@@ -103,7 +107,7 @@ def simulate(
     stage.recording = recording
     broken: list[Broken] = []
     with sabotage or nullcontext(), seeded([]):
-        world = World(stage)
+        world = World(stage, fair=profile == FAIR)
         try:
             play(world)
         except Halt:

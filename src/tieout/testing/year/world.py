@@ -78,6 +78,11 @@ class Luck(Swarm):
         names = ("lost", "late", "never", "refused", "stale", "away")
         self._fates = [each for each in names if decisions.draw(3)]
 
+    def fair(self) -> None:
+        """Nothing fails, and nobody works while a run is under way."""
+        self.crash_rate = self.fate_rate = self.busy_rate = 0.0
+        self.rates = {"store": 0.0}
+
     def fate(self) -> str:
         """What becomes of a write, as the connector names it."""
         if self.quiet or not self._fates or not self._decisions.chance(self.fate_rate):
@@ -171,12 +176,14 @@ def rules(draw: Decisions, *, levels: bool) -> Settings:
 class World:
     """Two systems, their people, and the processes of an engine between them."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, fair: bool = False) -> None:
         draw = stage.decisions
         self.stage = stage
         levels = draw.one_in(4)
         self.settings = rules(draw, levels=levels)
         self.luck = Luck(draw)
+        if fair:
+            self.luck.fair()
         self.disk = MemoryDisk()
         self.disk.clock = ClockPort(stage, Worker("the disk"))
         styles = {
