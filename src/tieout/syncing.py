@@ -158,11 +158,12 @@ class DocumentSync(DocumentRun):
 
     def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:
         """The records of a page about which there is nothing to say and nothing to do."""
+        stuck = {each.source for each in plan.issues if each.blocking}
         asked = {change.source for change in plan.changes} | self.unfinished.keys()
         asked |= {each.source for each in plan.issues if each.source}
-        done = [each for each in records if each.ref not in asked]
         # Of one that is stuck, the parts were not looked at.
-        refs = [each.ref for each in done] + [put.ref for put in _parts(done)]
+        parts = _parts(each for each in records if each.ref not in stuck)
+        refs = [each.ref for each in records] + [put.ref for put in parts]
         return [ref for ref in refs if ref not in asked]
 
     def _news(self, page: Page[Any]) -> list[Any]:

@@ -228,7 +228,7 @@ class Documents(Generic[D]):
         if not self.course.carries_changes and matters:
             yield self._note(Code.EDIT_NOT_CARRIED, record, wanted, there, matters)
         if computed:
-            yield self._note(Code.TOTAL_DIFFERS, record, wanted, there, ["total"])
+            yield self._computed(record, wanted, there)
 
     def _note(
         self, code: Code, record: D, wanted: D, there: D, names: Sequence[str]
@@ -236,6 +236,12 @@ class Documents(Generic[D]):
         """What is worth knowing of a document that stays as it is."""
         told = ", ".join(_told(name, wanted, there) for name in names)
         return evolve(self._issue(code, record, f"{told}.", names[0]), blocking=False)
+
+    def _computed(self, record: D, wanted: D, there: D) -> Issue:
+        """The other side's own total, in the words in which it was told when it was made."""
+        sent = Money(wanted.total, wanted.currency)
+        text = f"{sent} was sent, {Money(there.total, there.currency)} is there."
+        return evolve(self._issue(Code.TOTAL_DIFFERS, record, text), blocking=False)
 
     def _void(self, record: D, link: Link, there: D | None) -> Change | Issue:
         """A document that was taken back is taken back there, once."""

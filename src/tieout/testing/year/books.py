@@ -109,7 +109,7 @@ class Books:
     def _put_to(self, end: str) -> list[Application]:
         """The applications with this record at one of their ends, or made with it."""
         held = self.of(Application)
-        return [held[own] for own in self._ends.get(end, ())]
+        return [held[own] for own in self._ends.get(end, ()) if own in held]
 
     def owed(self, invoice: Invoice) -> Decimal:
         """What is still owed on an invoice."""
