@@ -71,7 +71,7 @@ class Survey:
         generations = self._generations(ties)
         # A payment may have documents in parts that it is not made of any more.
         wanted = dict.fromkeys([*ties, *generations])
-        named = {ref for record in page for ref in _named(record)}
+        named = dict.fromkeys(ref for record in page for ref in _named(record))
         made = self._held([each.ref for each in page], wanted, named)
         known = Across(held=open_issues)
         records = self._tied(page, made, course, known)
@@ -84,8 +84,8 @@ class Survey:
         fresh = [each for each in page if each.ref not in live]
         records |= self._namesakes(fresh, course)
         news = _news(page, held, course)
-        missing = {ref for each in news for ref in _named(each) if ref not in live}
-        untied = self._untied(missing, course)
+        missing = (ref for each in news for ref in _named(each) if ref not in live)
+        untied = self._untied(dict.fromkeys(missing), course)
         told = {each.ref: clean_number(each.number) for each in untied}
         closed = {e.ref for e in untied if isinstance(e, Customer) and not e.active}
         numbers = {ref: link.number for ref, link in live.items() if link.number}

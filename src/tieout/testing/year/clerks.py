@@ -299,7 +299,13 @@ class Clerks:
 
     def apply(self) -> None:
         """What is left of a payment or credit is applied to an invoice."""
-        found: list[Any] = [*self._payments(), *self._notes()]
+        self._apply([*self._payments(), *self._notes()])
+
+    def use_credit(self) -> None:
+        """What is left of a credit is applied to an invoice."""
+        self._apply(self._notes())
+
+    def _apply(self, found: Sequence[Any]) -> None:
         source = self._some([each for each in found if self._left(each)])
         invoice = self._some(self._beside(source)) if source is not None else None
         if source is None or invoice is None:
@@ -422,10 +428,11 @@ _ACTS: tuple[Act, ...] = (
 _MONEY: tuple[Act, ...] = (
     *[Clerks.pay] * 5,
     Clerks.advance,
-    *[Clerks.credit] * 3,
+    *[Clerks.credit] * 4,
     *[Clerks.pay_with_credit] * 2,
     *[Clerks.correct] * 2,
-    *[Clerks.apply] * 4,
+    *[Clerks.apply] * 3,
+    *[Clerks.use_credit] * 4,
     *[Clerks.unapply] * 2,
     *[Clerks.reverse] * 2,
 )

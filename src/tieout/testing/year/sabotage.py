@@ -21,9 +21,11 @@ from tieout.carrying import Carrying
 from tieout.change import Action, Change
 from tieout.journal import Journal
 from tieout.planners import documents as documents_module
-from tieout.planners import payments as payments_module
-from tieout.planners.course import Across, Course
+from tieout.planners import parts
+from tieout.planners.course import Course
 from tieout.planners.documents import Documents
+from tieout.planners.moves import Moves
+from tieout.reading import Reader
 from tieout.survey import Survey
 from tieout.syncing import DocumentSync
 from tieout.testing.simulator.sabotage import Bug, Sabotage
@@ -75,27 +77,6 @@ def _believed_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def _no_origin() -> Iterator[None]:
-    """What came from the other side is sent back to it."""
-    with (
-        patch.object(Course, "made_there", lambda self, link: False),
-        patch.object(Across, "came", lambda self, ref, course: False),
-    ):
-        yield
-
-
-@contextmanager
-def _no_roles() -> Iterator[None]:
-    """Only what is tied in no role is known to have come from the other side."""
-
-    def came(self: Across, ref: Any, course: Course) -> bool:
-        return course.made_there(self.links.get(ref))
-
-    with patch.object(Across, "came", came):
-        yield
-
-
-@contextmanager
 def _number_is_enough() -> Iterator[None]:
     """A document of the same number is the same document, whatever it comes to."""
     real = Documents._adopted  # noqa: SLF001 - patched from outside
@@ -133,17 +114,10 @@ def _void_not_seen() -> Iterator[None]:
 def _no_recovery() -> Iterator[None]:
     """Unclear writes are never looked for."""
 
-    def recover(self: Carrying) -> list[Any]:
+    def recover(self: Carrying, connection: str = "") -> list[Any]:
         return []
 
     with patch.object(Carrying, "recover", recover):
-        yield
-
-
-@contextmanager
-def _found_is_over() -> Iterator[None]:
-    """What turns out to be carried out is not compared once more."""
-    with patch.object(journal_module, "DOCUMENTS", "nothing"):
         yield
 
 
@@ -162,12 +136,12 @@ def _issues_dropped() -> Iterator[None]:
 @contextmanager
 def _part_forgotten() -> Iterator[None]:
     """A payment's money is that of its first invoice alone."""
-    real = payments_module._joined  # noqa: SLF001 - patched from outside
+    real = parts._by_invoice  # noqa: SLF001 - patched from outside
 
-    def joined(puts: Any) -> Any:
-        return real(puts)[:1]
+    def by_invoice(payment: Any) -> Any:
+        return real(payment)[:1]
 
-    with patch.object(payments_module, "_joined", joined):
+    with patch.object(parts, "_by_invoice", by_invoice):
         yield
 
 
@@ -179,11 +153,11 @@ def _planned(
 
 _ALL = (
     _planned(
-        "YB1", TWICE, text="marks are dropped by the other side", bug=_marks_dropped
+        "YB1", TWICE, CARRIED, text="marks are dropped by the other side", bug=_marks_dropped
     ),
     _planned("YB2", TWICE, text="not found is believed at once", bug=_believed_at_once),
-    _planned("YB3", ECHO, text="no origin guard", bug=_no_origin),
-    _planned("YB4", ECHO, text="fees and parts have no origin", bug=_no_roles),
+    _planned("YB3", ECHO, text="no origin guard", bug=_replaced(Course, "made_there", lambda *_: False)),
+    _planned("YB4", ECHO, text="fees and parts have no origin", bug=_replaced(Reader, "legs", lambda *_: {})),
     _planned(
         "YB5",
         TWICE,
@@ -209,25 +183,20 @@ _ALL = (
         "YB9", SILENT, LIVE, text="nothing is agreed by a write", bug=_nothing_agreed
     ),
     _planned("YB10", LIVE, text="recovery is skipped", bug=_no_recovery),
-    _planned("YB11", LIVE, text="what is found is over", bug=_found_is_over),
     _planned("YB12", CARRIED, AGREE, text="issues are dropped", bug=_issues_dropped),
     _planned(
         "YB13",
         CARRIED,
         AGREE,
         text="spare parts of a payment stay",
-        bug=_replaced(
-            payments_module._Payments,  # noqa: SLF001 - patched from outside
-            "_spare",
-            lambda *_: (),
-        ),
+        bug=_replaced(Moves, "ended", lambda *_: []),
     ),
     _planned(
         "YB14",
         ECHO,
         TWICE,
         text="what an unclear write made is carried back",
-        bug=_replaced(Survey, "_doubtful", lambda *_: frozenset()),
+        bug=_replaced(DocumentSync, "_doubtful", lambda *_: {}),
     ),
     _planned(
         "YB15",
@@ -247,7 +216,7 @@ _ALL = (
         "YB17",
         LIVE,
         text="issues of what is in order stay",
-        bug=_replaced(DocumentSync, "_in_order", lambda *_: []),
+        bug=_replaced(DocumentSync, "_settled_refs", lambda *_: []),
     ),
 )
 
