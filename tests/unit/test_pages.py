@@ -68,7 +68,7 @@ def html(report: Report) -> str:
     ],
 )
 def test_a_text_hides_and_calculates_nothing(text: str, shown: str) -> None:
-    """B157: what cannot be seen is escaped, and a formula is text in a spreadsheet."""
+    """What cannot be seen is escaped, and a formula is text in a spreadsheet."""
     assert harmless(text) == shown
 
 
@@ -130,7 +130,7 @@ def test_web_addresses_are_led_to(url: str) -> None:
     ],
 )
 def test_other_addresses_are_not(url: str) -> None:
-    """What runs, reads a file, hides where it leads or holds a secret is no link."""
+    """B157: what runs, reads a file, hides where it leads or holds a secret is no link."""
     assert address(url) == ""
     assert link(url, "ledger", "INV-1 in ledger") == ""
 
@@ -167,7 +167,7 @@ def test_a_bar_is_as_long_as_its_part_of_the_greatest() -> None:
 
 
 def test_a_page_runs_and_loads_nothing(html: str) -> None:
-    """B157: no script, no handler, no address that is fetched; a policy that says so."""
+    """No script, no handler, no address that is fetched; a policy that says so."""
     found = check_harmless(html)
     assert "javascript:" not in "".join(
         each.attributes.get("href", "") for each in found.elements
@@ -191,7 +191,7 @@ def test_the_page_is_the_same_each_time(report: Report, html: str) -> None:
 
 
 def test_what_is_wrong_is_open_and_comes_first(html: str) -> None:
-    """Red before yellow before the rest; red is open, all else closed."""
+    """B129: red before yellow before the rest; red is open, all else closed."""
     found = read(html)
     sections = [each.attributes["id"] for each in found.named("section")]
     assert sections == ["counts", "money", "red", "yellow", "records", "about"]
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_open_and_comes_first(html: str) -> None:
 
 
 def test_a_trouble_says_what_to_do_and_leads_to_both_systems(html: str) -> None:
-    """B160: the code, its meaning and remedy, the records and the way to each of them."""
+    """B131, B145: the code, its meaning and remedy, the records and the way to each of them."""
     start = html.index(Code.LOCKED_PERIOD.meaning)
     part = html[start : html.index("</details></details>", start)]
     for words in (Code.LOCKED_PERIOD.name, Code.LOCKED_PERIOD.remedy):
@@ -217,7 +217,7 @@ def test_a_trouble_says_what_to_do_and_leads_to_both_systems(html: str) -> None:
 
 
 def test_every_light_has_a_text(html: str) -> None:
-    """Nobody has to tell colours apart."""
+    """B128: nobody has to tell colours apart."""
     text = read(html).text
     for words in ("Red: ", "red: need a person", "yellow: worth knowing", "green: "):
         assert words in text
@@ -251,7 +251,7 @@ def test_a_page_has_headings_in_order_and_named_columns(html: str) -> None:
 
 
 def test_money_is_told_by_effect_and_currency(report: Report, html: str) -> None:
-    """What a run did to money, also as figures; two currencies stay apart."""
+    """B127: what a run did to money, also as figures; two currencies stay apart."""
     text = read(html).text
     assert set(report.effects) == {Effect.PAID_RISEN, Effect.PAID_FALLEN}
     for effect, sums in report.effects.items():
@@ -380,7 +380,7 @@ def issue_row(at: int, code: Code = Code.BAD_FIELD, **more: Any) -> IssueRow:
 
 
 def test_many_of_one_trouble_are_few_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten are shown, the next behind a click, the rest is counted: B159."""
+    """Ten are shown, the next behind a click, the rest is counted."""
     monkeypatch.setattr(sheets, "ROWS_MAX", 25)
     html = told_of(*(issue_row(at) for at in range(40)))
     assert html.count('class="row"') == 25
@@ -413,7 +413,7 @@ def test_a_record_in_trouble_says_all_that_is_known() -> None:
     ],
 )
 def test_a_trouble_says_what_comes_next(code: Code, blocking: bool, words: str) -> None:
-    """B160: what happens by itself, and what does not."""
+    """B107: what happens by itself, and what does not."""
     assert words in read(told_of(issue_row(1, code, blocking=blocking))).text
 
 
