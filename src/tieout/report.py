@@ -217,16 +217,19 @@ def _sheet(report: Report) -> Sheet:
 def _verdict(report: Report) -> tuple[Severity, str]:
     """The light of the whole, and the sentence beside it."""
     needs = "1 record needs" if report.red == 1 else f"{report.red:,} records need"
+    written = sum(report.counts.get(word, 0) for word in WRITTEN)
+    were = "1 was" if written == 1 else f"{written:,} were"
     if report.code is not None:
         light = Severity.YELLOW if report.ok else Severity.RED
         return light, f"the run ended early. {report.code.meaning}"
     if report.red:
-        return Severity.RED, f"{needs} a person; the rest was carried."
+        return Severity.RED, f"{needs} a person; {were} written."
     if report.ending is not Ending.DONE:
         return Severity.YELLOW, "the run was stopped before its end."
     if report.yellow:
-        return Severity.YELLOW, f"carried, with {report.yellow:,} worth knowing about."
-    if any(report.counts.get(word) for word in WRITTEN):
+        some = f"{report.yellow:,} worth knowing about"
+        return Severity.YELLOW, f"nothing needs a person; {some}, {were} written."
+    if written:
         return Severity.GREEN, "all that had changed was carried."
     return Severity.GREEN, "nothing had to be written."
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busy import HOSTILE
-from reader import check_harmless
+from onlooker import check_harmless
 from tieout.change import Issue
 from tieout.errors import Code, Severity
 from tieout.models import Ref, visible

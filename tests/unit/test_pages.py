@@ -14,7 +14,7 @@ from test_report import REPORT
 
 import tieout
 from busy import HOSTILE, busy, busy_report
-from reader import check_harmless, read
+from onlooker import check_harmless, read
 from tieout.change import Issue, State
 from tieout.effects import Effect
 from tieout.errors import Code, Severity
@@ -272,9 +272,16 @@ def test_money_is_told_by_effect_and_currency(report: Report, html: str) -> None
     [
         ({}, "Green: all that had changed was carried."),
         ({"counts": {"unchanged": 3}}, "Green: nothing had to be written."),
-        ({"yellow": 7}, "Yellow: carried, with 7 worth knowing about."),
-        ({"red": 1}, "Red: 1 record needs a person; the rest was carried."),
-        ({"red": 1200}, "Red: 1,200 records need a person; the rest was carried."),
+        (
+            {"yellow": 7},
+            "Yellow: nothing needs a person; 7 worth knowing about, 2 were written.",
+        ),
+        ({"red": 1}, "Red: 1 record needs a person; 2 were written."),
+        ({"red": 1200}, "Red: 1,200 records need a person; 2 were written."),
+        (
+            {"red": 2, "counts": {"voided": 1}},
+            "Red: 2 records need a person; 1 was written.",
+        ),
         ({"ending": Ending.STOPPED}, "Yellow: the run was stopped before its end."),
         (
             {"ending": Ending.FAILED, "code": Code.NOT_REACHED, "text": "no route."},

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from busy import HOSTILE, SCRIPT, busy_report
-from reader import read
+from onlooker import read
 from tieout.pages.text import harmless
 
 from . import chromium
