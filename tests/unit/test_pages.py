@@ -27,7 +27,7 @@ from tieout.pages.style import STYLE
 from tieout.pages.text import TEXT_MAX, address, element, harmless, link, told
 from tieout.plan import Plan
 from tieout.report import Report, html_of
-from tieout.store import Ending, Event, Held, IssueRow
+from tieout.store import Ending, Event, Held, IssueRow, ResumePoint
 from tieout.stores.memory import MemoryStore
 
 NOW = REPORT.start
@@ -303,7 +303,7 @@ def test_a_page_begins_with_its_verdict(fields: dict[str, Any], verdict: str) ->
 
 def test_an_interrupted_run_says_how_it_goes_on() -> None:
     """What was not come to is not lost."""
-    point = tieout.store.ResumePoint(
+    point = ResumePoint(
         "p", "payments", "me", NOW, "2", NOW, "past week", trusting=False, run="r"
     )
     assert "when the run goes on" in read(evolve(REPORT, resume=point).html()).text
@@ -575,3 +575,20 @@ def test_a_group_without_rows_is_counted_alone() -> None:
     sheet = Sheet("t", Severity.GREEN, "v", groups=(Group("g", (), 7),))
     text = read(page((sheet, None))).text
     assert "7 records" in text
+
+
+@pytest.mark.parametrize(
+    ("totals", "effects", "words"),
+    [
+        ({"EUR": Money("-30", "EUR")}, {}, {"EUR", "-30.00"}),
+        (
+            {},
+            {Effect.NEW_INVOICES: {"JPY": Money(7, "JPY")}},
+            {"JPY", "new invoices", "7"},
+        ),
+    ],
+)
+def test_a_card_shows_what_there_is(totals: Any, effects: Any, words: set[str]) -> None:
+    """A currency may have a sum without effects, as in older reports, or no sum."""
+    sheet = Sheet("t", Severity.GREEN, "v", totals=totals, effects=effects)
+    assert words <= set(read(page((sheet, None))).texts)

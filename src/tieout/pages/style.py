@@ -45,6 +45,7 @@ bdi { overflow-wrap: anywhere; }
 code { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .85em; }
 small { display: block; color: var(--quiet); font-size: .85rem; font-weight: 400; }
 .quiet, .count { color: var(--quiet); }
+.cards + .quiet { margin-top: .6rem; }
 .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .lamp { width: 1.1em; height: 1.1em; flex: none; vertical-align: -.15em; }
 .sign { fill: none; stroke: var(--sign); stroke-width: 2; }
@@ -78,10 +79,10 @@ small { display: block; color: var(--quiet); font-size: .85rem; font-weight: 400
 .fill.green { fill: var(--green-fill); }
 .swatch.none { border: 2px dashed var(--quiet); }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: .3rem 1.25rem; margin-top: .75rem; }
-.figures li { display: grid; grid-template-columns: auto 1fr; gap: 0 .55rem; align-items: baseline; }
+.figures li { display: grid; grid-template-columns: auto 1fr; gap: 0 .55rem; align-items: baseline; align-content: start; }
 .figures span { grid-column: 2; color: var(--quiet); font-size: .9rem; }
 .swatch { width: .8rem; height: .8rem; border-radius: .2rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: .75rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: .75rem; align-items: start; }
 .card, .trouble, .group { border: 1px solid var(--line); border-radius: .6rem; background: var(--card); }
 .card { padding: .9rem 1rem; }
 .total { color: var(--ink); font-size: 1.4rem; font-variant-numeric: tabular-nums; }
