@@ -40,6 +40,7 @@ from tieout.store import (
     leg_of,
     link_billing,
     link_key,
+    ties,
 )
 from tieout.windows import Window
 
@@ -314,26 +315,7 @@ class Reader:
 
     def ties(self, wanted: Iterable[tuple[Ref, str]]) -> dict[tuple[Ref, str], Link]:
         """The links of records of either side, by record and role."""
-        asked = list(wanted)
-        billing = self._billing.connector.connection
-        values = [
-            link_billing(self._pair, ref.kind, ref.id, role)
-            for ref, role in asked
-            if ref.connection == billing
-        ]
-        keys = [
-            link_key(self._pair, ref.kind, ref.id, role)
-            for ref, role in asked
-            if ref.connection != billing
-        ]
-        found = self._store.find(Link, "billing", values, limit=len(values) + 1)
-        return {
-            **{(link.billing, link.role): link for link in found},
-            **{
-                (link.ledger, link.role): link
-                for link in self._store.get(Link, keys).values()
-            },
-        }
+        return ties(self._store, self._pair, wanted)
 
     def legs(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
         """The links of records that were made as a part of another side's record."""
