@@ -30,9 +30,9 @@ from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
-from tieout.troubles import Troubles
 from tieout.underway import Track
 from tieout.verbs import DOCUMENTS, asked
+from tieout.verification import Verification
 from tieout.windows import Window
 
 
@@ -41,7 +41,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Troubles):
+class Engine(Verification):
     """
     Keeps one billing system and one ledger in agreement.
 
