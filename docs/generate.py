@@ -22,14 +22,17 @@ from typing import Any
 import cards
 import evidence
 import names
+from attrs import fields
 
 import tieout
 from behaviours import BEHAVIOURS, SECTIONS
 from connectors import CONNECTORS, Documented
+from tieout import table as tables
 from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.connector import BY_STATUS, judge
 from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
+from tieout.local import CreditNotes, Customers, Documents, Invoices, Payments
 from tieout.models import KINDS, Settlement
 from tieout.testing.conformance import CHECKS, Check
 from tieout.wire import Answer, Response
@@ -182,25 +185,51 @@ class Everything(tieout.LocalApp):
     def everything(self) -> Iterable[tieout.Bill]:
         return ()
 
+    def documents(self) -> Iterable[Documents[Any]]:
+        return [
+            overriding(kind)() for kind in (Customers, Invoices, CreditNotes, Payments)
+        ]
+
+
+def overriding(kind: type[Documents[Any]]) -> type[Documents[Any]]:
+    """The same documents, with every method overridden."""
+    names = [name for name in dir(kind) if not name.startswith("_") and name != "kind"]
+    return type(kind.__name__, (kind,), dict.fromkeys(names, lambda *asked: ()))
+
 
 def no_database() -> Any:
     """The table below is never opened."""
     raise NotImplementedError
 
 
-COLUMNS = tieout.Columns(
-    id="id",
-    number="number",
-    total="total",
-    paid_amount="paid_amount",
-    date_paid="date_paid",
-    currency="currency",
-    on="invoice_date",
-    changed_at="changed_at",
+def columns_of(kind: type[Any], **given: Any) -> Any:
+    """A declaration that names a column for everything."""
+    told = {
+        each.name: each.name for each in fields(kind) if each.name not in NO_COLUMNS
+    }
+    return kind(**told, **given)
+
+
+NO_COLUMNS = (
+    *("only", "integer_ids", "integer_numbers", "new_id"),
+    *("lines", "applications"),
+)
+COLUMNS = columns_of(tieout.Columns)
+LINES = columns_of(tables.LineTable)
+PUTS = columns_of(tables.ApplicationTable)
+DOCUMENTS = (
+    columns_of(tables.CustomerTable),
+    columns_of(tables.InvoiceTable, lines=LINES),
+    columns_of(tables.CreditNoteTable, lines=LINES, applications=PUTS),
+    columns_of(tables.PaymentTable, applications=PUTS),
 )
 APP = tieout.Local(Everything(), connection="app:shop").capabilities
 TABLE = tieout.Table(
-    connect=no_database, table="t", columns=COLUMNS, connection="app:shop"
+    connect=no_database,
+    table="t",
+    columns=COLUMNS,
+    documents=DOCUMENTS,
+    connection="app:shop",
 ).capabilities
 MADE = {name: each.made() for name, each in CONNECTORS.items()}
 SYSTEMS: Mapping[str, Capabilities] = {

@@ -18,7 +18,7 @@ from pathlib import Path
 GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "tieout": {
         "The engine and its reports": (
-            *("Engine", "Since", "Report", "Progress", "this_user"),
+            *("Engine", "Since", "Report", "Progress", "this_user", "Schedule"),
         ),
         "Settings": ("Settings", "Direction", "NumberRule", "Fees"),
         "Sync by hand": (
@@ -32,11 +32,14 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
         "Money": ("Money",),
         "Plans and changes": (
-            *("Plan", "Change", "Action", "Issue", "Outcome", "State"),
+            *("Plan", "Effect", "Change", "Action", "Issue", "Outcome", "State"),
             *("change_name", "mark_of", "fingerprint"),
         ),
         "Adapters": ("Adapter", "Direct", "Preview", "PlanFile", "Callbacks"),
         "Stores": ("Store", "SQLiteStore", "MemoryStore"),
+        "What was not carried, and why": (
+            *("IssueRow", "Standing", "Event", "Run", "Story", "Said"),
+        ),
         "Writes in doubt": ("Intent", "Doubt", "Landed", "Reply"),
         "Connectors": (
             *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health"),

@@ -44,6 +44,7 @@ from tieout.connector import (
     RestConnector,
     Rule,
 )
+from tieout.effects import Effect
 from tieout.engine import Engine, this_user
 from tieout.errors import (
     Code,
@@ -75,12 +76,25 @@ from tieout.models import (
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.report import Progress, Report
+from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings
-from tieout.store import Batch, BatchType, Doubt, Intent, Member, Store
+from tieout.store import (
+    Batch,
+    BatchType,
+    Doubt,
+    Event,
+    Intent,
+    IssueRow,
+    Member,
+    Run,
+    Store,
+)
 from tieout.stores.memory import MemoryStore
 from tieout.stores.sqlite import SQLiteStore
+from tieout.story import Said, Story
 from tieout.table import Columns, Table
 from tieout.transport import HTTPTransport
+from tieout.troubles import Standing
 from tieout.windows import Since
 from tieout.wire import Call, Flow, Request, Response, Transport
 
@@ -112,7 +126,9 @@ __all__ = [
     "Direct",
     "Direction",
     "Doubt",
+    "Effect",
     "Engine",
+    "Event",
     "Everything",
     "Fault",
     "Fees",
@@ -122,6 +138,7 @@ __all__ = [
     "Intent",
     "Invoice",
     "Issue",
+    "IssueRow",
     "Landed",
     "Line",
     "Link",
@@ -152,17 +169,22 @@ __all__ = [
     "Response",
     "RestConnector",
     "Rule",
+    "Run",
     "SQLiteStore",
+    "Said",
+    "Schedule",
     "Select",
     "Settings",
     "Settlement",
     "Severity",
     "Since",
+    "Standing",
     "State",
     "Status",
     "Store",
     "StoreError",
     "StoreTrouble",
+    "Story",
     "SystemClock",
     "Table",
     "TieoutError",

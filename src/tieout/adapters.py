@@ -16,13 +16,17 @@ from typing import Any, Protocol, TextIO, runtime_checkable
 from attrs import evolve
 
 from tieout.change import Action, Change, Issue, Outcome, State
+from tieout.effects import Effects, summed, together
 from tieout.errors import Code, Fate, Fault, Scope
+from tieout.listing import complaints, costs, groups, sums
 from tieout.models import Record
 from tieout.plan import (
+    Counted,
     Header,
     Plan,
     Seal,
-    cells,
+    added,
+    counted,
     header_line,
     item_line,
     load,
@@ -237,25 +241,39 @@ class _Dry:
 
 
 class Preview(_Dry):
-    """Prints what would happen, page by page, and remembers nothing of it."""
+    """
+    Prints what would happen, page by page, and remembers nothing of it.
+
+    The changes of a page in groups, all of them; behind the last page what they come to in
+    money, and the calls that it will cost.
+    """
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._file = file
+        self._effects: Effects = {}
+        self._left_out = 0
+        self._calls: dict[str, int] = {}
 
     def begin(self, header: Header) -> None:
+        self._effects, self._left_out, self._calls = {}, 0, {}
         self._print(f"Plan for {header.billing} and {header.ledger}, {header.window}")
 
     def take(self, plan: Plan) -> None:
-        for change in plan.changes:
-            self._print("  ".join(cell for cell in cells(change) if cell))
-        for issue in plan.issues:
-            self._print(f"! {issue}")
+        effects, left_out = summed(plan.changes)
+        self._effects = together(self._effects, effects)
+        self._left_out += left_out
+        self._calls = added(self._calls, plan.calls)
+        self._print(*groups(plan.changes, rows=None))
+        if plan.issues:
+            self._print("", *complaints(plan.issues, rows=None))
 
     def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
-        self._print("End of plan" if complete else "The plan is incomplete")
+        self._print(*sums(self._effects, self._left_out), *costs(self._calls))
+        self._print("", "End of plan" if complete else "The plan is incomplete")
 
-    def _print(self, line: str) -> None:
-        print(line, file=self._file or sys.stdout)
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            print(line, file=self._file or sys.stdout)
 
 
 class PlanFile(_Dry):
@@ -272,9 +290,11 @@ class PlanFile(_Dry):
         self._partial = self.path.with_name(self.path.name + ".part")
         self._file: TextIO | None = None
         self._seal = Seal()
+        self._counted = Counted()
 
     def begin(self, header: Header) -> None:
         self._seal = Seal()
+        self._counted = Counted()
         self._file = self._partial.open("w", encoding="utf-8")
         self._write(header_line(header))
 
@@ -286,9 +306,12 @@ class PlanFile(_Dry):
             self._write(item_line(issue))
         for claim in plan.claims:
             self._write(item_line(claim))
+        self._counted += counted(plan)
 
     def end(self, *, complete: bool, as_of: datetime | None = None) -> None:
         assert self._file is not None
+        for line in self._counted.lines():
+            self._write(line)
         last = self._seal.trailer(complete=complete, as_of=as_of)
         self._file.write(last + "\n")
         self._file.close()

@@ -59,7 +59,12 @@ class AutoPayStatus:
 
 
 class AutoPay(Protocol):
-    """What is asked after an invoice was posted, and told when one was paid."""
+    """
+    What is asked after an invoice was posted, and told when one was paid.
+
+    Of one invoice it may be asked or told more than once: the last word counts. Where it
+    raises, the invoice is left as it is and tried again in the next run.
+    """
 
     def posted(self, invoice: Invoice) -> AutoPayStatus:
         """An invoice was posted: whether it is paid by itself from now on."""

@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import define, evolve, field
 
 from tieout.adapters import Adapter, DryAdapter, breaking
-from tieout.capabilities import Capabilities
+from tieout.capabilities import Capabilities, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fate, Fault, Scope, Severity
-from tieout.evidence import believed
-from tieout.journal import Journal, about, when
+from tieout.evidence import believed, unmarked
+from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
-from tieout.models import Record, Ref, Settlement
+from tieout.models import CreditNote, Record, Ref, Settlement
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.protocol import Page
@@ -157,6 +158,8 @@ class Carrying:
     tally: Tally = field(factory=Tally)
     unfinished: dict[Ref, Intent] = field(factory=dict)
     """Intents whose outcome is not known, by their record: it waits."""
+    left: list[Intent] = field(factory=list)
+    """Intents that were not finished when the run began."""
     pending: dict[Ref, Intent | None] = field(factory=dict)
     """Records that have something open, with their intent if they have one."""
     stale: dict[Ref, int] = field(factory=dict)
@@ -169,6 +172,8 @@ class Carrying:
     """That the store is older than what was last written by it."""
     choked: Exception | None = None
     """What the caller's ``on_progress`` raised in the middle of a wave."""
+    total: int = 0
+    """How many records there are to deal with; 0 where nobody knows."""
 
     @property
     def live(self) -> Adapter:
@@ -176,18 +181,29 @@ class Carrying:
         assert self.adapter is not None
         return self.adapter
 
-    def recover(self) -> list[Issue]:
-        """Settle what earlier runs left, as far as a look proves anything."""
+    @property
+    def dealt_with(self) -> int:
+        """How many records the run is through with."""
+        return self.tally.done
+
+    def recover(self, connection: str = "") -> list[Issue]:
+        """
+        Settle what earlier runs left, as far as a look proves anything.
+
+        Of one ``connection``, for a run that asks nothing of the other one.
+        """
         issues: list[Issue] = []
-        before = self._open_intents()
+        self.left = self._open_intents()
         if self.journal is not None:
             self._check_restored()
-            issues = self.journal.recover(self._find, parked=not self.trusting)
+            issues = self.journal.recover(
+                self._find, parked=not self.trusting, connection=connection
+            )
             self.journal.unfinished()
         after = self._open_intents()
         # Also what was settled just now is compared anew: it may have changed since it
         # was sent, and the marker may have passed it while it was not known.
-        self.pending = dict.fromkeys(each.source for each in before)
+        self.pending = dict.fromkeys(each.source for each in self.left)
         self.pending.update((each.source, each) for each in after)
         self.unfinished = {
             each.source: each for each in after if each.stage is not Stage.PLANNED
@@ -204,22 +220,41 @@ class Carrying:
         return found
 
     def open_issues(self) -> Iterator[Ref]:
-        """Held records that may go through now: the trouble was passing, or rules changed."""
+        """
+        Held records that may go through now: the trouble was passing, or rules changed.
+
+        Of a part of a record, the record that it is read with.
+        """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
         for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
             if row.issue.source:
-                yield row.issue.source
+                yield row.issue.within or row.issue.source
         after = ""
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
                 source = row.issue.source
                 if source and (_looks_again(row.issue.code) or row.settings != digest):
-                    yield source
+                    yield row.issue.within or source
             after = key_of(self.pair, self.verb, rows[-1].about)
 
     def _find(self, changes: Sequence[Change]) -> Page[Record]:
-        return self.live.find(changes)
+        """What these may have made; a credit without a mark, by where it is applied."""
+        puts: dict[str, list[str]] = {}
+        others: list[Change] = []
+        for change in changes:
+            put = unmarked(change)
+            if put and self.sides[change.connection].kind(CreditNote).can(Verb.READ):
+                puts.setdefault(change.connection, []).append(put.source.id)
+            else:
+                others.append(change)
+        found: list[Page[Any]] = [self.live.find(others)] if others else []
+        for connection, ids in puts.items():
+            found += self.reader.fetch(connection, CreditNote, ids)
+        return Page(
+            tuple(record for page in found for record in page.records),
+            tuple(issue for page in found for issue in page.issues),
+        )
 
     def _check_restored(self) -> None:
         """
@@ -407,7 +442,7 @@ class Carrying:
         """Tell what came of one change; what is tried again at once is not told yet."""
         source = change.source
         if issue is None:
-            for note in notes.get(source, ()):
+            for note in (*notes.get(source, ()), *noted(change, outcome)):
                 self.tell(note)
         elif outcome.code is Code.STALE_VERSION and self._again(change):
             self.reread.append(source.id)
@@ -483,15 +518,20 @@ class Carrying:
         self, number: str, what: str, light: Severity, text: str, ref: Ref | None
     ) -> None:
         if self.on_progress is not None:
-            self.on_progress(Progress(number, what, light, text, self.tally.done, ref))
+            done, total = self.dealt_with, self.total
+            self.on_progress(Progress(number, what, light, text, done, ref, total))
 
 
 def _unseen(intent: Intent) -> Issue:
     """The issue of a write that could not be looked for yet."""
-    number = (intent.number,) if intent.number else ()
     text = "the other side could not be asked whether it is there already."
     return Issue(
-        Code.OUTCOME_UNKNOWN, intent.source, number, text=text, basis=intent.agreed
+        Code.OUTCOME_UNKNOWN,
+        intent.source,
+        intent.numbers,
+        text=text,
+        basis=intent.agreed,
+        within=intent.within,
     )
 
 

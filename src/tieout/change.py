@@ -89,8 +89,9 @@ class Change:
     ``key`` the idempotency key that the journal gives it for systems that take one.
     ``owned`` are payment records that we made; some may be gone: what is there counts.
     ``also`` are other numbers by which people will look for it: those of the invoices that
-    a payment is for. ``depends_on`` are names of changes that have to be applied first. ``reason`` is for
-    people and is never read by what applies the change.
+    a payment is for. ``depends_on`` are names of changes that have to be applied first.
+    ``within`` is the record that the source is read with, where it is a part of one.
+    ``reason`` is for people and is never read by what applies the change.
     """
 
     name: str
@@ -113,14 +114,15 @@ class Change:
     closes: bool = False
     releases: bool = False
     depends_on: tuple[str, ...] = ()
+    within: Ref | None = None
     evidence: str = ""
     reason: str = ""
     also: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """All numbers by which people will look for it, its own first."""
-        return tuple(dict.fromkeys(filter(None, (self.number, *self.also))))
+        """All numbers by which people will look for it."""
+        return tuple(dict.fromkeys(filter(None, (*self.also, self.number))))
 
 
 class State(Enum):
@@ -220,6 +222,8 @@ class Issue:
     blocking: bool = True
     basis: str = ""
     """The fingerprint of the source that led to it; empty where it could not be read."""
+    within: Ref | None = None
+    """The record that the source is read with, where it is a part of one."""
     at: datetime | None = instant()
 
     @property

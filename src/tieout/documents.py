@@ -18,6 +18,7 @@ from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
 from tieout.journal import when
 from tieout.models import (
+    KINDS,
     Application,
     CreditNote,
     Customer,
@@ -46,12 +47,31 @@ VERBS = {
 """What a connection must be able to do for an action."""
 
 
+def in_steps(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """
+    The changes of a plan as they are carried, those that others depend on first.
+
+    Those that depend on each other in a circle are in no step.
+    """
+    waiting = {change.name: change for change in changes}
+    while ready := [
+        c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
+    ]:
+        for change in ready:
+            del waiting[change.name]
+        yield ready
+
+
 @define(kw_only=True)
 class DocumentRun(Carrying):
     """A run that carries the documents of a plan, those that others depend on first."""
 
     kept: set[str] = field(factory=set)
     """Names of the changes of this plan that were in agreement already."""
+    written: set[Ref] = field(factory=set)
+    """The documents that were changed by this plan."""
+    troubled: set[Ref] = field(factory=set)
+    """Records of which it was told in this run that they could not be carried."""
 
     def apply(self, plan: Plan) -> None:
         """Carry the plan out, as far as its records are still as they were."""
@@ -65,16 +85,12 @@ class DocumentRun(Carrying):
     def in_order(self, changes: Iterable[Change]) -> Iterator[list[Change]]:
         """The changes in groups, each after those that it depends on."""
         waiting = {change.name: change for change in changes}
-        while waiting:
-            ready = [
-                c for c in waiting.values() if not waiting.keys() & {*c.depends_on}
-            ]
-            if not ready:  # they wait for each other
-                self._leave(waiting.values(), "it depends on itself")
-                break
+        for ready in in_steps(tuple(waiting.values())):
             for change in ready:
                 del waiting[change.name]
             yield ready
+        if waiting:  # for each other
+            self._leave(waiting.values(), "it depends on itself")
 
     def _carry(self, changes: Sequence[Change], notes: dict[Ref, list[Issue]]) -> None:
         """Changes of a plan that was made before: read again, and compared."""
@@ -98,6 +114,7 @@ class DocumentRun(Carrying):
 
         ``fresh`` gives a change as it is to be sent, or says why it no longer fits.
         """
+        assert self.journal is not None
         ready: list[Change] = []
         stuck: list[Issue] = []
         intents = self.store.get(Intent, [each.name for each in changes])
@@ -111,7 +128,10 @@ class DocumentRun(Carrying):
             if isinstance(found, Change):
                 found = translated(found, counterparts)
             if isinstance(found, Issue):
-                stuck.append(found)
+                self.journal.stuck([change])
+                # That it waits for a leg of its own would hide what became of that.
+                if found.code is not Code.WAITS or change.source not in self.troubled:
+                    stuck.append(found)
             else:
                 ready.append(found)
         said = [note for each in ready for note in notes.get(each.source, ())]
@@ -120,6 +140,11 @@ class DocumentRun(Carrying):
         self.tally.count("unchanged", len(keeps))
         self.kept.update(each.name for each in keeps)
         self.carry(Plan(tuple(writes), (*stuck, *said)), keeps)
+
+    def tell(self, found: Issue) -> None:
+        if found.blocking and found.source:
+            self.troubled.add(found.source)
+        super().tell(found)
 
     def _counterparts(self, changes: Iterable[Change]) -> dict[tuple[Ref, str], Ref]:
         """What the records that these name on their own side are on the other one."""
@@ -159,7 +184,9 @@ class DocumentRun(Carrying):
         for change in changes:
             for ref in (change.source, change.target):
                 if ref is not None:
-                    wanted.setdefault((ref.connection, change.kind), []).append(ref.id)
+                    # A fee's invoice is asked for by a payment.
+                    kind = KINDS[ref.kind]
+                    wanted.setdefault((ref.connection, kind), []).append(ref.id)
         return {
             record.ref: record
             for (connection, kind), ids in wanted.items()
@@ -177,18 +204,25 @@ class DocumentRun(Carrying):
         unpayable = _unpayable(change)
         if unpayable is not None:
             return unpayable
-        intent = self.unfinished.get(change.source)
-        if intent is not None and intent.stage is Stage.PARKED:
-            return _issue(Code.PARKED, change, intent.text)
-        if intent is not None:
-            text = f"It is looked at after {when(intent.not_before)}."
-            return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        unsettled = self.unsettled(change)
+        if unsettled is not None:
+            return unsettled
         if before is not None and before.stage is Stage.APPLIED:
             return _issue(Code.STALE_PLAN, change, "it was carried out already.")
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
             return _issue(Code.WAITS, change, "what it depends on was not carried.")
         return None
+
+    def unsettled(self, change: Change) -> Issue | None:
+        """An issue where an earlier write about the same record is not settled, or None."""
+        intent = self.unfinished.get(change.source)
+        if intent is None:
+            return None
+        if intent.stage is Stage.PARKED:
+            return _issue(Code.PARKED, change, intent.text)
+        text = f"It is looked at after {when(intent.not_before)}."
+        return _issue(Code.OUTCOME_UNKNOWN, change, text)
 
     def _not_allowed(self, change: Change) -> str:
         if change.action is Action.KEEP:
@@ -206,6 +240,11 @@ class DocumentRun(Carrying):
         assert self.journal is not None
         return name in self.kept or self.journal.stage(name) is Stage.APPLIED
 
+    def _written(self, change: Change) -> None:
+        super()._written(change)
+        if change.target is not None:
+            self.written.add(change.target)
+
     def _stale(
         self, change: Change, records: dict[Ref, Record], link: Link | None
     ) -> Issue | None:
@@ -213,14 +252,17 @@ class DocumentRun(Carrying):
         here = records.get(change.source)
         there = records.get(change.target) if change.target else None
         prints = {fingerprint(here), fingerprint(as_made(here))} if here else set()
-        if change.agreed not in prints:
+        # Where each side owns some fields, one plan changes both of two that are tied.
+        ours = change.source in self.written
+        if change.agreed not in prints and not ours:
             return _issue(Code.STALE_PLAN, change, "its source has changed.")
-        if change.target is not None and there is None:
+        ends = change.action is Action.KEEP and change.releases
+        if change.target is not None and there is None and not ends:
             return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
         before = change.before
         if before and there and _differ(before, there):
             return _issue(Code.STALE_PLAN, change, "it changed on the other side.")
-        if (link.version if link else 0) != change.link_version:
+        if (link.version if link else 0) != change.link_version and not ours:
             return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
         return None
 
@@ -351,6 +393,7 @@ def _issue(code: Code, change: Change, text: str) -> Issue:
         change.numbers,
         text=text,
         basis=change.agreed,
+        within=change.within,
     )
 
 

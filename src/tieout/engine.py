@@ -75,7 +75,13 @@ class Engine(Verification):
         return found
 
     def deep_link(self, ref: Ref) -> str:
-        """The address of a record's page for people, in its own system; "" for none."""
+        """
+        The address of a record's page for people, in its own system; "" for none.
+
+        Raises `ConfigError` for a record of another pair.
+        """
+        if ref.connection not in self._sessions:
+            raise ConfigError(f"{ref.connection} is no connection of this pair")
         connector = self._session_of(ref.connection).connector
         found = getattr(connector, "deep_link", None)
         return str(found(ref)) if found is not None else ""
@@ -198,7 +204,7 @@ class Engine(Verification):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
         recheck: bool = False,
@@ -221,7 +227,7 @@ class Engine(Verification):
         since: Begin | None = None,
         *,
         through: date | None = None,
-        only: Iterable[str] = (),
+        only: Iterable[str | Ref] | None = None,
         adapter: Adapter | DryAdapter | None = None,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
@@ -235,7 +241,9 @@ class Engine(Verification):
         once; or by hand, those dated ``through`` a day (included) that billing says were
         not handed over, ``only`` the chosen ones. By hand, each is called handed over once
         it is in the ledger, and ``report.batch`` names what `undo` takes back; ``by`` is
-        who did it. ``recheck`` compares also what was agreed before.
+        who did it. What is chosen by a `Ref` cannot be mistaken: a text may be the id of
+        one invoice and the number of another. ``recheck`` compares also what was agreed
+        before.
 
         Raises as `sync_payments` does, and `ConfigError` where the settings give `Invoice`
         no direction, or billing does not tell what was handed over.
@@ -246,7 +254,7 @@ class Engine(Verification):
                     "since= and through= are two ways to choose: give one"
                 )
             return self._sync_by_hand(through, only, adapter, on_progress, stop, by)
-        wanted = asked(since, only, recheck=recheck)
+        wanted = asked(since, _ids(only), recheck=recheck)
         return self._sync_documents(Invoice, wanted, adapter, on_progress, stop)
 
     def plan_credit_notes(
@@ -304,7 +312,7 @@ class Engine(Verification):
         given = tuple(changes)
         if len({change.name for change in given}) < len(given):
             raise ConfigError("two changes of one name: name them by `change_name`")
-        return Plan(given, header=header)
+        return self._priced(Plan(given, header=header))
 
     def apply(
         self,
@@ -408,3 +416,10 @@ class Engine(Verification):
             return journal.audit(direct.find)
         finally:
             journal.release()
+
+
+def _ids(only: Iterable[str | Ref] | None) -> Iterable[str]:
+    """Chosen records by their ids and numbers; one text is left for whoever refuses it."""
+    if only is None or isinstance(only, str):
+        return only or ()
+    return [each.id if isinstance(each, Ref) else each for each in only]

@@ -137,6 +137,13 @@ class Code(Enum):
         False,
         "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
     )
+    NO_SUCH_RECORD = (
+        "No record has the id or number that was asked for.",
+        _RED,
+        _RECORD,
+        False,
+        "Compare it with the system that the record comes from; nothing was guessed.",
+    )
     VANISHED = (
         "The document that this record was tied to is gone.",
         _RED,
@@ -293,6 +300,20 @@ class Code(Enum):
         _RECORD,
         False,
         "Bring over the payments of the same days too, so that what is owed is right.",
+    )
+    NOT_LISTED = (
+        "What was chosen is not among the invoices that were not handed over.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "List them once more: it may be void, a draft, dated later, or handed over by now.",
+    )
+    AUTO_PAY_FAILED = (
+        "Automatic payment could not be asked, or be told that an invoice was paid.",
+        _RED,
+        _RECORD,
+        True,
+        "See to the automatic payment. The invoice is left as it is and tried again.",
     )
     NO_ACCOUNT = (
         "An account that is needed for this record is not set.",

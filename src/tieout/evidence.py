@@ -28,7 +28,7 @@ from tieout.models import (
     Status,
     clean_number,
 )
-from tieout.money import Money
+from tieout.money import ZERO, Money
 from tieout.store import Doubt, Intent, Stage
 
 ATTEMPTS_MAX = 5
@@ -104,6 +104,8 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
 
     Then nothing is certain: neither that ours was made, nor that the other was touched.
     """
+    if outcome.code is Code.VANISHED and (change.kind, change.action) == _UNAPPLYING:
+        return Outcome.applied(change)  # a level: what is not applied is taken back
     if outcome.state is not State.APPLIED:
         return outcome
     if change.action is Action.CREATE and outcome.ref is None:
@@ -118,13 +120,31 @@ def believed(change: Change, outcome: Outcome) -> Outcome:
     ours = ours and not _of_another(owner_of(change.after), echo)
     if ours and shown(echo) == shown(change.after):
         return outcome
-    if ours and change.mark and _computed_otherwise(change.after, echo):
+    known = change.mark or change.action is Action.UPDATE
+    if ours and known and _computed_otherwise(change.after, echo):
         return _noted(outcome, change.after, echo)
     doubtful = _doubtful(change, f"the answer shows another document ({echo.ref.id}).")
     if not ours and shown(echo) == shown(change.after):
         # Ours in all but the mark, which the other side may have left out or altered.
         return evolve(doubtful, ref=echo.ref)
     return doubtful
+
+
+_UNAPPLYING = (Application, Action.VOID)
+
+
+def unmarked(change: Change) -> Application | None:
+    """
+    What a change applies to what, where no mark will show that it did.
+
+    It is known again where it is applied: that so much of a credit is put to an invoice is
+    a level, whoever put it there.
+    """
+    put = change.after
+    made = change.action is Action.CREATE and not change.mark
+    if not made or not isinstance(put, Application):
+        return None
+    return evolve(put, custom={}, carry=None)
 
 
 def owner_of(record: Record | None) -> str:
@@ -187,6 +207,8 @@ def judged(
     ripe = intent.not_before is None or now >= intent.not_before
     if not can_look:
         return Proof("in doubt", doubt=Doubt.CANNOT_LOOK) if ripe else None
+    if intent.put is not None:
+        return _put(intent, intent.put, found) if ripe else None
     if intent.action is Action.CREATE:
         return _created(intent, found, ripe=ripe)
     return _changed(intent, found, ripe=ripe)
@@ -205,6 +227,34 @@ def _created(intent: Intent, found: Iterable[Record], *, ripe: bool) -> Proof | 
     return Proof("found", record=ours[0])
 
 
+def _put(intent: Intent, put: Application, found: Iterable[Record]) -> Proof | None:
+    """
+    What a credit note proves of its application to an invoice: so much of it, or nothing.
+
+    Neither does where it does not tell of all that it was applied to, or where something
+    else is applied between the two.
+    """
+    notes = [each for each in found if isinstance(each, CreditNote)]
+    note = next((each for each in notes if each.ref == put.source), None)
+    if note is None or not _tells_all(note):
+        return Proof("in doubt", doubt=Doubt.CANNOT_LOOK)
+    there = tuple(
+        each for each in note.applications if each.live and each.target == put.target
+    )
+    if not there:
+        return _absent(intent)
+    if len(there) > 1 or shown(there[0]) != intent.wanted:
+        doubt = Doubt.DUPLICATE if len(there) > 1 else Doubt.CONFLICT
+        return Proof("in doubt", doubt=doubt, candidates=there)
+    return Proof("found", record=there[0])
+
+
+def _tells_all(note: CreditNote) -> bool:
+    """Whether what a credit note was applied to makes up what is not left of it."""
+    applied = sum((each.amount for each in note.applications if each.live), ZERO)
+    return note.remaining is not None and applied == note.total - note.remaining
+
+
 def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
     """The documents that carry an intent's mark, each once."""
     by_id = {
@@ -216,6 +266,10 @@ def _marked(intent: Intent, found: Iterable[Record]) -> tuple[Record, ...]:
     }
     ours = [by_id[each] for each in sorted(by_id)]
     live = [each for each in ours if getattr(each, "status", None) is not Status.VOID]
+    if intent.result is None and intent.mark == intent.number and not intent.attempt:
+        # What was never sent made no document: one of its number that does not count,
+        # void or a draft, is another's.
+        return tuple(e for e in live if getattr(e, "status", None) is not Status.DRAFT)
     if intent.result is None:
         return tuple(live or ours)
     # A copy that a person voided is no rival of the document that is known to be ours.
@@ -249,6 +303,8 @@ def _is_ended(record: Record | None) -> bool:
             return not record.active
         case Posting():
             return record.on is None
+        case Application():
+            return not record.live
     return getattr(record, "status", None) is Status.VOID
 
 
@@ -275,6 +331,21 @@ def _absent(intent: Intent) -> Proof | None:
     if intent.stage is Stage.PARKED and intent.kind is not Settlement:
         return None  # a document is not made without a person's answer
     return Proof("proved absent")
+
+
+def may_have_made(intent: Intent, record: Record) -> bool:
+    """
+    Whether a record may be the one that a create made whose outcome is not known.
+
+    Where it is known which records come into question, no others do.
+    """
+    about = (intent.action, intent.connection, intent.kind)
+    if about != (Action.CREATE, record.ref.connection, type(record)):
+        return False
+    if intent.candidates:
+        return record.ref in intent.candidates
+    alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
+    return alike or carries(record, intent.mark)
 
 
 def asks_again(intents: Sequence[Intent]) -> list[Intent]:

@@ -23,6 +23,7 @@ from tieout.capabilities import Capabilities
 from tieout.carrying import WAVE_ROUNDS, Carrying, Stopped
 from tieout.change import Issue
 from tieout.clock import Clock, SystemClock
+from tieout.costs import Side, of_documents
 from tieout.errors import Code, ConfigError, Fault, Severity, StoreError
 from tieout.journal import Journal
 from tieout.models import Settlement
@@ -164,6 +165,10 @@ class Footing:
     def _direct(self) -> Direct:
         return Direct(self._sessions)
 
+    def _reader(self) -> Reader:
+        ends = (self._billing, self._ledger)
+        return Reader(*ends, self._store, self.settings, self.pair)
+
     def _journal(self, verb: str, run: str) -> Journal:
         digest = self.settings.digest()
         return Journal(self._store, self._clock, self.pair, verb, run, digest)
@@ -186,27 +191,39 @@ class Footing:
         else:
             journal = self._journal(verb, under.id)
         sides = self._sessions
-        widest = max(
-            _batch(side.connector.capabilities) * side.concurrency
-            for side in sides.values()
-        )
         return {
             "pair": self.pair,
             "verb": verb,
-            "reader": Reader(
-                self._billing, self._ledger, self._store, self.settings, self.pair
-            ),
+            "reader": self._reader(),
             "settings": self.settings,
             "store": self._store,
             "clock": self._clock,
             "sides": {n: side.connector.capabilities for n, side in sides.items()},
-            "wave": widest * WAVE_ROUNDS,
+            "wave": self._wave(),
             "adapter": None if sink else cast(Adapter, through),
             "sink": sink,
             "journal": journal,
             "on_progress": on_progress,
             "stop": stop,
         }
+
+    def _wave(self) -> int:
+        """How many documents of any kind are sent after one durable transaction."""
+        sessions = self._sessions.values()
+        widest = max(_batch(s.connector.capabilities) * s.concurrency for s in sessions)
+        return widest * WAVE_ROUNDS
+
+    def _priced(self, plan: Plan) -> Plan:
+        """A plan of documents with the calls that it will cost."""
+        calls = of_documents(plan.changes, self._sides(), self._wave())
+        return evolve(plan, calls=calls)
+
+    def _sides(self) -> tuple[Side, Side]:
+        billing, ledger = self._billing.connector, self._ledger.connector
+        return (
+            Side(billing.connection, billing.capabilities),
+            Side(ledger.connection, ledger.capabilities),
+        )
 
     def _carried(
         self,
@@ -363,7 +380,7 @@ class Footing:
             )
         if health.missing:
             text = f"{connection} lacks: {', '.join(health.missing)}"
-            raise Fault(Code.PERMISSION_MISSING, text)
+            raise Fault(health.code or Code.PERMISSION_MISSING, text)
         books = health.books
         if books is None:
             return
@@ -438,6 +455,8 @@ class Footing:
         collect = _Collect()
         report = sync(collect)
         plan = evolve(join(collect.plans, collect.header), as_of=collect.as_of)
+        if collect.header is not None and collect.header.verb != PAYMENTS:
+            plan = self._priced(plan)
         if report.complete:
             return plan
         code = report.code or Code.RUN_IN_PROGRESS

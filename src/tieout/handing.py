@@ -1,152 +1,43 @@
 """
-Invoices posted by a person's choice: carried, called handed over, and put on record.
+Runs of what a person chose: invoices posted and handed over, and the days they were paid.
 
-A run that knows what a batch needs to be listed and undone. What is chosen, and by whom,
-is the caller's.
+Each files its members in a batch as it goes on. What is chosen, and by whom, is the
+caller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from tieout.autopay import AutoPay
-from tieout.capabilities import Verb
-from tieout.change import Action, Change, State, change_name
-from tieout.documents import DocumentRun
+from tieout.carrying import DONE
+from tieout.change import Change, Issue, State
+from tieout.errors import Code, Severity
 from tieout.journal import about
-from tieout.models import (
-    Invoice,
-    Posting,
-    Ref,
-    Settlement,
-    as_made,
-    fingerprint,
-)
+from tieout.marking import HandingOver, explained, said
+from tieout.models import Invoice, Ref, Settlement, Status, as_made, fingerprint
 from tieout.plan import Plan
-from tieout.planners.course import Course
-from tieout.protocol import Page, batches
+from tieout.protocol import Page
+from tieout.register import as_known
+from tieout.report import Progress
 from tieout.run import PaymentRun
-from tieout.store import Intent, IssueRow, Member, Stage, key_of
+from tieout.store import Batch, Held, Intent, Member
 from tieout.syncing import DocumentSync
 
-KIND = Posting.__name__
+log = logging.getLogger("tieout.handing")
 
-MARK_SIZE = 200
-"""Invoices that are called handed over together."""
-
-STATES = {
-    Stage.APPLIED: State.APPLIED,
-    Stage.REJECTED: State.REJECTED,
-    Stage.PLANNED: State.NOT_SENT,
+WORDS: Mapping[State | None, str] = {
+    State.APPLIED: "posted",
+    State.UNKNOWN: "unknown",
 }
-"""What is known of a write, by where its intent is; any other stage is unknown."""
+"""How the result of an invoice is told; any other state is a failure."""
 
-
-@define
-class Marking:
-    """Says of invoices, within a run, that they were handed over, or no longer."""
-
-    run: DocumentRun
-    billing: str
-    members: dict[Ref, Member] = field(factory=dict)
-
-    @property
-    def possible(self) -> bool:
-        """Whether billing can be told at all."""
-        return self.run.sides[self.billing].kind(Posting).can(Verb.UPDATE)
-
-    def mark(self, invoices: Sequence[Invoice], at: datetime | None) -> None:
-        """Call these invoices handed over at that time, or (None) not handed over."""
-        for some in batches(invoices, MARK_SIZE):
-            changes = self._postings(some, at)
-            self.run.carry_out(changes, {}, lambda change: change)
-            self._remember(some, changes)
-
-    def _postings(
-        self, invoices: Sequence[Invoice], at: datetime | None
-    ) -> list[Change]:
-        """The changes of those that are not as wanted yet."""
-        held = self._standing([each.ref.id for each in invoices])
-        born = self._generations(invoices)
-        ends = self.run.sides[self.billing].kind(Posting).can(Verb.VOID) and at is None
-        changes: list[Change] = []
-        for invoice in invoices:
-            now = held.get(invoice.ref.id)
-            ref = now.ref if now else Ref(self.billing, KIND, invoice.ref.id)
-            before = now or Posting(ref, invoice.number)
-            if (before.on is None) is (at is None) and now is not None:
-                self.members[invoice.ref] = _done(invoice)
-                continue
-            action = Action.VOID if ends else Action.UPDATE
-            generation = born.get(invoice.ref, 0)
-            name = change_name(self.billing, KIND, invoice.ref, generation, action, 0)
-            changes.append(
-                Change(
-                    name,
-                    action,
-                    Posting,
-                    self.billing,
-                    invoice.ref,
-                    target=ref,
-                    before=before,
-                    after=None if ends else evolve(before, on=at),
-                    generation=generation,
-                    number=invoice.number,
-                    agreed=fingerprint(as_made(invoice)),
-                    reason="handed over" if at else "no longer handed over",
-                )
-            )
-        return changes
-
-    def _standing(self, ids: Sequence[str]) -> dict[str, Posting]:
-        if not self.run.sides[self.billing].kind(Posting).can(Verb.READ):
-            return {}
-        pages = self.run.reader.fetch(self.billing, Posting, ids)
-        return {each.ref.id: each for page in pages for each in page.records}
-
-    def _generations(self, invoices: Iterable[Invoice]) -> dict[Ref, int]:
-        """How often each was called handed over, or no longer, before."""
-        values = [
-            key_of(self.run.pair, each.ref.kind, each.ref.id) for each in invoices
-        ]
-        found: dict[Ref, int] = {}
-        after = ""
-        while some := self.run.store.find(Intent, "about", values, after):
-            after = some[-1].name
-            for intent in some:
-                if intent.kind is Posting and intent.stage is Stage.APPLIED:
-                    born = intent.generation + 1
-                    found[intent.source] = max(found.get(intent.source, 0), born)
-        return found
-
-    def _remember(self, invoices: Sequence[Invoice], changes: Sequence[Change]) -> None:
-        intents = self.run.store.get(Intent, [change.name for change in changes])
-        rows = stuck(self.run, (change.source for change in changes))
-        by_source = {change.source: change.name for change in changes}
-        for invoice in invoices:
-            name = by_source.get(invoice.ref)
-            if name is None:
-                continue
-            intent, row = intents.get(name), rows.get(about(invoice.ref))
-            state = STATES.get(intent.stage, State.UNKNOWN) if intent else None
-            done = state is State.APPLIED
-            self.members[invoice.ref] = Member(
-                invoice.ref,
-                invoice.number,
-                state=state or State.NOT_SENT,
-                code=None if done or row is None else row.issue.code,
-                text="" if done or row is None else str(row.issue),
-            )
-
-
-def stuck(run: DocumentRun, sources: Iterable[Ref]) -> dict[str, IssueRow]:
-    """The issues of these records, by what they are about."""
-    keys = [key_of(run.pair, run.verb, about(source)) for source in sources]
-    return {row.about: row for row in run.store.get(IssueRow, keys).values()}
+UNCLEAR = (Code.OUTCOME_UNKNOWN, Code.PARKED)
+"""Issues of invoices that may be in the ledger or not."""
 
 
 @define(kw_only=True)
@@ -154,86 +45,199 @@ class PostingRun(DocumentSync):
     """A run that posts chosen invoices, and calls each handed over once it is there."""
 
     billing: str
+    batch: Batch
     auto_pay: AutoPay | None = None
-    members: dict[Ref, Member] = field(factory=dict)
+    finished: int = 0
+    """How many of the chosen invoices have their result."""
+    chosen: frozenset[Ref] = frozenset()
+    """The ones that are dealt with just now."""
 
-    def process(self, page: Page[Any]) -> None:
-        """Post the invoices of a page; what is in the ledger then, is handed over."""
-        chosen = [each for each in page.records if self._asked(each)]
-        super().process(page)
-        if self.sink is not None or not chosen:
+    @property
+    def dealt_with(self) -> int:
+        """How many of the chosen invoices have their result."""
+        return self.finished
+
+    def post(self, invoices: Sequence[Invoice]) -> None:
+        """Post these; what is in the ledger then, is handed over; each has its result."""
+        self.chosen = frozenset(each.ref for each in invoices)
+        self.process(Page(tuple(invoices)))
+        if self.sink is not None:
+            self.finished += len(invoices)
             return
-        assert self.course is not None
-        there = self._there(chosen, self.course)
-        marking = Marking(self, self.billing, self.members)
-        if marking.possible:
-            marking.mark([e for e in chosen if e.ref in there], self.clock.now())
-        rows = stuck(self, (each.ref for each in chosen))
-        for invoice in chosen:
-            held = self.members.get(invoice.ref) or self._unposted(invoice, rows, there)
-            self.members[invoice.ref] = self._asked_to_pay(
-                evolve(held, ledger=there.get(invoice.ref)), invoice
-            )
+        now = self._as_they_are(invoices)
+        handing = HandingOver(self, self.billing, self.batch)
+        ready, done = self._sorted(invoices, now, handing)
+        handing.file(done)
+        if ready:
+            done += handing.hand_over(ready, self.clock.now())
+        for member in done:
+            self._result(member)
 
-    def _there(self, invoices: Sequence[Invoice], course: Course) -> dict[Ref, Ref]:
-        """The ledger's documents of those that are there as they are here now."""
-        links = self.reader.ties((each.ref, "") for each in invoices)
-        found: dict[Ref, Ref] = {}
+    def _as_they_are(self, invoices: Sequence[Invoice]) -> dict[Ref, Invoice]:
+        """The invoices as billing has them now: they may have been edited meanwhile."""
+        ids = [each.ref.id for each in invoices]
+        pages = self.reader.fetch(self.billing, Invoice, ids)
+        return {each.ref: each for page in pages for each in page.records}
+
+    def _sorted(
+        self,
+        invoices: Sequence[Invoice],
+        now: Mapping[Ref, Invoice],
+        handing: HandingOver,
+    ) -> tuple[list[Member], list[Member]]:
+        """Those that can be called handed over, and those that cannot, with the reason."""
+        there = self._there(now.values())
+        rows = said(self, (each.ref for each in invoices))
+        ready: list[Member] = []
+        left: list[Member] = []
+        issues: list[Issue] = []
         for invoice in invoices:
+            ref, row = invoice.ref, rows.get(about(invoice.ref))
+            member = evolve(handing.blank(invoice), ledger=there.get(ref))
+            why: Issue | None = None
+            if ref in there:
+                member, why = self._asked_to_pay(member, invoice)
+            elif row is not None and row.held is not Held.NOTED:
+                left.append(_left(member, row.issue))
+                continue
+            else:
+                why = self._why_not(invoice, now.get(ref))
+            if why is not None:
+                issues.append(why)
+                left.append(_left(member, why))
+            else:
+                noted = row is not None and row.run == self.batch.id
+                ready.append(explained(member, row.issue) if row and noted else member)
+        self.carry(Plan(issues=tuple(issues)))
+        return ready, left
+
+    def _there(self, invoices: Iterable[Invoice]) -> dict[Ref, Ref]:
+        """The ledger's documents of those that are there as here, or that came from there."""
+        assert self.course is not None
+        free = [each for each in invoices if each.ref not in self.unfinished]
+        links = self.reader.ties((each.ref, "") for each in free)
+        found: dict[Ref, Ref] = {}
+        for invoice in free:
             link = links.get((invoice.ref, ""))
-            agreed = link.agreed.get(course.key) if link else None
-            if link and not link.released and agreed == fingerprint(as_made(invoice)):
-                found[invoice.ref] = link.on(course.target)
+            if link is None or link.released:
+                continue
+            agreed = link.agreed.get(self.course.key)
+            same = agreed == fingerprint(as_made(invoice))
+            if same or self.course.made_there(link):
+                found[invoice.ref] = link.on(self.course.target)
         return found
 
-    def _unposted(
-        self, invoice: Invoice, rows: dict[str, IssueRow], there: dict[Ref, Ref]
-    ) -> Member:
-        """What a batch says of an invoice that was not called handed over."""
-        if invoice.ref in there:
-            return _done(invoice)
-        row = rows.get(about(invoice.ref))
-        return Member(
-            invoice.ref,
-            invoice.number,
-            state=State.REJECTED if row else State.NOT_SENT,
-            code=row.issue.code if row else None,
-            text=str(row.issue) if row else "",
-        )
+    def _why_not(self, invoice: Invoice, now: Invoice | None) -> Issue:
+        """Why an invoice, of which no trouble is known, is not there as it is here."""
+        if invoice.ref in self.unfinished:
+            code, text = Code.OUTCOME_UNKNOWN, "A write of it is not settled yet."
+        elif now is None:
+            code, text = Code.VANISHED, "It is not in billing any more."
+        elif now.status in (Status.VOID, Status.DRAFT):
+            code, text = Code.NOT_LISTED, f"It is {now.status.value} in billing."
+        else:
+            code, text = Code.STALE_VERSION, "It was changed while it was posted."
+        return _issue(code, invoice, text)
 
-    def _asked_to_pay(self, member: Member, invoice: Invoice) -> Member:
-        """What automatic payment says of a posted invoice (B123)."""
-        if self.auto_pay is None or member.ledger is None:
-            return member
-        status = self.auto_pay.posted(invoice)
+    def _asked_to_pay(
+        self, member: Member, invoice: Invoice
+    ) -> tuple[Member, Issue | None]:
+        """
+        What automatic payment says of a posted invoice, or why it could not be asked.
+
+        Before the invoice is called handed over: after a crash in between it is asked once
+        more, and never not at all.
+        """
+        if self.auto_pay is None:
+            return member, None
+        try:
+            status = self.auto_pay.posted(invoice)
+        except Exception as error:  # noqa: BLE001 - it is the host's own
+            log.warning("automatic payment raised %s", type(error).__name__)
+            text = f"It raised {type(error).__name__}."
+            return member, _issue(Code.AUTO_PAY_FAILED, invoice, text)
         method = status.method.value if status.method else ""
-        return evolve(member, auto_pay=status.state.value, method=method)
+        return evolve(member, auto_pay=status.state.value, method=method), None
+
+    # Telling ------------------------------------------------------------------------------
+
+    def _result(self, member: Member) -> None:
+        """Tell the result of one invoice: the last word about it."""
+        self.finished += 1
+        if self.on_progress is None:
+            return
+        row = Progress(
+            member.number,
+            WORDS.get(member.state, "failed"),
+            member.light,
+            member.text or "handed over",
+            self.finished,
+            member.invoice,
+            self.total,
+            member.auto_pay,
+        )
+        self.on_progress(row)
+
+    def _progress(
+        self, number: str, what: str, light: Severity, text: str, ref: Ref | None
+    ) -> None:
+        own = ref is not None and evolve(ref, kind=Invoice.__name__) in self.chosen
+        made = ref in self.chosen and what in DONE.values()
+        # All else that there is to say of a chosen invoice, its result says.
+        if made or not own:
+            super()._progress(number, what, light, text, ref)
+
+
+def _left(member: Member, why: Issue) -> Member:
+    """A member that could not be called handed over."""
+    state = State.UNKNOWN if why.code in UNCLEAR else State.NOT_SENT
+    return evolve(explained(member, why), state=state)
+
+
+def _issue(code: Code, invoice: Invoice, text: str) -> Issue:
+    basis = fingerprint(as_made(invoice))
+    return Issue(code, invoice.ref, (invoice.number,), text=text, basis=basis)
 
 
 @define(kw_only=True)
 class PaidDatesRun(PaymentRun):
     """A run that brings the paid dates of invoices that are wholly paid, and no others."""
 
-    members: dict[Ref, Member] = field(factory=dict)
+    batch: Batch
 
     def _carry(self, plan: Plan) -> None:
-        plan = evolve(plan, changes=tuple(_full(plan.changes)))
-        super()._carry(plan)
-        intents = self.store.get(Intent, [change.name for change in plan.changes])
-        for change in plan.changes:
-            assert change.target is not None
-            intent = intents.get(change.name)
-            stage = STATES.get(intent.stage, State.UNKNOWN) if intent else None
-            self.members[change.target] = Member(
-                change.target,
-                change.number,
-                change.source,
-                stage or State.NOT_SENT,
-                intent.code if intent else None,
-                intent.text if intent else "",
-                was=_bare(change.before),
-                is_now=_bare(change.after),
-            )
+        assert self.journal is not None
+        full = tuple(_full(plan.changes))
+        self.tally.count("skipped", len(plan.changes) - len(full))
+        members = [self._member(change) for change in full]
+        if members:
+            self.journal.note(self.batch, *members)
+        super()._carry(evolve(plan, changes=full))
+        if members:
+            self.journal.note(*self._come_of(members))
+
+    def _member(self, change: Change) -> Member:
+        assert change.target is not None
+        return Member(
+            self.batch.pair,
+            self.batch.id,
+            change.target,
+            change.number,
+            change.source,
+            was=_bare(change.before),
+            is_now=_bare(change.after),
+            change=change.name,
+        )
+
+    def _come_of(self, members: Sequence[Member]) -> Iterator[Member]:
+        intents = self.store.get(Intent, [each.change for each in members])
+        rows = self.rows(each.ledger for each in members if each.ledger)
+        for member in members:
+            known = as_known(member, intents.get(member.change))
+            row = rows.get(member.ledger) if member.ledger else None
+            if row is not None and known.state is not State.APPLIED:
+                known = explained(known, row.issue)
+            yield known
 
 
 def _full(changes: Iterable[Change]) -> Iterator[Change]:
@@ -245,10 +249,4 @@ def _full(changes: Iterable[Change]) -> Iterator[Change]:
 
 def _bare(record: Any) -> Settlement | None:
     """A level without what only its connector understands."""
-    if not isinstance(record, Settlement):
-        return None
-    return evolve(record, carry=None)
-
-
-def _done(invoice: Invoice) -> Member:
-    return Member(invoice.ref, invoice.number, state=State.APPLIED)
+    return evolve(record, carry=None) if isinstance(record, Settlement) else None

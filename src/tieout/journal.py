@@ -26,10 +26,12 @@ from tieout.evidence import (
     judged,
     owner_of,
     shown,
+    unmarked,
 )
 from tieout.lease import WRITE, Hold
 from tieout.models import (
     Link,
+    Payment,
     Posting,
     Record,
     Ref,
@@ -210,7 +212,9 @@ class Journal(Hold):
             agreed=change.agreed,
             wanted=wanted,
             owner=owner_of(change.after),
+            within=change.within,
             mark=change.mark,
+            put=unmarked(change),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -261,8 +265,8 @@ class Journal(Hold):
                 stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links))
                 told = (notes or {}).get(change.source, ())
-                noted = [*told, *_noted(change, outcome)]
-                facts.extend(self._closing(change.source, noted, rows))
+                worth = [*told, *noted(change, outcome)]
+                facts.extend(self._closing(change.source, worth, rows))
             else:
                 stuck.add(change.role)
                 issue = self._failed(change, outcome, intent)
@@ -377,6 +381,7 @@ class Journal(Hold):
             change.numbers,
             text=text,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
         facts.append(self._row(issue, Held.OPEN, rows))
@@ -432,6 +437,11 @@ class Journal(Hold):
             told = [event for each in issues for event in self._told(each, {})]
             self._commit(*rows, *told)
 
+    def stuck(self, changes: Iterable[Change]) -> None:
+        """These could not be carried: no other part of their record closes what is open."""
+        for change in changes:
+            self._stuck.setdefault(about(change.source), set()).add(change.role)
+
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
         wanted = list(sources)
@@ -479,8 +489,40 @@ class Journal(Hold):
             text=text,
             remedy=remedy,
             basis=change.agreed,
+            within=change.within,
             at=self._clock.now(),
         )
+
+    def follow(self, link: Link, gone: Ref, into: Ref) -> bool:
+        """
+        One of two that are tied was merged into another record: the tie goes there.
+
+        False where that one is tied already: two ties are not made one.
+        """
+        outward, kind = self._outward(into), into.kind
+        moved = evolve(link, version=link.version + 1, agreed={})
+        if outward:
+            value = link_billing(self._pair, kind, into.id, link.role)
+            moved = evolve(moved, billing=into)
+            taken = self._store.find(Link, "billing", value)
+        else:
+            moved = evolve(moved, ledger=into)
+            taken = [*self._store.get(Link, [key(moved)]).values()]
+        if taken:
+            return False
+        event = Event(
+            run=self._run,
+            serial=self._next(),
+            pair=self._pair,
+            at=self._clock.now(),
+            what="rekeyed",
+            source=gone,
+            target=into,
+            numbers=(link.number,) if link.number else (),
+        )
+        old = () if key(moved) == key(link) else (Gone(Link, key(link)),)
+        self._commit(*old, moved, event)
+        return True
 
     # Facts ------------------------------------------------------------------------------
 
@@ -519,17 +561,20 @@ class Journal(Hold):
         target = outcome.ref or change.target
         assert target is not None
         level = change.kind is Settlement
-        kind = change.kind.__name__
-        said = kind if level else agreed_as(kind, change.source.connection)
+        source = change.source
+        # What is agreed is of the record that asked: a payment asks for its fee's invoice.
+        said = (
+            Settlement.__name__ if level else agreed_as(source.kind, source.connection)
+        )
         agreed = {**(held.agreed if held else {}), said: change.agreed}
         raised = 0 if change.action is Action.KEEP else 1
-        outward = self._outward(change.source)
+        outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
-        born = "" if level else change.source.connection
+        born = "" if level else source.connection
         return Link(
             pair=self._pair,
-            billing=change.source if outward else target,
-            ledger=target if outward else change.source,
+            billing=source if outward else target,
+            ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
             origin=held.origin if held else born,
@@ -647,14 +692,16 @@ class Journal(Hold):
                 self._planned.setdefault(about(each.source), []).append(each)
         return found
 
-    def recover(self, find: Find, *, parked: bool = False) -> list[Issue]:
+    def recover(
+        self, find: Find, *, parked: bool = False, connection: str = ""
+    ) -> list[Issue]:
         """
         Settle what an earlier run left behind, by looking before anything is sent.
 
         What was being sent may have landed: it is unknown until it is found, or until
         enough time has passed for its absence to be proof. ``parked``: look at those too
-        that were sent too often. Returns an issue for each write that a person is asked
-        about from now on.
+        that were sent too often; ``connection``: look on that one alone. Returns an issue
+        for each write that a person is asked about from now on.
         """
         left = self.unfinished()
         crashed = [each for each in left if each.stage is Stage.SENDING]
@@ -671,6 +718,8 @@ class Journal(Hold):
             unknown += asks_again([e for e in left if e.stage is Stage.PARKED])
         issues: list[Issue] = []
         for some in _alike(unknown):
+            if connection and some[0].connection != connection:
+                continue
             issues += self._looked_at(some, find)
             self.hold_on()
         return issues
@@ -775,9 +824,10 @@ class Journal(Hold):
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         yield from self._tying(change, outcome, links)
         yield evolve(self._event(change, outcome), what="adopted", after=intent.wanted)
-        if intent.kind is Settlement:
-            # It may have changed since it was sent, and the marker may have passed that:
-            # the record stays open until somebody has compared it.
+        if intent.kind is Settlement or intent.source.kind == Payment.__name__:
+            # It may have changed since it was sent, and the marker may have passed that;
+            # of a payment there may be other documents that could not be made yet.
+            # The record stays open until somebody has compared it.
             yield self._row(_to_compare(intent), Held.OPEN, rows)
         else:
             yield from self._closing(change.source, (), rows)
@@ -967,6 +1017,7 @@ def _taken_already(change: Change) -> Issue:
         change.numbers,
         text=f"{change.target.id if change.target else '?'} is tied to another record.",
         basis=change.agreed,
+        within=change.within,
     )
 
 
@@ -1016,12 +1067,14 @@ def _asked(intent: Intent) -> Change:
         also=intent.also,
         agreed=intent.agreed,
         mark=intent.mark,
+        after=intent.put,
         owned=intent.owned,
         releases=intent.releases,
+        within=intent.within,
     )
 
 
-def _noted(change: Change, outcome: Outcome) -> list[Issue]:
+def noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
         Issue(

@@ -12,6 +12,7 @@ from typing import Any
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Changed, Verb
 from tieout.carrying import WAVE_ROUNDS
+from tieout.costs import LevelCost, Priced
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Footing, Stop, Tell
 from tieout.models import Settlement
@@ -47,6 +48,8 @@ class Levels(Footing):
         track = Track(PAYMENTS, moment, marker)
         under = self._begin(track)  # refused before any call
         run = self._payment_run(adapter, on_progress, stop, under)
+        if run.sink is not None:
+            run.sink = Priced(run.sink, self._level_cost())
 
         def work() -> None:
             if run.sink is not None:
@@ -86,6 +89,8 @@ class Levels(Footing):
         moment = Window(self._clock.now(), trusting=False, label=label)
         under = self._begin(Track(PAYMENTS, moment))
         run = self._payment_run(adapter, on_progress, stop, under)
+        if run.sink is not None:
+            run.sink = Priced(run.sink, self._level_cost())
 
         def work() -> None:
             if run.sink is not None:
@@ -116,11 +121,20 @@ class Levels(Footing):
         under: Under,
     ) -> dict[str, Any]:
         """What every run of levels is made of."""
-        billing = self._billing.connector.capabilities
-        size = billing.kind(Settlement).batch_size
-        wave = size * self._billing.concurrency * WAVE_ROUNDS
         common = self._common(PAYMENTS, adapter, on_progress, stop, under)
-        return {**common, "billing": billing, "wave": wave}
+        billing = self._billing.connector.capabilities
+        ours = {"wave": self._level_wave(), "auto_pay": self._auto_pay}
+        return {**common, "billing": billing, **ours}
+
+    def _level_wave(self) -> int:
+        """How many levels are sent after one durable transaction, to billing alone."""
+        batch = self._billing.connector.capabilities.kind(Settlement).batch_size
+        return batch * self._billing.concurrency * WAVE_ROUNDS
+
+    def _level_cost(self) -> LevelCost:
+        """What counts the calls of a plan of payment levels."""
+        billing, ledger = self._sides()
+        return LevelCost(billing, ledger, self.settings.number_rule, self._level_wave())
 
     def _read_levels(self, run: PaymentRun, under: Under, since: Begin) -> None:
         """Recovery, then batch after batch, the resume point after each page."""

@@ -17,359 +17,106 @@ The host's own application as a connector: flows that yield calls, never request
 
 They are called on the thread that called the engine. Never call the engine inside a
 transaction of your own: a lock that it holds would be waited for. Where the app is no more
-than a table, `tieout.table` needs no code at all.
+than a few tables, `tieout.table` needs no code at all.
 
 Nothing here keeps a database connection, rounds an amount, or decides what is to be paid.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from functools import partial
-from typing import Any, TypeAlias
-from uuid import UUID
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property, partial
+from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import field, frozen
 
-from tieout import capabilities as can
-from tieout.auth import Auth, NoAuth
-from tieout.capabilities import Capabilities, Changed, Dated, Everything, Open, Select
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Dated,
+    Everything,
+    Kind,
+    Open,
+    Unposted,
+    Verb,
+)
 from tieout.change import Action, Change, Outcome
-from tieout.connector import (
-    TEXT_KEPT_MAX,
-    Books,
-    Fields,
-    Health,
-    Page,
-    batches,
-    discreet,
-    guarded,
-    iso_day,
-    iso_instant,
-    read_rows,
-    sound_day,
-)
+from tieout.connector import Health, Page, guarded
 from tieout.errors import Code, ConfigError, Fate, Fault
+from tieout.host.abilities import (
+    AT_ONCE,
+    LEVELS_WRITTEN,
+    document_kind,
+    own_capabilities,
+)
+from tieout.host.flows import InProcess, ask, unknown
+from tieout.host.methods import (
+    OFFERED,
+    CreditNotes,
+    Customers,
+    Documents,
+    Invoices,
+    LocalApp,
+    Payments,
+    overrides,
+)
+from tieout.host.records import MARK, Load, Records
+from tieout.host.rows import (
+    ApplicationRow,
+    Bill,
+    CreditNoteRow,
+    CustomerRow,
+    InvoiceRow,
+    PaymentRow,
+    plain,
+)
+from tieout.host.values import identity
+from tieout.host.wanted import (
+    VALUES,
+    changed_names,
+    is_as_wanted,
+    is_ended,
+    not_moved,
+    posted_at,
+    row_of,
+)
 from tieout.models import (
-    Basis,
-    Part,
-    R,
-    Record,
-    Ref,
+    CreditNote,
+    Customer,
+    Invoice,
+    Posting,
+    RecordType,
     Settlement,
-    Status,
-    clean_number,
-    is_name,
 )
-from tieout.money import ZERO, amount, exponent, parse_amount
-from tieout.wire import Answer, Call, Flow, Response, Verdict
+from tieout.wire import Call, Flow
 
-Amount: TypeAlias = Decimal | int | str
-AT_ONCE, DAILY = timedelta(0), timedelta(days=1)
-NO_FLOATS = (
-    "Floats cannot hold money exactly. Keep amounts as decimals (NUMERIC; in SQLite a TEXT "
-    "column), or as whole minor units in an integer column with minor_units=True."
-)
+__all__ = [
+    "ApplicationRow",
+    "Bill",
+    "CreditNoteRow",
+    "CreditNotes",
+    "CustomerRow",
+    "Customers",
+    "Documents",
+    "InvoiceRow",
+    "Invoices",
+    "Local",
+    "LocalApp",
+    "PaymentRow",
+    "Payments",
+]
 
-# What both ways have in common --------------------------------------------------------
-
-
-@frozen(eq=False)
-class InProcess:
-    """The flows. A subclass does the blocking work, in the calls that they yield."""
-
-    connection: str = field(kw_only=True)
-    base_currency: str = field(default="", kw_only=True)
-    zone: str | None = field(default=None, kw_only=True)
-    auth: Auth = field(factory=NoAuth, init=False, repr=False)
-
-    @property
-    @abstractmethod
-    def capabilities(self) -> Capabilities: ...
-    @abstractmethod
-    def _health(self) -> Health: ...
-    @abstractmethod
-    def _select(
-        self, select: Any, cursor: str | None
-    ) -> tuple[list[Any], str | None]: ...
-    @abstractmethod
-    def _named(self, ids: list[str], numbers: list[str]) -> list[Any]: ...
-    @abstractmethod
-    def _load(self, bill: Fields) -> Settlement: ...
-
-    def _is_cursor(self, text: str) -> bool:
-        """Whether a text can be a cursor of this connection; here there is one page."""
-        return False
-
-    def _books(self) -> Books:
-        return Books(self.connection, currency=self.base_currency, zone=self.zone)
-
-    def check(self) -> Flow[Health]:
-        health: Health = yield from _ask(self._health, "check")
-        return health
-
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        if type(select) not in self.capabilities.kind(kind).selects:
-            asked = f"{kind.__name__} records by {type(select).__name__}"
-            raise Fault(Code.NOT_ALLOWED, f"{self.connection} cannot list {asked}")
-        if cursor is not None and not self._is_cursor(cursor):
-            text = f"this resume point is none of {self.connection}'s"
-            raise ConfigError(f"{text}: start from a date")
-        rows, following = yield from _ask(partial(self._select, select, cursor), "page")
-        page = self._read(rows)
-        meant = tuple(each for each in page.records if selected(each, select))
-        return evolve(page, records=meant, next=following)
-
-    def fetch(
-        self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
-    ) -> Flow[Page[R]]:
-        offered = self.capabilities.kind(kind)
-        if not offered.can(can.Verb.READ):
-            raise Fault(Code.NOT_ALLOWED, f"{self.connection} has no {kind.__name__}")
-        size = offered.fetch_size
-        calls = [partial(self._named, some, []) for some in batches(ids, size)]
-        calls += [partial(self._named, [], some) for some in batches(numbers, size)]
-        rows: list[Any] = []
-        for call in calls:
-            rows.extend((yield from _ask(call, "fetch")))
-        page = self._read(rows)
-        wanted, named = set(ids), {clean_number(number) for number in numbers}
-        # A database may compare without case: what was not asked for is not returned.
-        exact = {
-            each.ref.id: each
-            for each in page.records
-            if each.ref.id in wanted or each.number in named
-        }
-        return evolve(page, records=tuple(exact.values()))
-
-    def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
-        ids = [change.target.id for change in changes if change.target]
-        found: Page[Any] = yield from self.fetch(Settlement, ids=ids)
-        return found
-
-    def judge(self, response: Response) -> Verdict:
-        return Verdict(Answer.OK)
-
-    def _read(self, rows: Iterable[Any]) -> Page[Any]:
-        records, issues = read_rows(
-            rows,
-            self._load,
-            kind=Settlement,
-            connection=self.connection,
-            id_field="id",
-            number_field="number",
-        )
-        return Page(records, tuple(dict.fromkeys(issues)))
-
-    def _wanted(self, change: Change) -> tuple[Ref, Settlement, Settlement]:
-        """Which invoice, as it was read, and as it should be; else `Fault` NOT_ALLOWED."""
-        match change:
-            case Change(
-                action=Action.UPDATE,
-                target=Ref(connection=self.connection) as target,
-                before=Settlement() as before,
-                after=Settlement() as after,
-            ) if self.capabilities.kind(Settlement).can(can.Verb.UPDATE):
-                return target, before, after
-        asked = f"{change.action.name.lower()} this {change.kind.__name__}"
-        raise Fault(Code.NOT_ALLOWED, f"{self.connection} cannot {asked}")
+SIZES: Mapping[str, Any] = {"fetch_size": 500, "batch_size": 50}
+"""Ids that a method is asked for at once; changes that are handed over in one write."""
 
 
-def _ask(run: Callable[[], Any], name: str) -> Flow[Any]:
-    """A call that changes nothing; whatever it raises becomes a `Fault`."""
-    try:
-        response = yield Call(run, name=name)
-    except Fault:
-        raise
-    except Exception as error:
-        raise Fault(Code.SERVER_ERROR, in_words(error), fate=Fate.UNCLEAR) from error
-    return response.value
-
-
-def in_words(error: Exception) -> str:
-    return discreet(f"{type(error).__name__}: {error}"[:TEXT_KEPT_MAX])
-
-
-def selected(invoice: Settlement, select: Select) -> bool:
-    match select:
-        case Dated(first=first, last=last):
-            return invoice.on is not None and first <= invoice.on <= last
-        case Open(through=through):
-            later = bool(through and invoice.on and invoice.on > through)
-            return invoice.status is Status.OPEN and not later
-        case _:
-            return True
-
-
-def own_capabilities(
-    system: str, selects: set[type], *, late_commit: timedelta = AT_ONCE, **kind: Any
-) -> Capabilities:
-    stamped = Changed in selects
-    payments = can.Payments(
-        feeds=(can.Feed.STAMP,) if stamped else (),
-        blind=frozenset({can.Blind.DELETIONS}) if stamped else frozenset(),
-        sweep_every=DAILY if stamped else None,
-        parts=frozenset({Part.CASH}),
-        paid_on=Basis.LEDGER_FIELD,
-    )
-    return Capabilities(
-        system,
-        {Settlement: can.Kind(selects=frozenset(selects), **kind)},
-        payments=payments,
-        late_commit=late_commit,
-        search_lag=AT_ONCE,
-        free_reads=True,
-    )
-
-
-WRITES: Mapping[str, Any] = {
-    "verbs": frozenset({can.Verb.READ, can.Verb.UPDATE}),
-    "writable": frozenset({"settled_by", "paid_on"}),
-    "updates": can.Updates.SPARSE,
+_VERBS = {
+    "named": Verb.READ,
+    "create": Verb.CREATE,
+    "update": Verb.UPDATE,
+    "void": Verb.VOID,
 }
-
-
-def bill_settlement(
-    bill: Fields, connection: str, *, minor_units: bool = False
-) -> Settlement:
-    """The money of one invoice; a `Fault` names the field that cannot be read."""
-    currency = bill.currency("currency")
-    parse = partial(_from_minor if minor_units else amount, currency=currency)
-
-    def money(name: str) -> Decimal | None:
-        if isinstance(bill.raw.get(name), float):
-            text = f"{name} is a float"
-            raise Fault(Code.BAD_AMOUNT, text, field=name, remedy=NO_FLOATS)
-        return bill.maybe(name, parse)
-
-    paid, credited = money("paid_amount") or ZERO, money("credited")
-    total, number = money("total"), bill.number("number")
-    if total is None or not number:
-        lacking = "total" if total is None else "number"
-        raise Fault(Code.BAD_FIELD, f"{lacking} is missing", field=lacking)
-    parts = {} if credited is None else {Part.CREDIT: credited}
-    balance = total - paid - (credited or ZERO)
-    status = Status.OPEN if balance > 0 else Status.SETTLED
-    if bill.maybe("void", _truth):
-        status = Status.VOID
-    customer, paid_on = bill.maybe("customer", identity), bill.maybe("date_paid", _day)
-    return Settlement(
-        Ref(connection, "Invoice", bill.read("id", identity)),
-        number,
-        currency,
-        total,
-        balance,
-        status,
-        reference=bill.text("reference"),
-        customer=Ref(connection, "Customer", customer) if customer else None,
-        on=bill.maybe("on", _day),
-        settled_by={Part.CASH: paid, **parts},
-        paid_on=paid_on,
-        basis=Basis.LEDGER_FIELD if paid_on else None,
-        changed_at=bill.maybe("changed_at", _instant),
-        version=bill.maybe("version", str) or "",
-    )
-
-
-def identity(value: Any) -> str:
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)  # a key in a NUMERIC column
-    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
-        raise TypeError(type(value).__name__)
-    if not is_name(text := str(value)):
-        raise ValueError("an id is not empty, short, and can be seen")
-    return text
-
-
-def _from_minor(value: Any, currency: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault(Code.BAD_AMOUNT, f"a {type(value).__name__} is no minor units")
-    return amount(parse_amount(value).scaleb(-exponent(currency)), currency)
-
-
-def _day(value: Any) -> date:
-    if isinstance(value, date):
-        return sound_day(value.date() if isinstance(value, datetime) else value)
-    return iso_day(value)
-
-
-def _instant(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return iso_instant(value, naive_is_utc=True)
-
-
-def _truth(value: Any) -> bool:
-    if value not in (0, 1):  # some databases have no booleans
-        raise ValueError("neither true nor false")
-    return bool(value)
-
-
-# The host's methods -------------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class Bill:
-    """
-    One invoice and its money as the host has it.
-
-    Nothing is checked when it is made: what cannot be read becomes an issue of this one
-    invoice. ``paid_amount`` is all that was paid so far, ``credited`` what credit notes
-    took off, where the app knows. Dates are calendar days, ``changed_at`` is aware.
-    """
-
-    id: str | int | UUID
-    number: str | int
-    currency: str
-    total: Amount
-    paid_amount: Amount | None = None
-    date_paid: date | None = None
-    credited: Amount | None = None
-    on: date | None = None
-    customer: str | int | UUID | None = None
-    reference: str = ""
-    void: bool = False
-    changed_at: datetime | None = None
-    version: str | int = ""
-
-
-class LocalApp:
-    """
-    The host's own app: override what it can do, and `Local` sees what that is.
-
-    An exception from a method that reads ends the run with its words. From `set_paid`, a
-    `Fault` says that certainly nothing was done; after anything else the outcome is
-    unknown, and the invoice is looked at before it is written again.
-    """
-
-    def invoices(self, ids: Sequence[str], numbers: Sequence[str]) -> Iterable[Bill]:
-        """The invoices of these ids and of these numbers, as far as they exist."""
-        raise NotImplementedError
-
-    def set_paid(self, invoice: Settlement) -> None:
-        """
-        Make the invoice ``invoice.ref.id`` show ``invoice.paid`` as its paid amount and
-        ``invoice.paid_on`` as its date paid: None while something is owed. Both replace
-        what is there, so that doing it twice is the same as once.
-        """
-        raise NotImplementedError
-
-    def changed(self, since: datetime) -> Iterable[Bill]:
-        """Invoices whose money changed at or after an instant; needed to be a ledger."""
-        raise NotImplementedError
-
-    def everything(self) -> Iterable[Bill]:
-        """All invoices, as one list in memory; for very many use a `Table`."""
-        raise NotImplementedError
-
-    def books(self) -> Books | None:
-        """The company behind the app, where `Local`'s arguments do not say it all."""
-        return None
 
 
 @frozen(eq=False)
@@ -385,25 +132,105 @@ class Local(InProcess):
     late_commit: timedelta = field(default=AT_ONCE, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if not self._has("invoices"):
-            raise ConfigError(f"{type(self.app).__name__} has to override invoices()")
+        if not overrides(self.app, "invoices") and not self._offered:
+            name = type(self.app).__name__
+            raise ConfigError(f"{name} has to override invoices() or documents()")
 
     @property
     def capabilities(self) -> Capabilities:
-        selects: set[type] = {Changed} if self._has("changed") else set()
-        if self._has("everything"):
-            selects |= {Everything, Dated, Open}
+        """What the app, and each of its documents, overrides."""
+        return self._abilities
+
+    @cached_property
+    def _abilities(self) -> Capabilities:
+        documents = {kind: self._able(each) for kind, each in self._offered.items()}
+        invoices = self._offered.get(Invoice)
+        if invoices and overrides(invoices, "set_posted"):
+            verbs = frozenset({Verb.READ, Verb.UPDATE, Verb.VOID})
+            selects = documents[Invoice].selects & {Unposted}
+            documents[Posting] = _kind(verbs, selects, VALUES[Posting], "")
+        levels = self._level_kind() if overrides(self.app, "invoices") else None
         return own_capabilities(
             "local",
-            selects,
+            levels,
+            documents,
+            credits_told=CreditNote in documents,
             late_commit=self.late_commit,
-            fetch_size=500,
-            batch_size=50,
-            **(WRITES if self._has("set_paid") else {}),
         )
 
-    def _has(self, name: str) -> bool:
-        return getattr(type(self.app), name) is not getattr(LocalApp, name)
+    @cached_property
+    def _offered(self) -> Mapping[RecordType, Documents[Any]]:
+        """The documents by their kind; `ConfigError` for what is none, or comes twice."""
+        found: dict[RecordType, Documents[Any]] = {}
+        for each in self.app.documents():
+            if not isinstance(each, tuple(OFFERED.values())):
+                raise ConfigError(f"documents() gives a {type(each).__name__}")
+            kind = each.kind
+            if kind in found or not overrides(each, "named"):
+                text = "comes twice" if kind in found else "has to override named()"
+                raise ConfigError(f"{type(each).__name__} {text}")
+            found[kind] = each
+        return found
+
+    def _level_kind(self) -> Kind:
+        selects: set[type] = {Changed} if overrides(self.app, "changed") else set()
+        if overrides(self.app, "everything"):
+            selects |= {Everything, Dated, Open}
+        written = LEVELS_WRITTEN if overrides(self.app, "set_paid") else {}
+        return Kind(selects=frozenset(selects), **SIZES, **written)
+
+    def _able(self, documents: Documents[Any]) -> Kind:
+        """What can be done with one kind of document."""
+        kind = documents.kind
+        verbs = {verb for name, verb in _VERBS.items() if overrides(documents, name)}
+        selects: set[type] = set()
+        selects |= {Changed} if overrides(documents, "changed") else set()
+        selects |= {Everything} if overrides(documents, "everything") else set()
+        if kind is not Customer and (
+            selects & {Everything} or overrides(documents, "dated")
+        ):
+            selects |= {Dated}
+        if kind is Invoice and overrides(documents, "unposted"):
+            selects |= {Unposted}
+        mark = MARK if overrides(documents, "marked") else ""
+        return _kind(frozenset(verbs), frozenset(selects), VALUES[kind], mark)
+
+    # Reading. A host's generator is used up inside the call: its code runs on its own thread.
+
+    def _health(self) -> Health:
+        books = self.app.books() or self._own_books()
+        return Health(reachable=True, signed_in=True, books=books)
+
+    def _select(
+        self, kind: RecordType, select: Any, cursor: str | None
+    ) -> tuple[list[Any], str | None]:
+        app: Any = self.app if kind is Settlement else self._kept(kind)
+        match select:
+            case Changed(since=since):
+                rows = app.changed(since)
+            case Unposted(through=through):
+                rows = app.unposted(through)
+            case Dated(first=first, last=last) if overrides(app, "dated"):
+                rows = app.dated(first, last)
+            case _:
+                rows = app.everything()
+        return [plain(row) for row in rows], None
+
+    def _named(self, kind: RecordType, ids: list[str], numbers: list[str]) -> list[Any]:
+        named = self.app.invoices if kind is Settlement else self._kept(kind).named
+        return [plain(row) for row in named(ids, numbers)]
+
+    def _marked(self, kind: RecordType, marks: list[str]) -> list[Any]:
+        return [plain(row) for row in self._kept(kind).marked(marks)]
+
+    def _kept(self, kind: RecordType) -> Documents[Any]:
+        """The documents that hold records of a kind: invoices say what was handed over."""
+        return self._offered[Invoice if kind is Posting else kind]
+
+    def _loader(self, kind: RecordType) -> Load:
+        return Records(self.connection, strict=True).loader(kind)
+
+    # Writing
 
     def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
         outcomes: list[Outcome] = []
@@ -413,42 +240,89 @@ class Local(InProcess):
         return tuple(outcomes)
 
     def _write_one(self, change: Change) -> Flow[Outcome]:
-        _, _, after = self._wanted(change)
-        try:
-            yield Call(partial(self.app.set_paid, after), effect=True, name="set_paid")
-        except Fault:
-            raise
-        except Exception as error:
-            raise unknown(error) from error
+        if change.kind is Settlement:
+            _, _, after = self._wanted(change)
+            yield from _told(partial(self.app.set_paid, after), "set_paid")
+            return Outcome.applied(change)
+        self._check_allowed(change)
+        if change.action is Action.CREATE:
+            return (yield from self._create(change))
+        return (yield from self._change(change))
+
+    def _create(self, change: Change) -> Flow[Outcome]:
+        """Make a document, and read it again: it has to be there as it was wanted."""
+        row = row_of(change)
+        create = partial(self._kept(change.kind).create, row)
+        own = yield from _told(lambda: identity(create()), "create")
+        # What cannot be seen may be there: until it is found, nobody knows.
+        record = yield from self._seen(change.kind, own, Fate.UNCLEAR)
+        # An app that keeps no marks shows none.
+        marked = not change.mark or self.capabilities.kind(change.kind).mark
+        echo = record if marked else None
+        return Outcome.applied(
+            change, ref=record.ref, version=record.version, echo=echo
+        )
+
+    def _change(self, change: Change) -> Flow[Outcome]:
+        """Change or take back what is still as it was read, and not as wanted already."""
+        step = self._step(change)
+        assert change.target is not None
+        now = yield from self._seen(change.kind, change.target.id, Fate.NOT_SENT)
+        if _is_done(now, change):
+            return Outcome.applied(change, version=now.version)
+        not_moved(now, change.before)
+        yield from _told(step, change.action.name.lower())
         return Outcome.applied(change)
 
-    def _health(self) -> Health:
-        books = self.app.books() or self._books()
-        return Health(reachable=True, signed_in=True, books=books)
+    def _step(self, change: Change) -> Callable[[], Any]:
+        """The method that carries a change out, with what it is given."""
+        assert change.target is not None
+        own, kept = change.target.id, self._kept(change.kind)
+        if change.kind is Posting:
+            assert isinstance(kept, Invoices)
+            return partial(kept.set_posted, own, posted_at(change))
+        if change.action is Action.VOID:
+            return partial(kept.void, own)
+        return partial(kept.update, row_of(change))
 
-    # A host's generator is used up inside the call: its code runs on its own thread.
-
-    def _select(self, select: Any, cursor: str | None) -> tuple[list[Any], str | None]:
-        changed = isinstance(select, Changed)
-        bills = self.app.changed(select.since) if changed else self.app.everything()
-        return [_plain(bill) for bill in bills], None
-
-    def _named(self, ids: list[str], numbers: list[str]) -> list[Any]:
-        return [_plain(bill) for bill in self.app.invoices(ids, numbers)]
-
-    def _load(self, bill: Fields) -> Settlement:
-        # In a column a missing zone is a convention; in an app it is a mistake.
-        for name, instant in (("on", 0), ("date_paid", 0), ("changed_at", 1)):
-            value = bill.raw.get(name)
-            if isinstance(value, datetime) and not (instant and value.tzinfo):
-                text = "has no time zone" if instant else "is an instant, not a day"
-                raise Fault(Code.BAD_DATE, f"{name} {text}", field=name)
-        return bill_settlement(bill, self.connection)
-
-
-def _plain(bill: Any) -> Any:
-    return asdict(bill, recurse=False) if isinstance(bill, Bill) else bill
+    def _seen(self, kind: RecordType, own: str, fate: Fate) -> Flow[Any]:
+        """A record as it is now; `Fault` VANISHED where it is not there."""
+        call = partial(self._named, kind, [own], [])
+        page: Page[Any] = self._read(kind, (yield from ask(call, "fetch", fate)))
+        for record in page.records:
+            if record.ref.id == own:
+                return record
+        for issue in page.issues:
+            if issue.source is None or issue.source.id == own:
+                text, remedy = issue.text, issue.remedy
+                raise Fault(issue.code, text, field=issue.field, remedy=remedy)
+        raise Fault(Code.VANISHED, f"{own} is not there")
 
 
-def unknown(error: Exception) -> Fault:
-    return Fault(Code.OUTCOME_UNKNOWN, in_words(error), fate=Fate.UNCLEAR)
+def _kind(
+    verbs: frozenset[Verb],
+    selects: frozenset[type],
+    writable: frozenset[str],
+    mark: str,
+) -> Kind:
+    return document_kind(verbs, selects, writable, mark, **SIZES)
+
+
+def _is_done(now: Any, change: Change) -> bool:
+    """Whether a record is as it should be already."""
+    if change.kind is Posting:
+        return bool(now.on == posted_at(change))
+    if change.action is Action.VOID:
+        return is_ended(now)
+    return is_as_wanted(now, change, changed_names(change, VALUES[change.kind]))
+
+
+def _told(step: Callable[[], Any], name: str) -> Flow[Any]:
+    """A call that changes something; its outcome is unknown after all but a `Fault`."""
+    try:
+        response = yield Call(step, effect=True, name=name)
+    except Fault:
+        raise
+    except Exception as error:
+        raise unknown(error) from error
+    return response.value

@@ -1,15 +1,15 @@
 """
 A plan: what should happen, as a value that can be looked at, saved and loaded.
 
-A saved plan is JSON lines: a header, one line for each change and issue, a trailer with
-their number and a digest. Nothing here talks to a system or decides what is to happen.
+A saved plan is JSON lines: a header, one line for each change and issue, one for what was
+counted, a trailer with the number of lines and a digest. Nothing here talks to a system or decides what is to happen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from attrs import evolve, field, frozen
 
 from tieout import codec
 from tieout.change import Action, Change, Issue
+from tieout.effects import Effects, summed
 from tieout.errors import Code, ConfigError
+from tieout.listing import ROWS, WIDTH, complaints, costs, groups, sums
 from tieout.models import Link, Ref, Settlement
 from tieout.money import Money, add_up
 
@@ -81,6 +83,10 @@ class Plan:
     and by what evidence they were found."""
     claims: tuple[Claim, ...] = field(default=(), repr=False)
     """For conflicts between the pages of one run."""
+    calls: Mapping[str, int] = field(factory=dict)
+    """By connection, about how many calls applying it costs (`tieout.costs` says what is
+    counted); of the plan of a page, how many more than the pages before it. Empty where no
+    engine has made the plan."""
 
     @property
     def digest(self) -> str:
@@ -99,6 +105,16 @@ class Plan:
     def totals(self) -> dict[str, Money]:
         """By currency, by how much the shown paid amounts rise (or fall) in all."""
         return add_up(_effect(change) for change in self.changes if _is_level(change))
+
+    @property
+    def effects(self) -> Effects:
+        """
+        What the changes do to money, by effect and currency; only effects that occur.
+
+        A change whose amount or currency is not known is in no sum; printed, the plan says
+        how many these are.
+        """
+        return summed(self.changes)[0]
 
     def __str__(self) -> str:
         return "\n".join(table(self))
@@ -125,15 +141,17 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
     billing record, none of them is carried: each becomes an issue.
     """
     changes: dict[tuple[str, ...], Change] = {}
-    issues: dict[tuple[str, str], Issue] = {}
+    issues: dict[tuple[str, ...], Issue] = {}
     claims: dict[str, Claim] = {}
     kept = skipped = 0
+    calls: dict[str, int] = {}
     for plan in plans:
         changes.update((_change_key(change), change) for change in plan.changes)
         issues.update((issue_key(issue), issue) for issue in plan.issues)
         claims.update((claim.source.id, claim) for claim in plan.claims)
         kept += plan.kept
         skipped += plan.skipped
+        calls = added(calls, plan.calls)
     clashing = clashes(claims.values())
     changes = {key: each for key, each in changes.items() if key[0] not in clashing}
     for source, issue in clashing.items():
@@ -151,6 +169,7 @@ def join(plans: Iterable[Plan], header: Header | None = None) -> Plan:
             for key in sorted(claims)
             if claims[key].kept and key not in clashing
         ),
+        calls=calls,
     )
 
 
@@ -181,61 +200,38 @@ def clashes(claims: Iterable[Claim]) -> dict[str, Issue]:
     return found
 
 
-def issue_key(issue: Issue) -> tuple[str, str]:
-    """By what two issues are about the same record."""
-    about = (
-        issue.source.id if issue.source else "\x1f".join((*issue.numbers, issue.text))
-    )
-    return (about, issue.code.name if not issue.blocking else "")
+def issue_key(issue: Issue) -> tuple[str, ...]:
+    """By what two issues are about the same record: ids of two sides may be equal."""
+    code = issue.code.name if not issue.blocking else ""
+    if issue.source is None:
+        return ("\x1f".join((*issue.numbers, issue.text)), "", code)
+    return (issue.source.id, issue.source.connection, issue.source.kind, code)
 
 
 # Showing ------------------------------------------------------------------------------
 
 
-def table(plan: Plan) -> Iterator[str]:
-    """The plan as lines of text: what changes, from what to what, and why."""
+def table(plan: Plan, rows: int | None = ROWS, *, width: int = WIDTH) -> Iterator[str]:
+    """
+    The plan as lines of text: what changes, from what to what, and why; what it comes to
+    in money, and the calls that it will cost.
+
+    ``rows`` of each group and of the issues at most, the rest summed up; None for all.
+    """
     counts = plan.counts
     yield (
         f"{counts[Action.CREATE]} to create, {counts[Action.UPDATE]} to update, "
         f"{counts[Action.VOID]} to void, {plan.kept} unchanged, {len(plan.issues)} issues"
     )
-    by_number = sorted(plan.changes, key=lambda each: (len(each.number), each.number))
-    rows = [cells(change) for change in by_number]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cell = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        yield "  ".join(cell).rstrip()
-    for issue in plan.issues:
-        yield f"! {issue}"
-    for money in plan.totals.values():
-        yield f"Paid amounts change by {money}."
-
-
-def cells(change: Change) -> tuple[str, str, str, str, str]:
-    """One change as the cells of a row: action, number, paid, date paid, why."""
-    return (
-        change.action.value,
-        change.number,
-        _from_to(change, _paid),
-        _from_to(change, _paid_on),
-        change.reason,
-    )
-
-
-def _from_to(change: Change, show: Any) -> str:
-    before, after = show(change.before), show(change.after)
-    return str(after) if before == after else f"{before or '-'} → {after or '-'}"
-
-
-def _paid(record: Any) -> str:
-    if not isinstance(record, Settlement):
-        return ""
-    return str(record.money(record.paid)) if record.currency else str(record.paid)
-
-
-def _paid_on(record: Any) -> str:
-    day = getattr(record, "paid_on", None)
-    return day.isoformat() if day else ""
+    yield from groups(plan.changes, rows=rows, width=width)
+    if plan.issues:
+        yield ""
+        # In one order, wherever the plan comes from.
+        found = sorted(plan.issues, key=issue_key)
+        yield from complaints(found, rows=rows, width=width)
+    effects, left_out = summed(plan.changes)
+    yield from sums(effects, left_out, width=width)
+    yield from costs(plan.calls, width=width)
 
 
 # Saving -------------------------------------------------------------------------------
@@ -252,6 +248,37 @@ def item_line(item: Change | Issue | Claim) -> str:
 
 
 _NAMES = {Change: "change", Issue: "issue", Claim: "claim"}
+
+
+@frozen
+class Counted:
+    """What a plan says of itself in numbers, in a line of its own before the last one."""
+
+    kept: int = 0
+    skipped: int = 0
+    calls: Mapping[str, int] = field(factory=dict)
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(
+            self.kept + other.kept,
+            self.skipped + other.skipped,
+            added(self.calls, other.calls),
+        )
+
+    def lines(self) -> list[str]:
+        """The line, if there is anything to say."""
+        return [] if self == Counted() else [_line("counted", codec.dump(self))]
+
+
+def counted(plan: Plan) -> Counted:
+    """The numbers of a plan."""
+    return Counted(plan.kept, plan.skipped, plan.calls)
+
+
+def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Calls by connection, added up."""
+    names = dict.fromkeys((*one, *other))
+    return {name: one.get(name, 0) + other.get(name, 0) for name in names}
 
 
 class Seal:
@@ -290,7 +317,8 @@ def save(plan: Plan, path: str | Path) -> None:
     if plan.header is None:
         raise ConfigError("only a plan made by an engine can be saved")
     seal = Seal()
-    lines = [seal.add(line) for line in (header_line(plan.header), *_lines(plan))]
+    rows = [header_line(plan.header), *_lines(plan), *counted(plan).lines()]
+    lines = [seal.add(line) for line in rows]
     end = seal.trailer(complete=plan.complete, as_of=plan.as_of)
     Path(path).write_text("\n".join((*lines, end, "")), encoding="utf-8")
 
@@ -329,16 +357,33 @@ def _loaded(
     as_of = datetime.fromisoformat(last["as_of"]) if last["as_of"] else None
     if lines[-1] != seal.trailer(complete=last["complete"], as_of=as_of):
         raise ConfigError(f"{path} was altered after it was saved: make the plan again")
-    changes = [codec.load(row, Change) for row in items if row["is"] == "change"]
-    issues = [codec.load(row, Issue) for row in items if row["is"] == "issue"]
-    claims = [codec.load(row, Claim) for row in items if row["is"] == "claim"]
-    plan = Plan(tuple(changes), tuple(issues), claims=tuple(claims))
+    plan = _read(items)
+    joined = join([plan])  # claims of different pages meet here
+    # Documents are carried in the order in which they were given, as no page of a sync.
+    given = any(change.kind is not Settlement for change in plan.changes)
     return evolve(
-        join([plan]),  # claims of different pages meet here
-        kept=0,
+        joined,
+        changes=plan.changes if given else joined.changes,
         header=codec.load(first, Header),
         complete=last["complete"],
         as_of=as_of,
+    )
+
+
+def _read(rows: Sequence[dict[str, Any]]) -> Plan:
+    """The lines between the first and the last, in their order."""
+    changes = [codec.load(row, Change) for row in rows if row["is"] == "change"]
+    issues = [codec.load(row, Issue) for row in rows if row["is"] == "issue"]
+    claims = [codec.load(row, Claim) for row in rows if row["is"] == "claim"]
+    told = [codec.load(row, Counted) for row in rows if row["is"] == "counted"]
+    numbers = sum(told, Counted())  # an older file has none
+    return Plan(
+        tuple(changes),
+        tuple(issues),
+        numbers.kept,
+        numbers.skipped,
+        claims=tuple(claims),
+        calls=numbers.calls,
     )
 
 

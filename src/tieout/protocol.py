@@ -51,7 +51,7 @@ class Health:
     books: Books | None = None
     notes: tuple[str, ...] = ()
     code: Code | None = None
-    """Why it is not reachable or not signed in."""
+    """Why it is not reachable or not signed in, or what is missing if it is no permission."""
 
     @property
     def ok(self) -> bool:
@@ -93,8 +93,8 @@ class Page(Generic[R_co]):
     """
     One page of records, and a resume point.
 
-    ``issues`` are records that could not be read. ``gone`` names deleted or merged
-    records, ``touched`` invoices whose money may have moved. ``next`` is the cursor of the
+    ``issues`` are records that could not be read. ``gone`` names deleted or merged records
+    (the first alias of a merged customer is the one it went into), ``touched`` invoices whose money may have moved. ``next`` is the cursor of the
     page after this one, within one run; ``token`` outlives the run. ``as_of`` is the other
     side's clock when it answered.
     """

@@ -31,8 +31,8 @@ from tieout.models import (
 from tieout.planners.matching import Candidates, Known
 from tieout.protocol import Page, batches
 from tieout.session import Session
-from tieout.settings import Settings
-from tieout.store import Intent, Store, key_of, link_billing, link_key
+from tieout.settings import NumberRule, Settings
+from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key
 from tieout.windows import Window
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ class Reader:
     def levels(self, start: Start, today: date) -> Iterator[Batch]:
         """All that has to be looked at, in batches."""
         self.as_of = start.as_of
-        yield from self._by_ids(start.again)
+        yield from self.by_ids(start.again)
         yield from self._pages(start)
         if start.sweep:
             yield from self._sweep(today)
@@ -194,7 +194,7 @@ class Reader:
         for page in listed(self._ledger, Settlement, select, start.cursor):
             self._note(page)
             self._seen.unreadable(page.issues)
-            yield from self._by_ids(ref.id for ref in page.touched)
+            yield from self.by_ids(ref.id for ref in page.touched)
             fresh = tuple(
                 each for each in youngest(page.records) if self._seen.is_news(each)
             )
@@ -206,7 +206,7 @@ class Reader:
             self.as_of = page.as_of
         self.token = page.token or self.token
 
-    def _by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
+    def by_ids(self, ids: Iterable[str]) -> Iterator[Batch]:
         """
         Records by id, those left out that this run has read already.
 
@@ -235,7 +235,7 @@ class Reader:
         for index, value in (("open", [key_of(self._pair, kind)]), ("seen", days)):
             after = ""
             while links := self._store.find(Link, index, value, after, SWEEP_PAGE):
-                yield from self._by_ids(link.ledger.id for link in links)
+                yield from self.by_ids(link.ledger.id for link in links)
                 last = links[-1]
                 after = link_key(self._pair, kind, last.ledger.id, last.role)
 
@@ -281,13 +281,8 @@ class Reader:
         ids = [tied[r.ref.id].billing.id for r in records if r.ref.id in tied]
         ids += [ref.id for ref in marks.values()]
         strangers = [each for each in records if _to_match(each, tied, marks)]
-        numbers = [
-            spelling
-            for each in strangers
-            for text in (each.number, each.reference)
-            if is_name(clean_number(text))
-            for spelling in self._settings.number_rule.spellings(clean_number(text))
-        ]
+        rule = self._settings.number_rule
+        numbers = [text for each in strangers for text in asked_numbers(each, rule)]
         found: dict[str, Settlement] = {}
         issues: list[Issue] = []
         for page in self.fetch_billing(ids=ids, numbers=numbers):
@@ -331,6 +326,12 @@ class Reader:
                 for link in self._store.get(Link, keys).values()
             },
         }
+
+    def legs(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
+        """The links of records that were made as a part of another side's record."""
+        values = [leg_of(self._pair, ref) for ref in refs]
+        found = self._store.find(Link, "leg", values, limit=len(values) + 1)
+        return {ref: link for link in found for ref in (link.billing, link.ledger)}
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]
@@ -405,6 +406,16 @@ def youngest(records: Iterable[R]) -> Iterable[R]:
         ):
             found[each.ref.id] = each
     return found.values()
+
+
+def asked_numbers(record: Settlement, rule: NumberRule) -> list[str]:
+    """The numbers that billing is asked for to find the counterpart of a level."""
+    return [
+        spelling
+        for text in (record.number, record.reference)
+        if is_name(clean_number(text))
+        for spelling in rule.spellings(clean_number(text))
+    ]
 
 
 def _to_match(

@@ -31,8 +31,10 @@ class Progress:
     """
     One record's outcome, as it happens.
 
-    ``what``: updated, created, voided, not found, failed, unknown, warning. ``done`` counts
-    the records dealt with so far, unchanged ones included.
+    ``what``: updated, created, voided, posted, not found, failed, unknown, warning.
+    ``done`` counts the records dealt with so far, unchanged ones included, and ``total``
+    those that there are to deal with; 0 where nobody knows. ``auto_pay`` is what automatic
+    payment says of an invoice that was posted by hand.
     """
 
     number: str
@@ -41,6 +43,8 @@ class Progress:
     text: str
     done: int
     ref: Ref | None = None
+    total: int = 0
+    auto_pay: str = ""
 
 
 @frozen

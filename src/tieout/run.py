@@ -7,22 +7,26 @@ nothing and decides nothing about money.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, evolve
 
+from tieout.autopay import AutoPay
 from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying, may_pass
 from tieout.change import Change, Issue
 from tieout.errors import Code
 from tieout.journal import when
-from tieout.models import Link, Ref, Settlement, fingerprint
+from tieout.models import Link, Ref, Settlement, Status, fingerprint
 from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue
 from tieout.protocol import batches
 from tieout.reading import Batch
 from tieout.store import Held, Intent, IssueRow, Stage
+
+log = logging.getLogger("tieout.run")
 
 CHECK_SIZE = 200
 """Changes of a saved plan whose records are read again together."""
@@ -37,6 +41,7 @@ class PaymentRun(Carrying):
     """A run that carries payment levels from the ledger to billing."""
 
     billing: Capabilities
+    auto_pay: AutoPay | None = None
     insist: bool = False
     """Whether what is held is tried again although nothing changed: a person asked."""
 
@@ -132,8 +137,23 @@ class PaymentRun(Carrying):
 
     def _carry(self, plan: Plan) -> None:
         """Carry a plan out, and remember the ties of what needs no write."""
+        plan = self._told_of(plan)
         keeps = settlements.keeping(plan, self.billing, self.settings, self.pending)
         self.carry(plan, keeps)
+
+    def _told_of(self, plan: Plan) -> Plan:
+        """
+        The plan, of whose paid invoices automatic payment has been told.
+
+        Before billing shows it: after a crash in between it is told once more, and never
+        not at all. What it could not be told of is left as it is.
+        """
+        if self.auto_pay is None:
+            return plan
+        issues = [_untold(each, self.auto_pay) for each in plan.changes]
+        told = [c for c, i in zip(plan.changes, issues, strict=True) if i is None]
+        failed = [each for each in issues if each is not None]
+        return evolve(plan, changes=tuple(told), issues=(*plan.issues, *failed))
 
     # A saved plan -------------------------------------------------------------------------
 
@@ -217,6 +237,26 @@ class PaymentRun(Carrying):
             return "it changed in billing"
         version = link.version if link else 0
         return "" if version == change.link_version else "it was synced in the meantime"
+
+
+def _untold(change: Change, auto_pay: AutoPay) -> Issue | None:
+    """Tell that an invoice was paid, if it was; an issue where that is not possible."""
+    after = change.after
+    if not isinstance(after, Settlement) or after.status is not Status.SETTLED:
+        return None
+    assert change.target is not None
+    try:
+        auto_pay.paid(change.target)
+    except Exception as error:  # noqa: BLE001 - it is the host's own
+        log.warning("automatic payment raised %s", type(error).__name__)
+        return Issue(
+            Code.AUTO_PAY_FAILED,
+            change.source,
+            (change.number,),
+            text=f"It raised {type(error).__name__}.",
+            basis=change.agreed,
+        )
+    return None
 
 
 def _in_order(

@@ -131,7 +131,7 @@ class Settings:
     that cannot be changed there is taken back and made anew. ``match_customers``: by what
     a customer is known again. ``owners``: which side owns a field of customers that go
     both ways; the others belong to the side that made the customer. ``active_only``:
-    invoices of inactive customers are not brought into billing. ``accounts``: by use
+    inactive customers are not made anew, nor their invoices in billing. ``accounts``: by use
     (``revenue``, ``fee``), the ledger account of lines that name none.
     ``dimensions``: those of lines that name none; ``line_fields``: by custom field of a
     line, the dimension that it sets. ``custom``: the custom fields of a document that are

@@ -18,8 +18,8 @@ from attrs import field, frozen
 
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
-from tieout.errors import Code
-from tieout.models import Link, RecordType, Ref, Settlement
+from tieout.errors import Code, Severity
+from tieout.models import Application, Link, RecordType, Ref, Settlement
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -59,12 +59,14 @@ class Intent:
     """
     The journal's row for one change: durable before the first byte leaves.
 
-    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also`` other numbers that people know it by.
-    ``settle`` is in seconds; ``not_before`` is the
-    earliest moment at which "not found" proves that nothing happened; ``sent_at`` the last
-    sending, ``looked_at`` the last time that absence was proven. ``key`` is the idempotency
+    ``wanted`` is a hash of the content, ``owner`` the customer of the document, ``also``
+    other numbers that people know it by, ``within`` the record that the source is read
+    with. ``settle`` is in seconds; ``not_before`` is the earliest moment at which "not
+    found" proves that nothing happened; ``sent_at`` the last sending, ``looked_at`` the
+    last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
-    asked, and ``candidates`` the documents in question.
+    asked, and ``candidates`` the documents in question. ``put`` is what it applies to what,
+    where no mark will show that it did.
     """
 
     name: str
@@ -103,6 +105,13 @@ class Intent:
     text: str = ""
     owner: str = ""
     also: tuple[str, ...] = ()
+    within: Ref | None = None
+    put: Application | None = None
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers by which people know it."""
+        return tuple(dict.fromkeys(filter(None, (*self.also, self.number))))
 
 
 class Held(Enum):
@@ -295,11 +304,14 @@ class Member:
     """
     One invoice of a batch: billing's ref, and what came of it.
 
-    ``state`` is None where it could not be told; ``text`` says what went wrong.
-    ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and ``is_now`` are
-    the level that was shown before and is shown since, in batches of payments.
+    ``state`` is None while it is under way; ``code`` and ``text`` say what went wrong, or
+    is worth a word. ``auto_pay`` and ``method`` are words of `tieout.autopay`. ``was`` and
+    ``is_now`` are the level that was shown before and is shown since, in batches of
+    payments. ``change`` is the name of the write in billing; "" where there was none.
     """
 
+    pair: str
+    batch: str
     invoice: Ref
     number: str = ""
     ledger: Ref | None = None
@@ -310,11 +322,29 @@ class Member:
     method: str = ""
     was: Settlement | None = None
     is_now: Settlement | None = None
+    change: str = ""
+
+    @property
+    def light(self) -> Severity:
+        """Its light: green once it was done, yellow and red as the trouble is."""
+        if self.code is not None:
+            return self.code.severity
+        return _LIGHTS.get(self.state, Severity.YELLOW)
+
+
+_LIGHTS: Mapping[State | None, Severity] = {
+    State.APPLIED: Severity.GREEN,
+    State.REJECTED: Severity.RED,
+}
 
 
 @frozen
 class Batch:
-    """What one run by hand did: of which type, when, by whom, to which invoices."""
+    """
+    What one run by hand did: of which type, when, by whom, to which invoices.
+
+    ``members`` are kept one by one, as they are dealt with, and put in when it is listed.
+    """
 
     pair: str
     id: str
@@ -323,6 +353,14 @@ class Batch:
     by: str
     through: date
     members: tuple[Member, ...] = ()
+
+    @property
+    def lights(self) -> Mapping[Severity, int]:
+        """How many of its invoices have which light."""
+        found = dict.fromkeys(Severity, 0)
+        for member in self.members:
+            found[member.light] += 1
+        return found
 
 
 Fact: TypeAlias = (
@@ -340,6 +378,7 @@ Fact: TypeAlias = (
     | Sweep
     | Restored
     | Batch
+    | Member
 )
 
 
@@ -371,6 +410,11 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
     return key_of(pair, kind, role, billing_id)
 
 
+def leg_of(pair: str, made: Ref) -> str:
+    """The value of the ``leg`` index of the link of a part of another side's record."""
+    return key_of(pair, made.connection, made.kind, made.id)
+
+
 def _link_indexes(link: Link) -> Iterable[Index]:
     kind = link.ledger.kind
     if not link.released:
@@ -378,8 +422,14 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         made_of = link.billing.kind
         billing = link_billing(link.pair, made_of, link.billing.id, link.role)
         yield Index("billing", billing, unique=True)
+    if link.role:
+        outward = link.origin == link.billing.connection
+        made = link.ledger if outward else link.billing
+        yield Index("leg", leg_of(link.pair, made))
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
+    if link.number:
+        yield Index("number", key_of(link.pair, link.number))
     if link.open:
         yield Index("open", key_of(link.pair, kind))
     elif link.seen_on:
@@ -412,6 +462,9 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
 
 def _event_indexes(event: Event) -> Iterable[Index]:
     yield Index("run", event.run)
+    for ref in (event.source, event.target):
+        if ref is not None:
+            yield Index("about", key_of(event.pair, ref.kind, ref.id))
     for number in event.numbers:
         yield Index("number", key_of(event.pair, number))
 
@@ -440,6 +493,11 @@ SHAPES: Mapping[type[Any], Shape] = {
         "batch",
         lambda f: key_of(f.pair, f.id),
         lambda f: [Index("pair", f.pair)],
+    ),
+    Member: Shape(
+        "member",
+        lambda f: key_of(f.pair, f.batch, f.invoice.id),
+        lambda f: [Index("batch", key_of(f.pair, f.batch))],
     ),
 }
 """How each kind of fact is filed: the one description of keys and indexes."""

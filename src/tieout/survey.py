@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tieout.capabilities import Everything, Verb
 from tieout.models import (
@@ -25,12 +25,13 @@ from tieout.models import (
     RecordType,
     Ref,
     Status,
+    agreed_as,
     as_made,
     clean_number,
     fingerprint,
     is_name,
 )
-from tieout.planners import payments
+from tieout.planners import fees, parts
 from tieout.planners.course import Across, Course
 from tieout.planners.customers import name_key
 from tieout.reading import Reader, listed
@@ -55,6 +56,8 @@ class Survey:
     sessions: Mapping[str, Session]
     names: dict[str, dict[str, tuple[Customer, ...]]] = field(factory=dict)
     """By connection, its customers by name: read once in a run, and only if needed."""
+    merged: dict[Ref, Ref] = field(factory=dict)
+    """Customers that were found to be gone, and those into which they went."""
 
     def across(
         self,
@@ -63,37 +66,49 @@ class Survey:
         planned: Mapping[Ref, str] | None = None,
     ) -> Across:
         """What bears on the records of a page, which all are of the course's kind."""
-        wanted = _ties(page, course)
+        ties = _ties(page, course)
+        generations = self._generations(ties)
+        # A payment may have documents in parts that it is not made of any more.
+        wanted = dict.fromkeys([*ties, *generations])
         named = {ref for record in page for ref in _named(record)}
-        held = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        made = self._held([each.ref for each in page], wanted, named)
+        records = self._tied(page, made, course)
+        held = self._followed(made, records, course)
         links = {ref: link for (ref, role), link in held.items() if not role}
+        for (ref, role), link in held.items():
+            if ref.kind == Invoice.__name__ and role == fees.ROLE:
+                links.setdefault(ref, link)  # made for a payment, and ours all the same
         live = {ref: link for ref, link in links.items() if not link.released}
         fresh = [each for each in page if each.ref not in live]
-        records = self._records(page, held, fresh, course)
-        owners = self.reader.ties((ref, "") for ref in records)
+        records |= self._namesakes(fresh, course)
         missing = [ref for ref in named if ref not in live]
-        told = self._numbers(missing, course)
+        untied = self._untied(missing, course)
+        told = {each.ref: clean_number(each.number) for each in untied}
+        closed = {e.ref for e in untied if isinstance(e, Customer) and not e.active}
         numbers = {ref: link.number for ref, link in live.items() if link.number}
         return Across(
             links=links,
             legs=held,
             ties={ref: link.on(course.target) for ref, link in live.items()},
             planned=planned or {},
-            generations=self._generations(page, wanted),
+            generations=generations,
             records=records,
-            named=self._namesakes(fresh, course),
-            claimed={
-                ref: link.on(course.source)
-                for (ref, _), link in owners.items()
-                if not link.released
-            },
-            inactive=self._inactive(fresh, course),
+            named=self._by_name(fresh, course),
+            claimed=self._claimed(records, course),
+            inactive=self._inactive(fresh, course) | closed,
             numbers={**numbers, **told},
         )
 
-    def untied_customers(
-        self, page: Sequence[Record], course: Course
-    ) -> Sequence[Customer]:
+    def _claimed(self, records: Iterable[Ref], course: Course) -> dict[Ref, Ref]:
+        """To which of the source's records those that were found are tied already."""
+        owners = self.reader.ties((ref, "") for ref in records)
+        return {
+            ref: link.on(course.source)
+            for (ref, _), link in owners.items()
+            if not link.released
+        }
+
+    def untied_customers(self, page: Sequence[Record], course: Course) -> list[Any]:
         """The customers that the records of a page name and that are not tied yet."""
         named = {
             ref
@@ -111,18 +126,16 @@ class Survey:
 
     # The target -------------------------------------------------------------------------
 
-    def _records(
-        self,
-        page: Sequence[Record],
-        held: Mapping[Tie, Link],
-        fresh: Sequence[Record],
-        course: Course,
+    def _tied(
+        self, page: Sequence[Record], held: Mapping[Tie, Link], course: Course
     ) -> dict[Ref, Record]:
-        """The target's records that are tied and may differ, or have a fresh one's number."""
+        """The target's records that are tied and may differ."""
         by_kind: dict[str, list[str]] = {}
         now = {record.ref: fingerprint(as_made(record)) for record in page}
+        now |= {put.ref: fingerprint(put) for each in page for put in _puts(each)}
         for (ref, _), link in held.items():
-            stale = ref in now and link.agreed.get(course.key) != now[ref]
+            agreed = link.agreed.get(agreed_as(ref.kind, course.source))
+            stale = ref in now and agreed != now[ref]
             # Customers go back too: each side owns fields of its own.
             came = course.kind is not Customer and course.made_there(link)
             if link.released or came:
@@ -134,6 +147,35 @@ class Survey:
         for kind, ids in by_kind.items():
             for record in self._read(course.target, KINDS[kind], ids):
                 found[record.ref] = record
+        return found
+
+    def _followed(
+        self, held: Mapping[Tie, Link], records: dict[Ref, Record], course: Course
+    ) -> Mapping[Tie, Link]:
+        """
+        The links, those to customers that were merged leading to where they went.
+
+        Which are read too: what is theirs is compared with what is tied to them.
+        """
+        into = {
+            tie: self.merged[link.on(course.target)]
+            for tie, link in held.items()
+            if link.on(course.target) in self.merged
+        }
+        ids = sorted({ref.id for ref in into.values()})
+        for record in self._read(course.target, Customer, ids):
+            records[record.ref] = record
+        moved = {
+            tie: evolve(held[tie], ledger=ref)
+            if course.outward
+            else evolve(held[tie], billing=ref)
+            for tie, ref in into.items()
+        }
+        return {**held, **moved}
+
+    def _namesakes(self, fresh: Sequence[Record], course: Course) -> dict[Ref, Record]:
+        """The target's records that have the number of one that is not tied."""
+        found: dict[Ref, Record] = {}
         numbers = _spelled(fresh, course)
         if numbers and course.there.can(Verb.READ):
             session = self.sessions[course.target]
@@ -141,7 +183,7 @@ class Survey:
                 found.update((record.ref, record) for record in page_.records)
         return found
 
-    def _namesakes(
+    def _by_name(
         self, fresh: Sequence[Record], course: Course
     ) -> Mapping[str, tuple[Customer, ...]]:
         """The target's customers by name, where a customer is to be matched by it."""
@@ -149,24 +191,8 @@ class Survey:
         if course.kind is not Customer or not fresh or not by_name:
             return {}
         if course.target not in self.names:
-            self.names[course.target] = self._by_name(self.sessions[course.target])
+            self.names[course.target] = _by_name(self.sessions[course.target])
         return self.names[course.target]
-
-    def _by_name(self, session: Session) -> dict[str, tuple[Customer, ...]]:
-        able = session.connector.capabilities.kind(Customer)
-        if Everything not in able.selects:
-            return {}
-        found: dict[str, tuple[Customer, ...]] = {}
-        count = 0
-        for page in listed(session, Customer, Everything()):
-            for customer in page.records:
-                key = name_key(customer.name)
-                others = [e for e in found.get(key, ()) if e.ref != customer.ref]
-                found[key] = (*others, customer)
-            count += len(page.records)
-            if count > NAMES_MAX:
-                break
-        return found
 
     # The source -------------------------------------------------------------------------
 
@@ -182,34 +208,43 @@ class Survey:
         found = self._read(course.source, Customer, ids)
         return frozenset(each.ref for each in found if not each.active)
 
-    def _numbers(self, refs: Iterable[Ref], course: Course) -> dict[Ref, str]:
-        """The numbers of records that a page names and that are tied to nothing yet."""
+    def _untied(self, refs: Iterable[Ref], course: Course) -> list[Any]:
+        """The records that a page names and that are tied to nothing yet."""
         by_kind: dict[str, list[str]] = {}
         for ref in refs:
             if ref.kind in _NUMBERED and ref.connection == course.source:
                 by_kind.setdefault(ref.kind, []).append(ref.id)
-        return {
-            record.ref: clean_number(getattr(record, "number", ""))
+        return [
+            record
             for kind, ids in by_kind.items()
             for record in self._read(course.source, KINDS[kind], ids)
-        }
+        ]
 
     def _read(self, connection: str, kind: RecordType, ids: Sequence[str]) -> list[Any]:
         """Records by id, as far as the system tells of such a kind."""
         able = self.sessions[connection].connector.capabilities.kind(kind)
         if not ids or not able.can(Verb.READ):
             return []
-        return [
-            record
-            for page in self.reader.fetch(connection, kind, list(dict.fromkeys(ids)))
-            for record in page.records
-        ]
+        found: list[Any] = []
+        for page in self.reader.fetch(connection, kind, list(dict.fromkeys(ids))):
+            found += page.records
+            self.merged.update(
+                (ref, into) for ref in page.gone if (into := survivor(ref)) is not None
+            )
+        return [each for each in found if each.ref not in self.merged]
 
     # The store --------------------------------------------------------------------------
 
-    def _generations(
-        self, page: Sequence[Record], wanted: Iterable[Tie]
-    ) -> dict[Tie, int]:
+    def _held(
+        self, page: Sequence[Ref], wanted: Iterable[Tie], named: Iterable[Ref]
+    ) -> dict[Tie, Link]:
+        """The links of a page's records, and of those that they name."""
+        made = self.reader.legs(page)
+        found = self.reader.ties([*wanted, *((ref, "") for ref in named)])
+        # What was made as a part of another's record came from there, whatever its role.
+        return {**{(ref, ""): made[ref] for ref in page if ref in made}, **found}
+
+    def _generations(self, wanted: Iterable[Tie]) -> dict[Tie, int]:
         """How often each was made before: a document made anew is another document."""
         refs = {ref for ref, _ in wanted}
         values = [key_of(self.pair, ref.kind, ref.id) for ref in refs]
@@ -226,6 +261,31 @@ class Survey:
         return found
 
 
+def survivor(gone: Ref) -> Ref | None:
+    """Into which customer one that is gone was merged, as far as is told."""
+    if gone.kind != Customer.__name__ or not gone.aliases:
+        return None
+    return evolve(gone, id=gone.aliases[0], aliases=())
+
+
+def _by_name(session: Session) -> dict[str, tuple[Customer, ...]]:
+    """A connection's customers by name, as far as it lists them."""
+    able = session.connector.capabilities.kind(Customer)
+    if Everything not in able.selects:
+        return {}
+    found: dict[str, tuple[Customer, ...]] = {}
+    count = 0
+    for page in listed(session, Customer, Everything()):
+        for customer in page.records:
+            key = name_key(customer.name)
+            others = [e for e in found.get(key, ()) if e.ref != customer.ref]
+            found[key] = (*others, customer)
+        count += len(page.records)
+        if count > NAMES_MAX:
+            break
+    return found
+
+
 _NUMBERED = (Invoice.__name__, CreditNote.__name__, Customer.__name__)
 
 
@@ -234,12 +294,18 @@ def _ties(page: Iterable[Record], course: Course) -> list[Tie]:
     found: list[Tie] = []
     for record in page:
         if isinstance(record, Payment):
-            found += [(record.ref, role) for role in payments.roles(record, course)]
+            found += [(record.ref, role) for role in parts.roles(record, course)]
         else:
             found.append((record.ref, ""))
-        if isinstance(record, Payment | CreditNote):
-            found += [(put.ref, "") for put in record.applications]
+        if isinstance(record, Invoice) and not course.outward:
+            found.append((record.ref, fees.ROLE))
+        found += [(put.ref, "") for put in _puts(record)]
     return found
+
+
+def _puts(record: Record) -> tuple[Application, ...]:
+    """What a record tells of what it is applied to."""
+    return record.applications if isinstance(record, Payment | CreditNote) else ()
 
 
 def _named(record: Record) -> Iterable[Ref]:
@@ -249,15 +315,14 @@ def _named(record: Record) -> Iterable[Ref]:
         owner = record.customer
     if owner is not None:
         yield owner
-    if isinstance(record, Payment | CreditNote):
-        for put in record.applications:
-            yield from _ends(put)
-    if isinstance(record, Application):
-        yield from _ends(record)
+    for put in _puts(record):
+        yield from _ends(put)
 
 
 def _ends(put: Application) -> Iterable[Ref]:
-    for ref in (put.source, put.target):
+    # A fee is put to no invoice that its own side has.
+    ends = (put.source,) if fees.is_fee(put) else (put.source, put.target)
+    for ref in ends:
         if ref.kind in _NUMBERED:
             yield ref
 

@@ -16,7 +16,9 @@ from tieout.capabilities import Select
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
+from tieout.evidence import may_have_made
 from tieout.models import (
+    Application,
     CreditNote,
     Customer,
     Invoice,
@@ -24,15 +26,19 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
+    as_made,
+    fingerprint,
 )
 from tieout.plan import Plan
 from tieout.planners import credit_notes, customers, invoices, payments
-from tieout.planners.course import Across, Course
+from tieout.planners.course import Across, Course, issue
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
+from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.survey import Survey
+from tieout.store import Intent, Stage
+from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
 
@@ -53,6 +59,8 @@ class DocumentSync(DocumentRun):
     sessions: Mapping[str, Session]
     only: frozenset[str] = frozenset()
     """Ids or numbers of the records that are wanted alone; empty for all."""
+    met: set[str] = field(factory=set)
+    """Those of them that were read."""
     seen: Seen = field(factory=Seen)
     course: Course | None = None
 
@@ -77,17 +85,16 @@ class DocumentSync(DocumentRun):
         )
 
     def again(self, course: Course) -> Iterator[Page[Any]]:
-        """Records of which something is open, whether they changed or not."""
-        refs = {intent.source for intent in self.unfinished_of(course)}
-        refs |= {ref for ref in self.open_issues() if _of(ref, course)}
-        ids = sorted({ref.id for ref in refs})
-        return self.reader.fetch(course.source, course.kind, ids)
+        """
+        Records of which something is or was open, whether they changed or not.
 
-    def unfinished_of(self, course: Course) -> Iterator[Any]:
-        """Intents of a course's records that are not finished."""
-        for intent in self.pending.values():
-            if intent is not None and _of(intent.source, course):
-                yield intent
+        Also those whose outcome became known just now: they may have changed since they
+        were sent, and the marker may have passed that.
+        """
+        refs = {each.within or each.source for each in self.left}
+        refs.update(self.open_issues())
+        ids = sorted({ref.id for ref in refs if _of(ref, course)})
+        return self.reader.fetch(course.source, course.kind, ids)
 
     # A page -------------------------------------------------------------------------------
 
@@ -111,11 +118,15 @@ class DocumentSync(DocumentRun):
         self.check_stop()
         if self.journal is not None:
             self.journal.hold_on()
-        records = self._news(page)
         issues = [*page.issues, *self._gone(page.gone, course)]
+        records = self._news(page)
+        doubtful = self._doubtful([*records, *_parts(records)])
+        issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
+        records = [each for each in records if each.ref not in doubtful]
         first = self._customers(records, course)
         across = self.survey.across(records, course, _made(first))
-        across = evolve(across, ties={**across.ties, **_found(first)})
+        ties = {**across.ties, **_found(first)}
+        across = evolve(across, ties=ties, doubtful=frozenset(doubtful))
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
@@ -135,32 +146,89 @@ class DocumentSync(DocumentRun):
         """The records of a page that this run has not met as they are."""
         seen = self.seen
         seen.unreadable(page.issues)
+        for each in page.issues:
+            self.met |= self.only & {
+                each.source.id if each.source else "",
+                *each.numbers,
+            }
         fresh = [
             each
             for each in youngest(page.records)
             if seen.is_news(each) and self._asked(each)
         ]
         seen.remember(fresh)
-        return fresh
+        return self._let_go(fresh)
+
+    def _let_go(self, records: Sequence[Any]) -> list[Any]:
+        """The records but invoices that a person has marked as not to be posted."""
+        course = self.course
+        assert course is not None
+        if course.kind is not Invoice or not course.outward or course.by_hand:
+            return list(records)
+        register = Register(self.store, self.pair)
+        withheld = register.withheld(each.ref for each in records)
+        self.tally.count("skipped", len(withheld))
+        return [each for each in records if each.ref not in withheld]
+
+    def _doubtful(self, records: Sequence[Record]) -> dict[Ref, Intent]:
+        """
+        Which records a write of ours may have made, of which the answer was lost.
+
+        Until that is known they are no news: taken for news, they would be sent back.
+        """
+        unsure = self._open_intents() if self.unfinished else []
+        unsure = [each for each in unsure if each.stage is not Stage.PLANNED]
+        maybe = {
+            record.ref: intent
+            for intent in unsure
+            for record in records
+            if may_have_made(intent, record)
+        }
+        ties = self.reader.ties((ref, "") for ref in maybe)
+        tied = {ref for (ref, _), link in ties.items() if not link.released}
+        return {ref: intent for ref, intent in maybe.items() if ref not in tied}
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
             return True
-        return not self.only.isdisjoint({record.ref.id, getattr(record, "number", "")})
+        names = self.only & {record.ref.id, getattr(record, "number", "")}
+        self.met |= names
+        return bool(names)
+
+    def end(self, course: Course) -> None:
+        """Say which of the records that were named are on no side that was read."""
+        kind = course.kind.__name__
+        about = {name: Ref(course.source, kind, name) for name in self.only}
+        missing = [
+            Issue(Code.NO_SUCH_RECORD, about[name], (name,))
+            for name in sorted(self.only - self.met)
+        ]
+        if self.journal is not None:
+            self.journal.clear(about[name] for name in self.met)
+        self._take(Plan(issues=tuple(missing)))
 
     def _gone(self, gone: Iterable[Ref], course: Course) -> list[Issue]:
-        """Issues for tied records that were deleted; what was made of them is left."""
-        links = self.reader.ties((ref, "") for ref in gone)
-        return [
-            Issue(
-                Code.VANISHED,
-                ref,
-                (link.number,) if link.number else (),
-                text=f"{ref.id} was deleted; {link.on(course.target).id} was left as it is.",
-            )
-            for (ref, _), link in links.items()
-            if not link.released and not course.made_there(link)
-        ]
+        """
+        Issues for tied records that were deleted; what was made of them is left.
+
+        A customer that was merged into another is that one from now on.
+        """
+        into = {ref: survivor(ref) for ref in gone}
+        links = self.reader.ties((ref, "") for ref in into)
+        found: list[Issue] = []
+        for (ref, _), link in links.items():
+            other = into[ref]
+            if link.released or (other is None and course.made_there(link)):
+                continue
+            text = f"{ref.id} was deleted"
+            if other is not None:
+                if self.journal is None or self.journal.follow(link, ref, other):
+                    continue
+                text = f"{ref.id} was merged into {other.id}, which is tied to another"
+            text = f"{text}; {link.on(course.target).id} was left as it is."
+            numbers = (link.number,) if link.number else ()
+            found.append(Issue(Code.VANISHED, ref, numbers, text=text))
+        return found
 
     def _customers(self, records: Sequence[Record], course: Course) -> Plan:
         """
@@ -170,6 +238,8 @@ class DocumentSync(DocumentRun):
         if course.kind is Customer:
             return Plan()
         untied = self.survey.untied_customers(records, course)
+        doubtful = self._doubtful(untied)
+        untied = [each for each in untied if each.ref not in doubtful]
         if not untied:
             return Plan()
         way = evolve(course, kind=Customer, recheck=False)
@@ -189,6 +259,10 @@ class DocumentSync(DocumentRun):
         self.tally.count("skipped", plan.skipped)
         self.tally.count("unchanged", plan.kept)
         if self.sink is not None:
+            self._others_unsettled(plan.changes)
+            held = {e.name: found for e in plan.changes if (found := self.unsettled(e))}
+            free = tuple(each for each in plan.changes if each.name not in held)
+            plan = evolve(plan, changes=free, issues=(*plan.issues, *held.values()))
             self.sink.take(plan)
             for each in plan.issues:
                 self.tell(each)
@@ -208,6 +282,20 @@ def goes(direction: Direction, *, outward: bool) -> bool:
 
 def _of(ref: Ref, course: Course) -> bool:
     return (ref.connection, ref.kind) == (course.source, course.kind.__name__)
+
+
+def _parts(records: Iterable[Record]) -> Iterator[Application]:
+    """What is read with some records."""
+    for each in records:
+        if isinstance(each, Payment | CreditNote):
+            yield from each.applications
+
+
+def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
+    """The issue of a record that waits until the outcome of a write is known."""
+    made_for = doubtful[record.ref].number or "another"
+    text = f"it may be what was made for {made_for}, and the answer to that was lost."
+    return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

@@ -1,5 +1,5 @@
 """
-A table of any DB-API 2.0 database as a connector: rows in, two columns out::
+Tables of any DB-API 2.0 database as a connector: rows in, two columns out::
 
     billing = Table(
         connect=lambda: sqlite3.connect("shop.db"),
@@ -9,162 +9,113 @@ A table of any DB-API 2.0 database as a connector: rows in, two columns out::
         connection="app:shop",
     )
 
+With ``documents`` it reads and writes customers, invoices, credit notes and payments too,
+each in a table that is named for it.
+
 Never call the engine inside a transaction of your own: the table opens its own connection
 and would wait for your lock. Nothing here takes SQL from a caller, keeps a database
-connection between two calls, rounds an amount, or writes anything but the two payment
-columns.
+connection between two calls, rounds an amount, or writes a column that was not named.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from datetime import UTC, date
-from decimal import Decimal
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
-from tieout.capabilities import Capabilities, Changed, Dated, Everything, Open, Select
-from tieout.change import Change, Outcome
-from tieout.connector import Fields, Health, batches
-from tieout.errors import Code, ConfigError, Fate, Fault
-from tieout.local import (
-    DAILY,
-    WRITES,
-    InProcess,
-    bill_settlement,
-    identity,
-    in_words,
-    own_capabilities,
-    unknown,
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Dated,
+    Everything,
+    Kind,
+    Open,
+    Verb,
 )
-from tieout.models import Settlement, is_name
-from tieout.money import EXPONENTS, amount, exponent
+from tieout.change import Change, Outcome
+from tieout.connector import Health, batches
+from tieout.errors import Code, ConfigError, Fault
+from tieout.host.abilities import LEVELS_WRITTEN, own_capabilities
+from tieout.host.columns import (
+    ApplicationTable,
+    Columns,
+    CreditNoteTable,
+    CustomerTable,
+    DocumentTable,
+    InvoiceTable,
+    LineTable,
+    PaymentTable,
+    mapped,
+)
+from tieout.host.documents import DocumentWriter
+from tieout.host.flows import InProcess, unknown
+from tieout.host.levels import LevelWriter
+from tieout.host.postings import PostingWriter
+from tieout.host.records import MARK, Load, Records
+from tieout.host.registers import (
+    Register,
+    Surroundings,
+    able,
+    postings_of,
+    register_of,
+)
+from tieout.host.sql import (
+    MARKS,
+    MYSQL,
+    POSTGRES,
+    SQLITE,
+    Database,
+    Dialect,
+    Sheet,
+)
+from tieout.host.transactions import GIVE_UP, Transactions, Writer, opened
+from tieout.models import Customer, Invoice, Posting, RecordType, Settlement
+from tieout.money import EXPONENTS
 from tieout.wire import Call, Flow
 
-
-class Database(Protocol):
-    """A DB-API 2.0 connection, not in autocommit mode."""
-
-    def cursor(self) -> Any: ...
-    def commit(self) -> Any: ...
-    def rollback(self) -> Any: ...
-    def close(self) -> Any: ...
-
-
-MARKS: Mapping[str, str] = {
-    "qmark": "?",
-    "numeric": ":{0}",
-    "named": ":v{0}",
-    "format": "%s",
-    "pyformat": "%(v{0})s",
-}
-"""How each DB-API paramstyle writes the place of a value."""
-
-
-@frozen
-class Dialect:
-    """
-    What differs between databases.
-
-    ``quotes`` stand around a name. ``fetch_first`` is for those without LIMIT (Oracle, SQL
-    Server). Dates and amounts go as text where the driver has no sound way to take them
-    (sqlite3: its date adapters are deprecated, and it has no decimals) and where the
-    column is a text.
-    """
-
-    paramstyle: str = "qmark"
-    quotes: str = '""'
-    fetch_first: bool = False
-    dates_as_text: bool = True
-    amounts_as_text: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        if self.paramstyle not in MARKS or self.quotes not in ('""', "``", "[]"):
-            raise ConfigError(f"no such dialect: {self.paramstyle} {self.quotes}")
-
-    def name(self, name: str) -> str:
-        """A checked name, quoted; each part of a qualified one for itself."""
-        first, last = self.quotes[0], self.quotes[1]
-        return ".".join(f"{first}{part}{last}" for part in name.split("."))
-
-    def limit(self, rows: int) -> str:
-        """The clause that brings at most so many rows."""
-        if self.fetch_first:
-            return f"OFFSET 0 ROWS FETCH NEXT {rows} ROWS ONLY"
-        return f"LIMIT {rows}"
-
-    def statement(self, sql: str, values: Sequence[Any]) -> tuple[str, Any]:
-        """Our SQL, with a ``?`` for each value and none elsewhere, as the driver takes it."""
-        mark = MARKS[self.paramstyle]
-        head, *rest = sql.split("?")
-        text = head + "".join(mark.format(at) + part for at, part in enumerate(rest, 1))
-        given = [self._value(value) for value in values]
-        if "v{0}" in mark:
-            return text, {f"v{at}": value for at, value in enumerate(given, 1)}
-        return text, tuple(given)
-
-    def _value(self, value: Any) -> Any:
-        dates = self.dates_as_text and isinstance(value, date)
-        amounts = self.amounts_as_text and isinstance(value, Decimal)
-        return str(value) if dates or amounts else value
-
-
-SQLITE = Dialect()
-POSTGRES = Dialect("pyformat", dates_as_text=False, amounts_as_text=False)
-MYSQL = Dialect("pyformat", "``", dates_as_text=False, amounts_as_text=False)
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
-_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)  # 64 bits hold these
-GIVE_UP = 3
-"""After so many failures of the database in a row the rest of a batch is not tried: each
-may have waited for a lock."""
-
-
-@frozen(kw_only=True)
-class Columns:
-    """
-    Which column holds what; None where there is none.
-
-    ``void`` is true or 1 where the invoice was taken back. ``changed_at`` is set by the app
-    at each change of the row: an instant or a text of ISO 8601, UTC if it names no zone.
-    """
-
-    id: str
-    number: str
-    total: str
-    paid_amount: str
-    date_paid: str
-    currency: str | None = None
-    on: str | None = None
-    customer: str | None = None
-    reference: str | None = None
-    void: str | None = None
-    changed_at: str | None = None
-    version: str | None = None
+__all__ = [
+    "GIVE_UP",
+    "MARKS",
+    "MYSQL",
+    "POSTGRES",
+    "SQLITE",
+    "ApplicationTable",
+    "Columns",
+    "CreditNoteTable",
+    "CustomerTable",
+    "Database",
+    "Dialect",
+    "DocumentTable",
+    "InvoiceTable",
+    "LineTable",
+    "PaymentTable",
+    "Table",
+]
 
 
 @frozen(kw_only=True, eq=False)
 class Table(InProcess):
     """
-    A table with a row for each invoice as a connector.
+    A table with a row for each invoice as a connector, and tables of documents.
 
     ``connect`` opens a connection; it is committed or rolled back, and closed, before a
     call returns. ``currency`` stands in for a column. ``only`` names columns and the
     values that rows must have to be seen or written at all. ``integer_ids`` and
-    ``integer_numbers`` tell that these columns hold whole numbers.
+    ``integer_numbers`` tell that these columns hold whole numbers. ``documents`` are the
+    tables of documents, at most one for each kind; ``table`` and ``columns``, which hold
+    what is paid, may then be left out.
 
     A batch is one short transaction: a row that changed since it was read is left alone,
     and before the commit the columns are read again, so that nothing lands rounded.
     """
 
     connect: Callable[[], Database] = field(repr=False)
-    table: str
-    columns: Columns
+    table: str | None = None
+    columns: Columns | None = None
+    documents: Sequence[DocumentTable] = ()
     dialect: Dialect = SQLITE
     currency: str | None = None
     only: Mapping[str, str | int | None] = field(factory=dict, repr=False)
@@ -175,52 +126,110 @@ class Table(InProcess):
     fetch_size: int = 500
     batch_size: int = 500
 
-    @property
-    def capabilities(self) -> Capabilities:
-        selects: set[type] = {Everything}
-        selects |= {Changed} if self.columns.changed_at else set()
-        selects |= {Dated, Open} if self.columns.on else set()
-        return own_capabilities(
-            "table",
-            selects,
-            page_size=self.page_size,
-            fetch_size=self.fetch_size,
-            batch_size=self.batch_size,
-            stable_order=True,
-            **WRITES,
-        )
-
     def __attrs_post_init__(self) -> None:
-        if (self.currency is None) == (self.columns.currency is None):
+        if (self.table is None) != (self.columns is None):
+            raise ConfigError("a table and its columns go together")
+        if self.columns is None and not self.documents:
+            raise ConfigError("give a table and its columns, or documents")
+        if self.columns and (self.currency is None) == (self.columns.currency is None):
             raise ConfigError("give either a currency or the column that holds it")
         if self.currency is not None and self.currency not in EXPONENTS:
             raise ConfigError(f"{self.currency[:20]!r} is no current ISO 4217 code")
-        columns = list(self._mapped().values())
-        if len({column.lower() for column in columns}) < len(columns):
-            raise ConfigError("two things cannot be in one column")
-        for name in (*self.table.split("."), *columns, *self.only):
-            if not _NAME.fullmatch(name):
-                raise ConfigError(f"{name[:40]!r} is no name of a table or column")
+        kinds = [getattr(each, "kind", None) for each in self.documents]
+        if None in kinds:
+            raise ConfigError("documents are tables of customers, invoices, …")
+        if len({*kinds}) < len(kinds):
+            raise ConfigError("one table for each kind of document")
+        assert self._registers  # a name that cannot be one is refused here
 
-    def _mapped(self) -> dict[str, str]:
-        return {name: col for name, col in asdict(self.columns).items() if col}
+    @property
+    def capabilities(self) -> Capabilities:
+        """What there are tables and columns for."""
+        return self._abilities
 
-    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
-        outcomes: list[Outcome] = []
-        for some in batches(changes, self.batch_size):
-            store = partial(self._store, some)
-            try:
-                response = yield Call(store, effect=True, name="update")
-                outcomes.extend(response.value)
-            except Exception as error:  # noqa: BLE001 - it becomes the outcomes
-                fault = error if isinstance(error, Fault) else unknown(error)
-                outcomes.extend(Outcome.failed(change, fault) for change in some)
-        return tuple(outcomes)
+    @cached_property
+    def _abilities(self) -> Capabilities:
+        registers = dict(self._registers)
+        level = registers.pop(Settlement, None)
+        sizes = {
+            "page_size": self.page_size,
+            "fetch_size": self.fetch_size,
+            "batch_size": self.batch_size,
+            "stable_order": True,
+        }
+        documents = {kind: able(each, **sizes) for kind, each in registers.items()}
+        return own_capabilities(
+            "table",
+            _level_kind(level, **sizes) if level else None,
+            documents,
+            credits_told=level is not None and "credited" in level.sheet.columns,
+            compared=any(each.can(Verb.UPDATE) for each in documents.values()),
+        )
+
+    # Its registers
+
+    @cached_property
+    def _registers(self) -> Mapping[RecordType, Register]:
+        records = Records(self.connection, minor_units=self.minor_units)
+        around = Surroundings(self.dialect, self.currency, self._whole_kinds())
+        found: dict[RecordType, Register] = {}
+        if self.table is not None and self.columns is not None:
+            found[Settlement] = Register(
+                Settlement, self._level_sheet(), records.loader(Settlement)
+            )
+        for each in self.documents:
+            found[each.kind] = register_of(each, records.loader(each.kind), around)
+        invoices = found.get(Invoice)
+        if invoices and "posted_at" in invoices.sheet.columns:
+            found[Posting] = postings_of(invoices, records.loader(Posting))
+        return found
+
+    def _level_sheet(self) -> Sheet:
+        assert self.table is not None
+        named = {"id": self.integer_ids, "number": self.integer_numbers}
+        return Sheet(
+            self.table,
+            mapped(self.columns),
+            self.dialect,
+            self.only,
+            {"currency": self.currency} if self.currency else {},
+            frozenset(name for name, whole in named.items() if whole),
+        )
+
+    def _whole_kinds(self) -> frozenset[RecordType]:
+        """The kinds whose ids are whole numbers."""
+        whole: dict[RecordType, bool] = {Invoice: self.integer_ids}
+        whole |= {each.kind: each.integer_ids for each in self.documents}
+        return frozenset(kind for kind, is_whole in whole.items() if is_whole)
+
+    @cached_property
+    def _writers(self) -> Mapping[RecordType, Writer]:
+        registers = self._registers
+        known = {
+            kind: register
+            for kind, register in (
+                (Customer, registers.get(Customer)),
+                (Invoice, registers.get(Invoice) or registers.get(Settlement)),
+            )
+            if register is not None
+        }
+        found: dict[RecordType, Writer] = {
+            kind: DocumentWriter(register, known, self.minor_units)
+            for kind, register in registers.items()
+            if kind not in (Settlement, Posting)
+        }
+        if Settlement in registers:
+            found[Settlement] = LevelWriter(
+                registers[Settlement], self._wanted, self.minor_units
+            )
+        if Posting in registers:
+            found[Posting] = PostingWriter(registers[Posting])
+        return found
 
     # Reading
 
-    def _load(self, bill: Fields) -> Settlement:
-        return bill_settlement(bill, self.connection, minor_units=self.minor_units)
+    def _loader(self, kind: RecordType) -> Load:
+        return self._registers[kind].load
 
     def _is_cursor(self, text: str) -> bool:
         try:
@@ -229,98 +238,37 @@ class Table(InProcess):
             return False
         return isinstance(last, int | str) and not isinstance(last, bool)
 
-    def _select(self, select: Any, cursor: str | None) -> tuple[list[Any], str | None]:
-        where, values = _narrowed(select)
-        if cursor is not None:
-            where.append("r.{id} > ?")
-            values.append(json.loads(cursor))
-        with self._database() as database:
-            rows = self._query(database, where, values, limit=self.page_size)
+    def _select(
+        self, kind: RecordType, select: Any, cursor: str | None
+    ) -> tuple[list[Any], str | None]:
+        behind = None if cursor is None else json.loads(cursor)
+        with opened(self.connect) as database:
+            register = self._registers[kind]
+            rows = register.listed(database, select, behind, self.page_size)
         last = rows[-1]["id"] if len(rows) == self.page_size else None
         if last is None:
             return rows, None
         return rows, json.dumps(last if isinstance(last, int) else str(last))
 
-    def _named(self, ids: list[str], numbers: list[str]) -> list[Any]:
-        with self._database() as database:
+    def _named(self, kind: RecordType, ids: list[str], numbers: list[str]) -> list[Any]:
+        with opened(self.connect) as database:
             if ids:
-                return self._in(database, "id", ids, whole=self.integer_ids)
-            return self._in(database, "number", numbers, whole=self.integer_numbers)
+                return self._registers[kind].within(database, "id", ids)
+            return self._registers[kind].within(database, "number", numbers)
 
-    def _in(
-        self, database: Database, name: str, values: Sequence[str], *, whole: bool
-    ) -> list[dict[str, Any]]:
-        asked: list[Any] = [value for value in values if _askable(value)]
-        if whole:
-            asked = [int(value) for value in asked if _WHOLE.fullmatch(value)]
-        marks = ", ".join("?" for _ in asked)
-        where = f"r.{{{name}}} IN ({marks})"
-        return self._query(database, [where], asked) if asked else []
-
-    def _query(
-        self,
-        database: Database,
-        where: Sequence[str],
-        values: Sequence[Any],
-        limit: int | None = None,
-    ) -> list[dict[str, Any]]:
-        quoted = {k: self.dialect.name(column) for k, column in self._mapped().items()}
-        # Each name with its r: SQLite takes a lone "name" that is no column for a text.
-        names = ", ".join(f"r.{name}" for name in quoted.values())
-        sql = f"SELECT {names} FROM {self.dialect.name(self.table)} r"  # noqa: S608 - checked names
-        only, more = self._restricted("r.")
-        if where or only:
-            sql += f" WHERE {' AND '.join([*where, *only])}".format_map(quoted)
-        if limit is not None:
-            sql += f" ORDER BY r.{quoted['id']} {self.dialect.limit(limit)}"
-        with self._executed(database, sql, [*values, *more]) as cursor:
-            found = cursor.fetchall()
-        rows = [row.values() if isinstance(row, Mapping) else row for row in found]
-        fixed = {"currency": self.currency} if self.currency else {}
-        return [{**dict(zip(quoted, row, strict=True)), **fixed} for row in rows]
-
-    def _restricted(self, prefix: str = "") -> tuple[list[str], list[Any]]:
-        return _equal({prefix + self.dialect.name(n): v for n, v in self.only.items()})
-
-    @contextmanager
-    def _executed(
-        self, database: Database, sql: str, values: Sequence[Any]
-    ) -> Iterator[Any]:
-        with closing(database.cursor()) as cursor:
-            cursor.execute(*self.dialect.statement(sql, values))
-            yield cursor
-
-    @contextmanager
-    def _database(self, refusal: Code = Code.SERVER_ERROR) -> Iterator[Database]:
-        """A connection for one call; what it raises before a commit had no effect."""
-        try:
-            database = self.connect()
-        except Exception as error:
-            fault = Fault(Code.NOT_REACHED, in_words(error), fate=Fate.NOT_SENT)
-            raise fault from error
-        try:
-            yield database
-        except Fault:
-            raise
-        except Exception as error:
-            # Every driver has exceptions of its own, with the names of DB-API 2.0.
-            names = {each.__name__ for each in type(error).__mro__}
-            if names & {"OperationalError", "InterfaceError"}:
-                fault = Fault(Code.SERVER_ERROR, in_words(error), fate=Fate.NOT_SENT)
-            else:
-                fault = Fault(refusal, in_words(error))
-            raise fault from error
-        finally:
-            for leave in (database.rollback, database.close):
-                with suppress(Exception):
-                    leave()
+    def _marked(self, kind: RecordType, marks: list[str]) -> list[Any]:
+        with opened(self.connect) as database:
+            return self._registers[kind].within(database, MARK, marks)
 
     # Checking
 
     def _health(self) -> Health:
+        notes: list[str] = []
         try:
-            with self._database() as database:
-                sample = self._query(database, (), (), limit=1)
+            for kind, register in self._registers.items():
+                with opened(self.connect) as database:
+                    sample = register.listed(database, Everything(), None, 1)
+                notes += [str(issue) for issue in self._read(kind, sample).issues]
         except Fault as fault:
             lacking = [] if fault.code is Code.NOT_REACHED else self._lacking()
             return Health(
@@ -329,160 +277,61 @@ class Table(InProcess):
                 missing=tuple(lacking),
                 notes=(fault.text,),
             )
-        notes = tuple(str(issue) for issue in self._read(sample).issues)
-        return Health(reachable=True, signed_in=True, books=self._books(), notes=notes)
+        told = tuple(dict.fromkeys(notes))
+        return Health(
+            reachable=True, signed_in=True, books=self._own_books(), notes=told
+        )
 
     def _lacking(self) -> list[str]:
-        """The table, or those of its columns, that cannot be read."""
-        table = self.dialect.name(self.table)
-        if not self._readable(f"SELECT 1 FROM {table} r WHERE 1 = 0"):  # noqa: S608
-            return [self.table]
-        return [
-            f"{self.table}.{column}"
-            for column in (*self._mapped().values(), *self.only)
-            if not self._readable(
-                f"SELECT r.{self.dialect.name(column)} FROM {table} r WHERE 1 = 0"  # noqa: S608
-            )
-        ]
+        """The tables, or those of their columns, that cannot be read."""
+        found: dict[str, None] = {}
+        for register in self._registers.values():
+            for sheet in (register.sheet, *register.inner.values()):
+                if not self._readable(sheet, sheet.probe):
+                    found[sheet.table] = None
+                    continue
+                found |= dict.fromkeys(
+                    name
+                    for name, sql in sheet.lacking()
+                    if not self._readable(sheet, sql)
+                )
+        return list(found)
 
-    def _readable(self, sql: str) -> bool:
+    def _readable(self, sheet: Sheet, sql: str) -> bool:
         try:
-            with self._database() as database, self._executed(database, sql, ()):
+            with opened(self.connect) as database, sheet.executed(database, sql):
                 return True
         except Fault:
             return False
 
     # Writing
 
-    def _store(self, changes: Sequence[Change]) -> list[Outcome]:
-        """All in one transaction; where that fails, each in one of its own."""
-        try:
-            return self._transaction(changes)
-        except Fault as caught:
-            fault = caught
+    def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
         outcomes: list[Outcome] = []
-        if len(changes) > 1 and fault.code not in _HOPELESS:
-            failures = 0
-            for change in changes:
-                outcomes += self._store([change])
-                failures = failures + 1 if outcomes[-1].code in _FAILURES else 0
-                if failures == GIVE_UP:
-                    text = f"not tried after: {outcomes[-1].text}"
-                    fault = Fault(Code.SERVER_ERROR, text, fate=Fate.NOT_SENT)
-                    break
-        rest = changes[len(outcomes) :]
-        return outcomes + [Outcome.failed(change, fault) for change in rest]
-
-    def _transaction(self, changes: Sequence[Change]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        sent: list[tuple[Change, int]] = []
-        with self._database(Code.REFUSED) as database:
-            held = self._rows(database, changes)
-            for change in changes:
-                try:
-                    count = self._update(database, change, held)
-                except Fault as fault:
-                    outcomes.append(Outcome.failed(change, fault))
-                else:
-                    sent.append((change, count))
-            now = self._rows(database, [change for change, _ in sent])
-            outcomes += [self._came_of(change, count, now) for change, count in sent]
+        allowed: list[Change] = []
+        for change in changes:
             try:
-                database.commit()
-            except Exception as error:
-                raise unknown(error) from error
-        return outcomes
-
-    def _rows(
-        self, database: Database, changes: Iterable[Change]
-    ) -> dict[str, dict[str, Any]]:
-        ids = [change.target.id for change in changes if change.target]
-        rows = self._in(database, "id", ids, whole=self.integer_ids)
-        return {identity(row["id"]): row for row in rows}
-
-    def _update(
-        self, database: Database, change: Change, held: Mapping[str, dict[str, Any]]
-    ) -> int:
-        """How many rows were changed; 0 also where all was as wanted. Raises `Fault`."""
-        target, before, after = self._wanted(change)
-        if target.id not in held:
-            raise Fault(Code.VANISHED)
-        row = held[target.id]
-        now = self._load(Fields(row))
-        if _as_wanted(now, after):
-            return 0
-        moved = [n for n in _GUARDED if getattr(now, n) != getattr(before, n)]
-        if moved or (before.version and before.version != now.version):
-            text = f"changed: {', '.join(moved or ['version'])}"
-            raise Fault(Code.STALE_VERSION, text)
-        name = {key: self.dialect.name(col) for key, col in self._mapped().items()}
-        # Compared with what the columns hold themselves: 50.0 and 50.00 are two texts.
-        guarding = {"id", "paid_amount", "date_paid", "version"} & name.keys()
-        where, guards = _equal({name[key]: row[key] for key in sorted(guarding)})
-        only, more = self._restricted()
-        table = self.dialect.name(self.table)
-        sql = f"UPDATE {table} SET {name['paid_amount']} = ?, {name['date_paid']} = ?"  # noqa: S608
-        sql += f" WHERE {' AND '.join(where + only)}"
-        values = [self._written(after), after.paid_on, *guards, *more]
-        with self._executed(database, sql, values) as cursor:
-            return int(cursor.rowcount)
-
-    def _written(self, after: Settlement) -> Decimal | int:
-        places = exponent(after.currency)
-        paid = amount(after.paid, after.currency)
-        if self.minor_units:
-            return int(paid.scaleb(places))
-        return paid.quantize(Decimal(1).scaleb(-places))
-
-    def _came_of(
-        self, change: Change, count: int, now: Mapping[str, dict[str, Any]]
-    ) -> Outcome:
-        """Looked at again, inside the transaction; a `Fault` takes the batch back."""
-        target, _, after = self._wanted(change)
-        if count > 1:
-            raise Fault(Code.REFUSED, "more than one row has this id")
-        row = now.get(target.id)
-        if row is None:
-            return Outcome.failed(change, Fault(Code.VANISHED))
-        read = self._load(Fields(row))
-        if _as_wanted(read, after):
-            return Outcome.applied(change, version=read.version)
-        if count < 1:
-            return Outcome.failed(change, Fault(Code.STALE_VERSION))
-        raise Fault(Code.REFUSED, "the columns do not hold what was written to them")
+                self._check_allowed(change)
+            except Fault as refused:
+                outcomes.append(Outcome.failed(change, refused))
+            else:
+                allowed.append(change)
+        transactions = Transactions(self.connect, self._writers)
+        for some in batches(allowed, self.batch_size):
+            store = partial(transactions.store, some)
+            try:
+                response = yield Call(store, effect=True, name="update")
+                outcomes.extend(response.value)
+            except Exception as error:  # noqa: BLE001 - it becomes the outcomes
+                fault = error if isinstance(error, Fault) else unknown(error)
+                outcomes.extend(Outcome.failed(change, fault) for change in some)
+        return tuple(outcomes)
 
 
-_GUARDED = ("paid", "paid_on", "total", "currency", "number", "status")
-_FAILURES = {Code.SERVER_ERROR, Code.NOT_REACHED, Code.OUTCOME_UNKNOWN}
-_HOPELESS = {Code.NOT_REACHED, Code.OUTCOME_UNKNOWN}
-
-
-def _as_wanted(read: Settlement, wanted: Settlement) -> bool:
-    return (read.paid, read.paid_on) == (wanted.paid, wanted.paid_on)
-
-
-def _equal(values: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
-    """Conditions that hold for equal values, and for nothing where it is nothing."""
-    where = [f"{n} IS NULL" if v is None else f"{n} = ?" for n, v in values.items()]
-    return where, [value for value in values.values() if value is not None]
-
-
-def _narrowed(select: Select) -> tuple[list[str], list[Any]]:
-    """What spares most other rows the journey; `selected` then decides exactly."""
-    match select:
-        case Changed(since=since):
-            # From a day earlier: right in whatever zone and form the column is.
-            early = since.astimezone(UTC).date() - DAILY
-            return ["(r.{changed_at} IS NULL OR r.{changed_at} >= ?)"], [early]
-        case Dated(first=first, last=last):
-            return ["r.{on} >= ?", "r.{on} < ?"], [first, last + DAILY]
-        case Open():
-            unequal = "r.{paid_amount} IS NULL OR r.{paid_amount} <> r.{total}"
-            return [f"(r.{{total}} IS NULL OR {unequal})"], []
-        case _:
-            return [], []
-
-
-def _askable(text: str) -> bool:
-    """Whether a database takes the text at all; what it does not take, it cannot hold."""
-    return is_name(text)
+def _level_kind(register: Register, **sizes: Any) -> Kind:
+    """What can be done with the money of an invoice."""
+    columns = register.sheet.columns
+    selects: set[type] = {Everything}
+    selects |= {Changed} if "changed_at" in columns else set()
+    selects |= {Dated, Open} if "on" in columns else set()
+    return Kind(selects=frozenset(selects), **sizes, **LEVELS_WRITTEN)

@@ -14,7 +14,7 @@ from uuid import uuid4
 from attrs import evolve, frozen
 
 from tieout.errors import Code, ConfigError, Severity
-from tieout.footing import PAYMENTS
+from tieout.footing import PAYMENTS, Begin, Stop, Tell
 from tieout.handover import Handover
 from tieout.models import (
     Application,
@@ -25,10 +25,14 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
+    Settlement,
 )
 from tieout.report import Report
+from tieout.settings import Direction
 from tieout.store import Event, Held, IssueRow, Run, key_of
-from tieout.verbs import DOCUMENTS, Asked
+from tieout.syncing import PLANNERS
+from tieout.verbs import DOCUMENTS, Asked, verb_of
+from tieout.windows import Since
 
 PAGE = 1000
 """Rows read from the store at a time."""
@@ -54,6 +58,45 @@ class Standing:
 
 class Troubles(Handover):
     """What an engine does about issues."""
+
+    def push(self, record: Ref | Record) -> Report:
+        """
+        Carry one record of either side now, because it has just changed.
+
+        Raises `ConfigError` where records of its kind do not go from there.
+        """
+        return self._carry_again(record if isinstance(record, Ref) else record.ref)
+
+    def sync_now(
+        self,
+        since: Begin = Since.PAST_MONTH,
+        *,
+        on_progress: Tell | None = None,
+        stop: Stop | None = None,
+    ) -> tuple[Report, ...]:
+        """
+        Carry all that the settings switch on, each kind behind those it depends on.
+
+        From the last successful run of each kind; ``since`` is for those that had none
+        yet. What could not be carried before is tried again. Each record ends carried, or
+        as an issue. A report for each kind; one that ends early does not stop the others.
+        """
+        reports: list[Report] = []
+        for kind in PLANNERS:
+            if self.settings.direction(kind) is not Direction.OFF:
+                asked = self._since_last(kind, since)
+                reports.append(
+                    self._sync_documents(kind, asked, None, on_progress, stop)
+                )
+        if self.settings.direction(Settlement) is not Direction.OFF:
+            begin = Since.LAST_RUN if self._marker(PAYMENTS) else since
+            reports.append(self._sync_levels(begin, None, on_progress, stop, None))
+        return tuple(reports)
+
+    def runs(self) -> Iterator[Run]:
+        """The runs of this pair, the oldest first: when, by whom, and how each ended."""
+        for name in self._runs():
+            yield from self._store.get(Run, [name]).values()
 
     def issues(
         self,
@@ -134,6 +177,12 @@ class Troubles(Handover):
                 yield event
 
     # How it is done -----------------------------------------------------------------------
+
+    def _since_last(self, kind: RecordType, since: Begin) -> Asked:
+        """From the last run of a kind, if all of its ways had one."""
+        tracks = self._courses(kind, Asked())
+        known = all(self._marker(verb_of(course)) for course in tracks)
+        return Asked(Since.LAST_RUN if known else since)
 
     def _carry_again(self, source: Ref) -> Report:
         """One record of either side, by the way that its kind goes from there."""

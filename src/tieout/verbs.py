@@ -69,6 +69,11 @@ class Asked:
         """The name under which it is remembered how far a selection was read."""
         return f"{self.label} of " if self.select is not None else ""
 
+    @property
+    def by_name(self) -> bool:
+        """Whether records are read by their names, and by nothing else."""
+        return bool(self.only) and self.since is None and self.select is None
+
 
 def asked(
     since: Begin | None, only: Iterable[str] = (), *, recheck: bool = False
@@ -78,9 +83,12 @@ def asked(
 
     Raises `ConfigError` where neither a start nor a record is named.
     """
-    names = frozenset(only)
     if isinstance(only, str):
         raise ConfigError("only= takes several ids or numbers: put the one in a list")
+    given: frozenset[Any] = frozenset(only)
+    if not all(isinstance(each, str) and each for each in given):
+        raise ConfigError("only= takes ids or numbers as texts")
+    names: frozenset[str] = given
     if since is None and not names:
         raise ConfigError(
             "say from when (since=Since.PAST_WEEK, a date, ...) or which (only=[...])"
@@ -122,8 +130,12 @@ class DocumentVerbs(Levels):
                 # Now in the books' own zone, and knowing which periods are closed.
                 track.moment = self._track(course, asked).moment
                 self._read_course(run, under, self._bound(course), track, asked)
+            if asked.by_name:
+                run.end(courses[0])
 
-        return self._carried(run, under, work, moves_marker=asked.since is not None)
+        # What changed besides those that were named is still to be read.
+        moves = asked.since is not None and not asked.only
+        return self._carried(run, under, work, moves_marker=moves)
 
     def initial_sync(
         self,
@@ -179,7 +191,7 @@ class DocumentVerbs(Levels):
     ) -> None:
         """What is open, then page after page, the resume point after each."""
         run.begin(course)
-        if asked.only and asked.select is None and asked.since is None:
+        if asked.by_name:
             for page in run.named(course):
                 run.process(page)
             return
@@ -249,7 +261,7 @@ class DocumentVerbs(Levels):
             if goes(direction, outward=outward) and asked.outward in (None, outward)
         ]
         if isinstance(asked.since, ResumePoint):
-            found = [each for each in found if _verb(each) == asked.since.verb]
+            found = [each for each in found if verb_of(each) == asked.since.verb]
         if not found:
             name = kind.__name__
             raise ConfigError(
@@ -284,7 +296,7 @@ class DocumentVerbs(Levels):
         return evolve(course, locked_through=books.locked_through if books else None)
 
     def _track(self, course: Course, asked: Asked) -> Track:
-        verb = _verb(course)
+        verb = verb_of(course)
         if asked.since is None:
             moment = Window(self._clock.now(), trusting=False, label=asked.label)
             place = asked.select is not None
@@ -337,7 +349,8 @@ INITIAL_DAYS_MAX = 366
 """The longest range of an initial sync: a year, leap years included."""
 
 
-def _verb(course: Course) -> str:
+def verb_of(course: Course) -> str:
+    """The name of the runs of a course, and of their marker."""
     return VERBS[course.kind] + ("" if course.outward else INWARD)
 
 
@@ -379,7 +392,10 @@ def _check_way(kind: RecordType, source: Connector, target: Connector) -> None:
         raise ConfigError(
             f"directions[{name}]: {source.connection} cannot tell which of them changed"
         )
-    if not target.capabilities.kind(kind).can(Verb.CREATE):
-        raise ConfigError(
-            f"directions[{name}]: {target.capabilities.system} does not let us create them"
-        )
+    able = target.capabilities.kind(kind)
+    for verb in (Verb.CREATE, Verb.READ):  # what was made is compared later
+        if not able.can(verb):
+            raise ConfigError(
+                f"directions[{name}]: {target.capabilities.system} does not let us "
+                f"{verb.value} them"
+            )

@@ -19,6 +19,7 @@ from tieout.certificate import Certificate, Difference, Scope, sealed
 from tieout.errors import Code, ConfigError, Fault, Severity
 from tieout.explaining import Explaining
 from tieout.footing import PAYMENTS, Stop, Tell
+from tieout.inquiry import Inquiry
 from tieout.models import CreditNote, Invoice, Payment, RecordType, Settlement
 from tieout.money import EXACT
 from tieout.protocol import batches
@@ -28,7 +29,6 @@ from tieout.recognising import Recognising
 from tieout.session import Session
 from tieout.settings import Direction, Side
 from tieout.store import Ending, Event, Run
-from tieout.troubles import Troubles
 from tieout.underway import Track
 from tieout.verbs import DOCUMENTS
 from tieout.windows import Window
@@ -44,7 +44,7 @@ EVENTS_MAX = 1_000
 more, the books were never tied, and the certificate names them all."""
 
 
-class Verification(Troubles):
+class Verification(Inquiry):
     """What an engine does to prove that the books agree."""
 
     def verify(

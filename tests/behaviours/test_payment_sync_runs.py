@@ -75,7 +75,9 @@ def test_the_report_counts_by_word_and_light() -> None:
     world.ledger.apply(over, 60)
     report = world.sync()
     assert dict(report.counts) == {
+        "created": 0,
         "updated": 3,
+        "voided": 0,
         "unchanged": 1,
         "not found": 1,
         "failed": 1,

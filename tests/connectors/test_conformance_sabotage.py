@@ -13,8 +13,11 @@ HARMLESS = {
     # It has one page.
     ("Local", "only the first page"),
     ("Local", "loses at the boundary"),
+    ("Local, documents", "only the first page"),
+    ("Local, documents", "loses at the boundary"),
     # It reads from a day earlier, whatever zone a column is in.
     ("Table", "exclusive since"),
+    ("Table, documents", "exclusive since"),
 }
 CASES = [
     (name, each)

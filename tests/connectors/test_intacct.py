@@ -1255,7 +1255,7 @@ def test_customers_are_called_by_their_id() -> None:
 
 
 def test_in_bill_to_mode_a_customer_is_one_for_each_contact() -> None:
-    """B85 to B88: named after the contact, without a number, beside the ledger's own."""
+    """B85 to B88: named after the contact, without a number, in the ledger's own place."""
     connector = intacct(bill_to_contacts=True)
     rows = [
         {"RECORDNO": "11", "CUSTOMERID": "C/1", "NAME": "Acme", "STATUS": "active"},
@@ -1294,10 +1294,10 @@ def test_in_bill_to_mode_a_customer_is_one_for_each_contact() -> None:
         "<read><object>CUSTOMER</object><keys>C/1,C2</keys><fields>*</fields></read>"
     )
     assert has("CONTACTNAME", "Ada", "Bob/2") in query(asked[2], "contacts.0")[2]
-    # By the contact, and by the customer itself, where it is asked for.
+    # By the contact alone: who has contacts is no customer beside them.
     found = connector.fetch(Customer, ids=["C%2F1/Bob/2", "C%2F1"])
     asked, told = drive(found, *answers)
-    assert [each.ref.id for each in told.records] == ["C%2F1", "C%2F1/Bob/2"]
+    assert [each.ref.id for each in told.records] == ["C%2F1/Bob/2"]
     assert has("CUSTOMERID", "C/1") in query(asked[0])[2]
     by_name = connector.fetch(Customer, numbers=["Ada L."])
     assert [each.name for each in drive(by_name, *answers)[1].records] == ["Ada L."]

@@ -68,6 +68,10 @@ def look(changes: Sequence[tieout.Change]) -> list[tieout.Settlement]:
 one = plan.changes[0]
 own = engine.plan_changes([one], verb="fees")
 assert_type(own, tieout.Plan)
+for effect, sums in own.effects.items():
+    assert_type(effect, tieout.Effect)
+    assert_type(sums["USD"], tieout.Money)
+assert_type(own.calls[xero.connection], int)
 for write in engine.parked():
     assert_type(write, tieout.Intent)
     assert_type(write.doubt, tieout.Doubt | None)

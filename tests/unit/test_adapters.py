@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from doubles import NOW, Desk, SetClock, Wire, able, change, level
 
 from tieout.adapters import Callbacks, Direct, DryAdapter, PlanFile, Preview, breaking
@@ -273,11 +274,41 @@ def test_a_preview_prints_and_writes_nothing() -> None:
     preview.end(complete=True)
     text = out.getvalue()
     assert "past week" in text
+    assert "\n\nPaid amounts to update in billing:1 (2)\n" in text
     assert "~  INV-1  0.00 EUR → 100.00 EUR  - → 2026-03-09" in text
     assert "as in the ledger" in text
-    assert "! INV-3" in text
+    assert "\n\n! INV-3" in text
+    assert "\n\nIn all\n  paid amounts risen  130.00 EUR\n\nEnd" in text
     assert text.endswith("End of plan\n")
     assert preview.dry
+
+
+def test_a_preview_sums_up_all_pages_of_one_run() -> None:
+    """B74: all rows of each page, in lines that fit; the sums and calls at the end."""
+    out = io.StringIO()
+    preview = Preview(out)
+    for _ in range(2):  # nothing is left of the run before
+        preview.begin(HEADER)
+        for page in range(2):
+            many = tuple(change(f"{page}{n}", reason="r" * 200) for n in range(100))
+            odd = evolve(change("x", action=Action.VOID), before=None, after=None)
+            calls = {"billing:1": 100, "ledger:1": 2}
+            preview.take(Plan((*many, odd), calls=calls))
+        preview.end(complete=True)
+    first, second = out.getvalue().split("Plan for ")[1:]
+    assert first == second
+    lines = first.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert sum(line.startswith("~  INV-") for line in lines) == 200
+    assert lines[-7:] == [
+        "In all",
+        "  paid amounts risen  10,000.00 EUR",
+        "  not in these sums: 2 whose amount or currency is not known",
+        "",
+        "Will take about 200 calls to billing:1 and 4 to ledger:1.",
+        "",
+        "End of plan",
+    ]
 
 
 def test_a_preview_says_when_it_is_incomplete(
@@ -315,8 +346,10 @@ def written(path: Path, *plans: Plan, complete: bool = True) -> PlanFile:
 
 def test_a_plan_file_gives_the_plan_back(tmp_path: Path) -> None:
     """C4: equal to what was taken, over several pages."""
-    page = Plan((change("4"),), kept=9)
-    back = written(tmp_path / "plan.jsonl", PLAN, page).read()
+    page = Plan((change("4"),), kept=9, skipped=1, calls={"a": 2})
+    plan = evolve(PLAN, calls={"a": 1, "b": 3})
+    back = written(tmp_path / "plan.jsonl", plan, page).read()
+    assert (back.kept, back.skipped, back.calls) == (14, 1, {"a": 3, "b": 3})
     assert back.changes == (*PLAN.changes, *page.changes)
     assert back.issues == PLAN.issues
     assert back.header == HEADER

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from doubles import change
 
 import tieout
 from tieout.cli import Column, RichScreen, Screen, main, screen_of
 from tieout.errors import ConfigError
+from tieout.plan import Plan
 from tieout.session import Session
 from tieout.testing import demo
 from tieout.testing.fakes.connectwise import FakeConnectWise
@@ -71,7 +73,7 @@ def test_a_mistake_of_the_caller_is_one_line(
         raise ConfigError("no such start")
 
     monkeypatch.setattr(demo, "run", refuse)
-    assert main(["demo"]) == 1
+    assert main(["demo"]) == 2
     assert capsys.readouterr() == ("", "tieout: no such start\n")
 
 
@@ -115,6 +117,41 @@ def test_control_c_ends_the_demo_in_a_sentence(
     assert capsys.readouterr().out.endswith("its books were in memory.\n")
 
 
+# A plan ---------------------------------------------------------------------------------
+
+
+def test_the_screen_shows_a_plan_in_the_room_there_is() -> None:
+    """B41: groups, sums and calls; on a narrow terminal with less of the texts."""
+    changes = tuple(change(str(n), reason="found by number") for n in range(30))
+    plan = Plan(changes, calls={"billing:1": 60, "ledger:1": 1})
+    told = {}
+    for width in (30, 46, 80, 200):
+        screen, file = plain(width)
+        screen.plan(plan)
+        told[width] = file.getvalue().splitlines()
+        assert max(map(len, told[width])) <= min(width, 120)
+        assert "… and 10 more" in file.getvalue()
+    assert told[80] == told[200] == str(plan).splitlines()[1:]
+    assert "~  INV-0   0.00 EUR → 50.00 EUR  found by num…" in told[46]
+    screen, file = plain()
+    screen.plan(plan, rows=None)
+    assert "more" not in file.getvalue()
+
+
+def test_a_plan_has_bold_titles_where_there_is_rich() -> None:
+    """What a group is, and what all of it costs."""
+    terminal = Terminal()
+    screen = RichScreen(terminal, width=80)
+    screen.plan(Plan((change("1"),), calls={"ledger:1": 2}))
+    lines = terminal.getvalue().splitlines()
+    bold = [line for line in lines if line.startswith(f"{ESCAPE}[1m")]
+    assert [line.partition("m")[2][:8] for line in bold] == [
+        "Paid amo",
+        "In all" + ESCAPE + "[",
+        "Will tak",
+    ]
+
+
 # The demo -------------------------------------------------------------------------------
 
 
@@ -131,7 +168,7 @@ def test_the_demo_ends_in_agreement(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("nothing to do: 0 writes") == 3
     assert "INV-1043: the answer was lost; it may have been written" in text
     assert "INV-1043: ten minutes later: looked for, and found there" in text
-    assert re.search(r"1,091\.20 → 0\.00 +2026-02-19 → - +nothing", text)
+    assert re.search(r"1,091\.20 USD → +0\.00 USD  2026-02-19 → -", text)
 
 
 def test_the_demo_is_the_same_in_every_run() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from attrs import evolve
+from banks import Bank, Spied, drive
 
 from tieout import table as tables
 from tieout.capabilities import Blind, Changed, Dated, Everything, Feed, Open, Verb
@@ -31,37 +31,10 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.table import Columns, Dialect, Table
-from tieout.wire import Answer, Call, Flow, Response
+from tieout.wire import Answer, Call, Response
 
 DAY = date(2026, 3, 10)
 SINCE = datetime(2026, 3, 10, 8, 30, tzinfo=UTC)
-
-
-def drive(flow: Flow[Any], seen: list[Call] | None = None) -> Any:
-    """What a session does with calls: make them, and hand back what came of them."""
-    step: Callable[[], Any] = lambda: next(flow)  # noqa: E731
-    while True:
-        try:
-            call = step()
-        except StopIteration as stop:
-            return stop.value
-        assert isinstance(call, Call)
-        if seen is not None:
-            seen.append(call)
-        try:
-            answer = call.answer()
-        except Exception as error:  # noqa: BLE001
-            step = _thrower(flow, error)
-        else:
-            step = _sender(flow, answer)
-
-
-def _sender(flow: Flow[Any], answer: Response) -> Callable[[], Any]:
-    return lambda: flow.send(answer)
-
-
-def _thrower(flow: Flow[Any], error: Exception) -> Callable[[], Any]:
-    return lambda: flow.throw(error)
 
 
 def paying(
@@ -471,73 +444,6 @@ def test_it_is_a_connector_without_credentials() -> None:
 # Table ----------------------------------------------------------------------------------
 
 
-class Spied:
-    """A database connection that notes what was done to it, and can fail."""
-
-    def __init__(self, bank: Bank) -> None:
-        self.bank = bank
-        self.inner = sqlite3.connect(bank.path, timeout=0)
-        self.inner.row_factory = bank.row_factory
-        bank.open += 1
-
-    def cursor(self) -> Any:
-        return SpiedCursor(self.inner.cursor(), self.bank)
-
-    def commit(self) -> None:
-        if self.bank.commit_fails == "before":
-            raise sqlite3.OperationalError("disk I/O error")
-        self.inner.commit()
-        self.bank.commits += 1
-        if self.bank.commit_fails == "after":
-            raise sqlite3.OperationalError("connection lost")
-
-    def rollback(self) -> None:
-        self.inner.rollback()
-
-    def close(self) -> None:
-        assert not self.inner.in_transaction
-        self.inner.close()
-        self.bank.open -= 1
-        if self.bank.close_fails:
-            raise sqlite3.OperationalError("already gone")
-
-
-class SpiedCursor:
-    def __init__(self, inner: sqlite3.Cursor, bank: Bank) -> None:
-        self.inner, self.bank = inner, bank
-
-    def execute(self, sql: str, values: Any) -> None:
-        self.bank.statements.append((sql, values))
-        if self.bank.fails and (error := self.bank.fails(sql, values)):
-            raise error
-        if self.bank.before_update and sql.startswith("UPDATE"):
-            step, self.bank.before_update = self.bank.before_update, None
-            step(self.inner)
-        self.inner.execute(*TRANSLATED[self.bank.paramstyle](sql, values))
-
-    def fetchall(self) -> Any:
-        return self.inner.fetchall()
-
-    @property
-    def rowcount(self) -> int:
-        return self.inner.rowcount
-
-    def close(self) -> None:
-        self.inner.close()
-
-
-def _by_name(pattern: str) -> Callable[[str, Any], tuple[str, Any]]:
-    return lambda sql, values: (re.sub(pattern, r":\1", sql), dict(values))
-
-
-TRANSLATED: dict[str, Callable[[str, Any], tuple[str, Any]]] = {
-    "qmark": lambda sql, values: (sql, values),
-    "numeric": lambda sql, values: (re.sub(r":(\d+)", r"?\1", sql), values),
-    "named": _by_name(r":(v\d+)"),
-    "format": lambda sql, values: (sql.replace("%s", "?"), values),
-    "pyformat": _by_name(r"%\((v\d+)\)s"),
-}
-
 MADE = """
 CREATE TABLE invoices (
     id {key} PRIMARY KEY, number TEXT, total {money}, currency TEXT,
@@ -570,32 +476,13 @@ FEW = Columns(
 )
 
 
-class Bank:
-    """A database in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.open = self.commits = 0
-        self.statements: list[tuple[str, Any]] = []
-        self.paramstyle = "qmark"
-        self.commit_fails = ""
-        self.close_fails = False
-        self.fails: Callable[[str, Any], Exception | None] | None = None
-        self.before_update: Callable[[sqlite3.Cursor], Any] | None = None
-        self.row_factory: Any = None
+class InvoiceBank(Bank):
+    """A database with a table of invoices."""
 
     def make(
         self, *, key: str = "INTEGER", money: str = "TEXT", date: str = "TEXT"
     ) -> None:
         self.run(MADE.format(key=key, money=money, date=date))
-
-    def run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        inner = sqlite3.connect(self.path)
-        try:
-            with inner:
-                return inner.execute(sql, values).fetchall()
-        finally:
-            inner.close()
 
     def add(self, **row: Any) -> None:
         given = {"number": f"INV-{row['id']}", "total": "100.00", "currency": "EUR"}
@@ -620,8 +507,8 @@ class Bank:
 
 
 @pytest.fixture
-def bank(tmp_path: Path) -> Iterator[Bank]:
-    made = Bank(tmp_path / "books.db")
+def bank(tmp_path: Path) -> Iterator[InvoiceBank]:
+    made = InvoiceBank(tmp_path / "books.db")
     yield made
     assert made.open == 0, "every connection is closed after every call"
 
@@ -636,7 +523,7 @@ def write(table: Table, *changes: Change) -> list[Outcome]:
     return list(drive(table.write(changes)))
 
 
-def test_a_row_becomes_a_settlement(bank: Bank) -> None:
+def test_a_row_becomes_a_settlement(bank: InvoiceBank) -> None:
     """B18."""
     bank.make()
     bank.add(
@@ -668,7 +555,7 @@ def test_a_row_becomes_a_settlement(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("paramstyle", sorted(tables.MARKS))
-def test_every_paramstyle_reads_and_writes(bank: Bank, paramstyle: str) -> None:
+def test_every_paramstyle_reads_and_writes(bank: InvoiceBank, paramstyle: str) -> None:
     bank.make()
     bank.add(id=1, tenant=7, changed_at="2026-03-11 00:00:00")
     bank.add(id=2, tenant=8, changed_at="2026-03-11 00:00:00")
@@ -682,7 +569,7 @@ def test_every_paramstyle_reads_and_writes(bank: Bank, paramstyle: str) -> None:
     assert bank.paid() == [(1, "100.00", "2026-03-10"), (2, None, None)]
 
 
-def test_rows_of_another_tenant_are_never_written(bank: Bank) -> None:
+def test_rows_of_another_tenant_are_never_written(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1, tenant=8)
     (before,) = read(bank.table(), "1")
@@ -693,7 +580,7 @@ def test_rows_of_another_tenant_are_never_written(bank: Bank) -> None:
     assert bank.paid() == [(1, None, None)]
 
 
-def test_writing_twice_is_harmless(bank: Bank) -> None:
+def test_writing_twice_is_harmless(bank: InvoiceBank) -> None:
     """B20, B23: the second time nothing is changed, and both say so."""
     bank.make()
     bank.add(id=1)
@@ -711,7 +598,7 @@ def test_writing_twice_is_harmless(bank: Bank) -> None:
     assert fingerprint(after) == fingerprint(change.after)
 
 
-def test_a_payment_taken_back_lowers_and_clears(bank: Bank) -> None:
+def test_a_payment_taken_back_lowers_and_clears(bank: InvoiceBank) -> None:
     """B24, B35."""
     bank.make()
     bank.add(id=1, paid_amount="100", date_paid="2026-03-10")
@@ -721,7 +608,7 @@ def test_a_payment_taken_back_lowers_and_clears(bank: Bank) -> None:
     assert bank.paid() == [(1, "40.00", None)]
 
 
-def test_nothing_but_the_two_columns_is_written(bank: Bank) -> None:
+def test_nothing_but_the_two_columns_is_written(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1, day="2026-01-01", note="keep", version=4, changed_at="2026-01-01")
     table = bank.table()
@@ -745,7 +632,7 @@ def test_nothing_but_the_two_columns_is_written(bank: Bank) -> None:
         "UPDATE invoices SET version = 9",
     ],
 )
-def test_a_row_that_changed_since_is_left_alone(bank: Bank, spoil: str) -> None:
+def test_a_row_that_changed_since_is_left_alone(bank: InvoiceBank, spoil: str) -> None:
     bank.make()
     bank.add(id=1, version=1)
     bank.add(id=2)
@@ -759,7 +646,7 @@ def test_a_row_that_changed_since_is_left_alone(bank: Bank, spoil: str) -> None:
     assert bank.paid() == [held, (2, "100.00", "2026-03-10")]
 
 
-def test_a_row_that_changes_under_the_write_is_left_alone(bank: Bank) -> None:
+def test_a_row_that_changes_under_the_write_is_left_alone(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -774,7 +661,7 @@ def test_a_row_that_changes_under_the_write_is_left_alone(bank: Bank) -> None:
     assert (outcome.state, outcome.code) == (State.REJECTED, Code.VANISHED)
 
 
-def test_a_row_that_became_as_wanted_is_applied(bank: Bank) -> None:
+def test_a_row_that_became_as_wanted_is_applied(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -785,7 +672,7 @@ def test_a_row_that_became_as_wanted_is_applied(bank: Bank) -> None:
     assert outcome.state is State.APPLIED
 
 
-def test_a_row_that_is_gone_has_vanished(bank: Bank) -> None:
+def test_a_row_that_is_gone_has_vanished(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -796,7 +683,7 @@ def test_a_row_that_is_gone_has_vanished(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("held", [None, 0, "0", "0.0", "0.00"])
-def test_nothing_paid_has_many_spellings(bank: Bank, held: Any) -> None:
+def test_nothing_paid_has_many_spellings(bank: InvoiceBank, held: Any) -> None:
     bank.make(money="BLOB")  # no affinity: kept as it is given
     bank.add(id=1, paid_amount=held, date_paid="" if held else None)
     table = bank.table()
@@ -805,7 +692,7 @@ def test_nothing_paid_has_many_spellings(bank: Bank, held: Any) -> None:
     assert write(table, paying(before, "100", DAY))[0].state is State.APPLIED
 
 
-def test_a_broken_row_among_good_ones(bank: Bank) -> None:
+def test_a_broken_row_among_good_ones(bank: InvoiceBank) -> None:
     """B106: the database refuses one row, the others land."""
     bank.make()
     for number in range(1, 6):
@@ -826,7 +713,7 @@ def test_a_broken_row_among_good_ones(bank: Bank) -> None:
     ] * 2
 
 
-def test_a_batch_is_one_transaction(bank: Bank) -> None:
+def test_a_batch_is_one_transaction(bank: InvoiceBank) -> None:
     bank.make()
     for number in range(1, 6):
         bank.add(id=number)
@@ -840,7 +727,7 @@ def test_a_batch_is_one_transaction(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_lost_commit_is_unknown(bank: Bank, when: str) -> None:
+def test_a_lost_commit_is_unknown(bank: InvoiceBank, when: str) -> None:
     bank.make()
     for number in (1, 2):
         bank.add(id=number)
@@ -856,7 +743,7 @@ def test_a_lost_commit_is_unknown(bank: Bank, when: str) -> None:
     assert {each.state for each in write(table, *changes)} == {State.APPLIED}
 
 
-def test_a_lock_is_not_sent(bank: Bank) -> None:
+def test_a_lock_is_not_sent(bank: InvoiceBank) -> None:
     """The host's own open transaction; nothing hangs and nothing is tried for ever."""
     bank.make()
     for number in range(1, 10):
@@ -878,7 +765,7 @@ def test_a_lock_is_not_sent(bank: Bank) -> None:
     assert outcomes[-1].text == "not tried after: OperationalError: database is locked"
 
 
-def test_a_commit_that_is_lost_again_and_again_is_given_up(bank: Bank) -> None:
+def test_a_commit_that_is_lost_again_and_again_is_given_up(bank: InvoiceBank) -> None:
     bank.make()
     for number in range(1, 6):
         bank.add(id=number)
@@ -890,7 +777,7 @@ def test_a_commit_that_is_lost_again_and_again_is_given_up(bank: Bank) -> None:
     assert states == [State.REJECTED] + [State.UNKNOWN] * 3 + [State.NOT_SENT]
 
 
-def test_a_refusing_database_is_not_sent(bank: Bank) -> None:
+def test_a_refusing_database_is_not_sent(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     (before,) = read(bank.table(), "1")
@@ -911,7 +798,7 @@ def test_a_refusing_database_is_not_sent(bank: Bank) -> None:
     assert health.notes == ("OperationalError: no route",)
 
 
-def test_a_close_that_fails_changes_nothing(bank: Bank) -> None:
+def test_a_close_that_fails_changes_nothing(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     bank.close_fails = True
@@ -921,7 +808,7 @@ def test_a_close_that_fails_changes_nothing(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("out of time"), Fault(Code.LEASE_LOST)])
-def test_a_call_that_never_came_back(bank: Bank, error: Exception) -> None:
+def test_a_call_that_never_came_back(bank: InvoiceBank, error: Exception) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -936,7 +823,7 @@ def test_a_call_that_never_came_back(bank: Bank, error: Exception) -> None:
     assert bank.paid() == [(1, None, None)]
 
 
-def test_an_update_of_another_kind_is_not_allowed(bank: Bank) -> None:
+def test_an_update_of_another_kind_is_not_allowed(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -947,7 +834,9 @@ def test_an_update_of_another_kind_is_not_allowed(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("money", ["REAL", "NUMERIC"])
-def test_a_float_column_is_an_issue_with_a_remedy(bank: Bank, money: str) -> None:
+def test_a_float_column_is_an_issue_with_a_remedy(
+    bank: InvoiceBank, money: str
+) -> None:
     """B153: no amount that went through a float is believed."""
     bank.make(money=money)
     bank.add(id=1, total="100.25")
@@ -961,7 +850,7 @@ def test_a_float_column_is_an_issue_with_a_remedy(bank: Bank, money: str) -> Non
     assert "INV-1 [total]" in drive(bank.table().check()).notes[0]
 
 
-def test_an_amount_that_would_land_rounded_is_taken_back(bank: Bank) -> None:
+def test_an_amount_that_would_land_rounded_is_taken_back(bank: InvoiceBank) -> None:
     """B153: SQLite would keep 50.25 as a float in a NUMERIC column."""
     bank.make(money="NUMERIC")
     bank.add(id=1)
@@ -975,7 +864,7 @@ def test_an_amount_that_would_land_rounded_is_taken_back(bank: Bank) -> None:
     assert bank.paid() == [(1, None, None), (2, 50, None)]
 
 
-def test_a_trigger_that_changes_the_amount_is_noticed(bank: Bank) -> None:
+def test_a_trigger_that_changes_the_amount_is_noticed(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     bank.run(
@@ -989,7 +878,7 @@ def test_a_trigger_that_changes_the_amount_is_noticed(bank: Bank) -> None:
     assert bank.paid() == [(1, None, None)]
 
 
-def test_an_id_of_two_rows_is_never_written(bank: Bank) -> None:
+def test_an_id_of_two_rows_is_never_written(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1, note="same")
     bank.add(id=2, note="same", number="INV-1")
@@ -1010,7 +899,7 @@ def test_an_id_of_two_rows_is_never_written(bank: Bank) -> None:
     ],
 )
 def test_whole_minor_units(
-    bank: Bank, currency: str, held: int, total: str, wanted: str, written: int
+    bank: InvoiceBank, currency: str, held: int, total: str, wanted: str, written: int
 ) -> None:
     bank.make(money="INTEGER")
     bank.add(id=1, total=held, currency=currency)
@@ -1039,7 +928,7 @@ def test_whole_minor_units(
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(
-    bank: Bank, row: dict[str, Any], code: Code, at: str
+    bank: InvoiceBank, row: dict[str, Any], code: Code, at: str
 ) -> None:
     """B106."""
     bank.make()
@@ -1052,7 +941,7 @@ def test_a_row_that_cannot_be_read_is_named(
     assert issue.source == Ref("app:db", "Invoice", "2")
 
 
-def test_a_row_that_became_unreadable_is_not_written(bank: Bank) -> None:
+def test_a_row_that_became_unreadable_is_not_written(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -1079,7 +968,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("paramstyle", sorted(tables.MARKS))
-def test_hostile_numbers_bring_only_what_was_asked(bank: Bank, paramstyle: str) -> None:
+def test_hostile_numbers_bring_only_what_was_asked(
+    bank: InvoiceBank, paramstyle: str
+) -> None:
     bank.make()
     for at, number in enumerate(HOSTILE, 1):
         bank.add(id=at, number=number)
@@ -1092,7 +983,7 @@ def test_hostile_numbers_bring_only_what_was_asked(bank: Bank, paramstyle: str) 
     assert not drive(table.fetch(Settlement, numbers=["o'brien", "%", "x"])).records
 
 
-def test_what_a_database_cannot_take_is_not_asked_for(bank: Bank) -> None:
+def test_what_a_database_cannot_take_is_not_asked_for(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table()
@@ -1103,7 +994,7 @@ def test_what_a_database_cannot_take_is_not_asked_for(bank: Bank) -> None:
     assert [each.ref.id for each in page.records] == ["1"]
 
 
-def test_numbers_compare_exactly_whatever_the_collation(bank: Bank) -> None:
+def test_numbers_compare_exactly_whatever_the_collation(bank: InvoiceBank) -> None:
     """B44."""
     bank.run(
         MADE.replace("number TEXT", "number TEXT COLLATE NOCASE").format(
@@ -1114,7 +1005,7 @@ def test_numbers_compare_exactly_whatever_the_collation(bank: Bank) -> None:
     assert not drive(bank.table().fetch(Settlement, numbers=["INV-1"])).records
 
 
-def test_whole_number_columns_are_asked_whole_numbers(bank: Bank) -> None:
+def test_whole_number_columns_are_asked_whole_numbers(bank: InvoiceBank) -> None:
     bank.run("CREATE TABLE invoices (id, number, total, paid_amount, date_paid)")
     bank.run("INSERT INTO invoices VALUES (1, 1001, '5', NULL, NULL)")
     columns = evolve(FEW, currency=None)
@@ -1129,7 +1020,7 @@ def test_whole_number_columns_are_asked_whole_numbers(bank: Bank) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8])
 @pytest.mark.parametrize("kind", ["INTEGER", "TEXT"])
-def test_pages_bring_each_row_once(bank: Bank, size: int, kind: str) -> None:
+def test_pages_bring_each_row_once(bank: InvoiceBank, size: int, kind: str) -> None:
     bank.make(key=kind)
     for number in range(1, 8):
         bank.add(id=number)
@@ -1148,7 +1039,7 @@ def test_pages_bring_each_row_once(bank: Bank, size: int, kind: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "[1]", "true", "1.5", "null", "2026-03-01~7"])
-def test_a_cursor_of_another_system_is_refused(bank: Bank, cursor: str) -> None:
+def test_a_cursor_of_another_system_is_refused(bank: InvoiceBank, cursor: str) -> None:
     """It is refused at once; the app itself has one page, and takes none at all."""
     bank.make()
     for connector in (bank.table(), Local(Books2(), connection="app:l")):
@@ -1156,7 +1047,7 @@ def test_a_cursor_of_another_system_is_refused(bank: Bank, cursor: str) -> None:
             next(connector.page(Settlement, Everything(), cursor))
 
 
-def test_a_page_of_rows_without_ids_ends(bank: Bank) -> None:
+def test_a_page_of_rows_without_ids_ends(bank: InvoiceBank) -> None:
     bank.run("CREATE TABLE invoices (id, number, total, paid_amount, date_paid)")
     bank.run("INSERT INTO invoices VALUES (NULL, 'a', '5', NULL, NULL)")
     table = bank.table(evolve(FEW, currency=None), currency="EUR", page_size=1)
@@ -1174,7 +1065,7 @@ def test_a_page_of_rows_without_ids_ends(bank: Bank) -> None:
         "2026-03-10T22:30:00.000001+14:00",
     ],
 )
-def test_what_changed_at_the_start_is_found(bank: Bank, stamp: str) -> None:
+def test_what_changed_at_the_start_is_found(bank: InvoiceBank, stamp: str) -> None:
     """B11, B12: whatever the form of the column, the start is included."""
     bank.make()
     bank.add(id=1, changed_at=stamp)
@@ -1184,7 +1075,7 @@ def test_what_changed_at_the_start_is_found(bank: Bank, stamp: str) -> None:
     assert [each.ref.id for each in page.records] == ["1", "3"]
 
 
-def test_table_selections_are_exact(bank: Bank) -> None:
+def test_table_selections_are_exact(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1, day="2026-03-10T23:59:59")
     bank.add(id=2, day="2026-03-11")
@@ -1205,7 +1096,7 @@ def test_table_selections_are_exact(bank: Bank) -> None:
     assert len(drive(table.page(Settlement, Open())).issues) == 1
 
 
-def test_rows_may_come_as_mappings(bank: Bank) -> None:
+def test_rows_may_come_as_mappings(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     bank.row_factory = lambda cursor, row: {
@@ -1304,7 +1195,7 @@ def test_dialects_without_limit_and_with_other_quotes() -> None:
         "{a}",
     ],
 )
-def test_hostile_names_are_refused(bank: Bank, name: str) -> None:
+def test_hostile_names_are_refused(bank: InvoiceBank, name: str) -> None:
     refused = "is no name of a table or column"
     with pytest.raises(ConfigError, match=refused):
         bank.table(table=name)
@@ -1314,7 +1205,7 @@ def test_hostile_names_are_refused(bank: Bank, name: str) -> None:
         bank.table(only={name: 1})
 
 
-def test_settings_that_cannot_be_meant(bank: Bank) -> None:
+def test_settings_that_cannot_be_meant(bank: InvoiceBank) -> None:
     with pytest.raises(ConfigError, match="either a currency or the column"):
         bank.table(currency="EUR")
     with pytest.raises(ConfigError, match="either a currency or the column"):
@@ -1325,7 +1216,7 @@ def test_settings_that_cannot_be_meant(bank: Bank) -> None:
         bank.table(evolve(FEW, paid_amount="TOTAL"))
 
 
-def test_check_names_what_is_missing(bank: Bank) -> None:
+def test_check_names_what_is_missing(bank: InvoiceBank) -> None:
     health = drive(bank.table().check())
     assert health.missing == ("invoices",)
     assert health.notes == ("OperationalError: no such table: invoices",)
@@ -1343,7 +1234,7 @@ def test_check_names_what_is_missing(bank: Bank) -> None:
     assert drive(table.check()).ok
 
 
-def test_check_tells_the_books(bank: Bank) -> None:
+def test_check_tells_the_books(bank: InvoiceBank) -> None:
     bank.make()
     bank.add(id=1)
     table = bank.table(base_currency="EUR", zone="Europe/Paris")
@@ -1353,7 +1244,9 @@ def test_check_tells_the_books(bank: Bank) -> None:
     assert not health.notes
 
 
-def test_a_failure_that_is_over_when_it_is_looked_into_is_told(bank: Bank) -> None:
+def test_a_failure_that_is_over_when_it_is_looked_into_is_told(
+    bank: InvoiceBank,
+) -> None:
     bank.make()
     bank.fails = lambda sql, _: (
         sqlite3.OperationalError("database is locked") if "LIMIT" in sql else None
@@ -1363,7 +1256,7 @@ def test_a_failure_that_is_over_when_it_is_looked_into_is_told(bank: Bank) -> No
     assert health.notes == ("OperationalError: database is locked",)
 
 
-def test_table_capabilities(bank: Bank) -> None:
+def test_table_capabilities(bank: InvoiceBank) -> None:
     few, full = bank.table(FEW).capabilities, bank.table(batch_size=7).capabilities
     assert few.system == "table"
     assert few.kind(Settlement).verbs == {Verb.READ, Verb.UPDATE}

@@ -14,6 +14,7 @@ from attrs import evolve
 from doubles import change, level
 
 from tieout.change import Action, Issue
+from tieout.effects import Effect
 from tieout.errors import Code, ConfigError
 from tieout.models import Customer, Ref
 from tieout.money import Money
@@ -22,11 +23,14 @@ from tieout.plan import (
     Claim,
     Header,
     Plan,
+    Seal,
     clashes,
+    header_line,
     issue_key,
     join,
     load,
     save,
+    table,
 )
 
 HEADER = Header(
@@ -140,38 +144,70 @@ def test_a_plan_counts_and_sums_up() -> None:
         Action.VOID: 0,
     }
     assert plan.totals == {"EUR": Money("200", "EUR"), "USD": Money("-30", "USD")}
-    assert Plan().totals == {}
+    assert plan.effects == {
+        Effect.PAID_RISEN: {"EUR": Money("200", "EUR")},
+        Effect.PAID_FALLEN: {"USD": Money("30", "USD")},
+    }
+    assert (Plan().totals, Plan().effects) == ({}, {})
 
 
 def test_a_plan_prints_as_a_table() -> None:
-    """From what to what, and why; issues and sums below."""
+    """From what to what, and why; issues, sums and calls below."""
     plan = Plan(
         (change("1", paid="100", reason="as in the ledger"), change("22", paid="30")),
-        (MISSING,),
+        (Issue(Code.BAD_FIELD, text="row 7.", remedy="Look at it."),),
         kept=7,
+        calls={"ledger:1": 1, "billing:1": 4},
     )
     assert str(plan).splitlines() == [
         "0 to create, 2 to update, 0 to void, 7 unchanged, 1 issues",
+        "",
+        "Paid amounts to update in billing:1 (2)",
         "~  INV-1   0.00 EUR → 100.00 EUR  - → 2026-03-09  as in the ledger",
-        "~  INV-22  0.00 EUR → 30.00 EUR",
-        f"! {MISSING}",
-        "Paid amounts change by 130.00 EUR.",
+        "~  INV-22  0.00 EUR →  30.00 EUR",
+        "",
+        "! ?: row 7. Look at it.",
+        "",
+        "In all",
+        "  paid amounts risen  130.00 EUR",
+        "",
+        "Will take about 4 calls to billing:1 and 1 to ledger:1.",
     ]
     assert str(Plan()) == "0 to create, 0 to update, 0 to void, 0 unchanged, 0 issues"
 
 
 def test_other_kinds_print_without_money() -> None:
-    """A customer has no paid amount."""
+    """A customer has no paid amount; one without a currency is in no sum."""
     record = Customer(Ref("c", "Customer", "1"), "ACME")
     made = evolve(
         change("1", action=Action.CREATE), kind=Customer, before=None, after=record
     )
     plan = Plan((made,))
-    assert str(plan).splitlines()[1] == "+  INV-1"
-    assert plan.totals == {}
+    assert str(plan).splitlines()[-1] == "+  INV-1  ACME"
+    assert (plan.totals, plan.effects) == ({}, {})
     no_currency = evolve(level("b1"), currency="")
     gone = evolve(change("1", action=Action.VOID), before=no_currency, after=None)
-    assert "-  INV-1  0 → -" in str(Plan((gone,)))
+    assert str(Plan((gone,))).splitlines()[3:] == [
+        "-  INV-1  0",
+        "",
+        "In all",
+        "  not in these sums: 1 whose amount or currency is not known",
+    ]
+    assert Plan((gone,)).effects == {}
+
+
+def test_a_long_plan_is_shown_in_part_and_in_full() -> None:
+    """B74: rows and issues beyond a screenful are summed up, unless all are asked for."""
+    issues = tuple(evolve(MISSING, numbers=(f"INV-{n}",)) for n in range(30))
+    plan = Plan(tuple(change(str(n)) for n in range(60)), issues)
+    short, full = [*table(plan)], [*table(plan, rows=None)]
+    assert "… and 40 more, paid amounts risen 2,000.00 EUR" in short
+    assert "! … and 10 more: 10 NOT_IN_BILLING" in short
+    assert not any("…" in line for line in full)
+    assert sum(line.startswith("~ ") for line in full) == 60
+    assert sum(line.startswith("! ") for line in full) == 30
+    assert str(plan).splitlines() == short
+    assert "… and 59 more" in "".join(table(plan, 1))
 
 
 # Saving ---------------------------------------------------------------------------------
@@ -180,6 +216,7 @@ FULL = Plan(
     (change("1", paid="100"), change("2", mark="m\u2028\u0085\x1c", owned=("r",))),
     (MISSING, Issue(Code.BAD_FIELD, text="a\u2029b\nc\U0001f600")),
     header=HEADER,
+    calls={"ledger:1": 3},
 )
 
 
@@ -196,13 +233,75 @@ def refused(path: Path, match: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [FULL, Plan(header=HEADER), evolve(FULL, complete=False)]
+    "plan",
+    [
+        FULL,
+        Plan(header=HEADER),
+        evolve(FULL, complete=False),
+        evolve(FULL, kept=7, skipped=2, calls={"ledger:1": 3, "b\u2028": 10**9}),
+    ],
 )
 def test_a_saved_plan_comes_back(tmp_path: Path, plan: Plan) -> None:
     """C4: equal, with its digest; also with line separators inside its texts (X12)."""
     back = load(saved(tmp_path, plan))
     assert back == plan
     assert back.digest == plan.digest
+    assert str(back) == str(plan)
+
+
+OLDER = """\
+{"is":"plan","pair":"p","billing":"billing:1","ledger":"ledger:1","verb":"payments",\
+"settings":"rules","window":"past week","made_at":"2026-03-10T00:00:00+00:00","format":1}
+{"is":"issue","code":"NOT_IN_BILLING","source":{"connection":"ledger:1",\
+"kind":"Invoice","id":"9"},"numbers":["INV-9"]}
+{"is":"end","count":1,"complete":true,"as_of":"2026-03-10T00:00:00+00:00",\
+"digest":"c68fdccdcca93c2791892524b9d20b9e99fdbe40e2a1a3fe24ff042cba52357f"}
+"""
+"""A file that was saved before plans knew what they cost."""
+
+
+def test_an_older_plan_is_still_read(tmp_path: Path) -> None:
+    """Nothing is known of its calls; saved again, it is the same file."""
+    path = tmp_path / "plan.jsonl"
+    path.write_text(OLDER, encoding="utf-8")
+    old = load(path)
+    assert old.issues == (MISSING,)
+    assert (old.header, old.as_of) == (HEADER, HEADER.made_at)
+    assert (old.calls, old.kept, old.skipped) == ({}, 0, 0)
+    assert saved(tmp_path, old).read_text(encoding="utf-8") == OLDER
+    path.write_text(OLDER.replace("INV-9", "INV-8"), encoding="utf-8")
+    refused(path, "altered")
+
+
+@pytest.mark.parametrize("number", ['"3"', "1.5", "true", "null"])
+def test_calls_that_are_no_numbers_are_refused(tmp_path: Path, number: str) -> None:
+    """S13: also where the seal is right."""
+    seal, path = Seal(), tmp_path / "plan.jsonl"
+    told = f'{{"is":"counted","calls":{{"ledger:1":{number}}}}}'
+    lines = [seal.add(each) for each in (header_line(HEADER), told)]
+    end = seal.trailer(complete=True, as_of=None)
+    path.write_text("\n".join([*lines, end]), encoding="utf-8")
+    refused(path, "no saved plan of this version")
+
+
+def test_documents_keep_the_order_in_which_they_were_given(tmp_path: Path) -> None:
+    """A caller's own order is not put in that of the ledger's ids."""
+    made = [
+        evolve(
+            change(key, action=Action.CREATE), kind=Customer, before=None, after=None
+        )
+        for key in ("3", "1", "2")
+    ]
+    plan = Plan(tuple(made), header=HEADER)
+    back = load(saved(tmp_path, plan))
+    assert back == plan
+    assert back.digest == plan.digest
+
+
+def test_the_calls_of_pages_add_up() -> None:
+    """Each page says how many more the plan costs because of it."""
+    pages = [Plan(calls={"a": 1, "b": 2}), Plan(calls={"b": 3}), Plan()]
+    assert join(pages).calls == {"a": 1, "b": 5}
 
 
 def test_a_plan_that_no_engine_made_cannot_be_saved(tmp_path: Path) -> None:
@@ -242,6 +341,14 @@ ALTERED: dict[str, tuple[Callable[[str], str], str]] = {
     "other settings": (lambda text: text.replace('"rules"', '"lax"', 1), "altered"),
     "another ending": (
         lambda text: text.replace('"complete":true', '"complete":false'),
+        "altered",
+    ),
+    "other calls": (
+        lambda text: text.replace('"calls":{"ledger:1":3}', '"calls":{"ledger:1":4}'),
+        "altered",
+    ),
+    "no calls": (
+        lambda text: text.replace(',"calls":{"ledger:1":3}', ""),
         "altered",
     ),
     "another time": (
@@ -298,7 +405,7 @@ def test_a_plan_of_another_version_is_refused_with_its_digest_right(
     """S13: what this version does not know is not guessed at."""
     path = saved(tmp_path)
     rows = path.read_text(encoding="utf-8").split("\n")
-    strange = evolve(FULL, changes=(), issues=())
+    strange = evolve(FULL, changes=(), issues=(), calls={})
     save(strange, path)
     empty = path.read_text(encoding="utf-8").split("\n")
     assert json.loads(empty[-2])["count"] == 0

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from hypothesis.stateful import (
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, StoreError
-from tieout.models import Link, Ref, Settlement
+from tieout.models import Link, Ref, Settlement, Status
 from tieout.store import (
     SHAPES,
+    Batch,
+    BatchType,
     Ending,
     Event,
     Expect,
@@ -39,6 +42,7 @@ from tieout.store import (
     IssueRow,
     Lease,
     Marker,
+    Member,
     Renewal,
     Restored,
     ResumePoint,
@@ -122,6 +126,21 @@ ISSUE = IssueRow(
 RESUME = ResumePoint(
     "p", "v", "me", AT, "page 2", AT, "past week", trusting=True, run="r"
 )
+MEMBER = Member(
+    "p",
+    "batch-1",
+    HERE,
+    "INV-1",
+    THERE,
+    State.UNKNOWN,
+    Code.ANSWER_LOST,
+    "lost",
+    "queued",
+    "card",
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(50), Status.OPEN),
+    Settlement(HERE, "INV-1", "EUR", Decimal(50), Decimal(0), Status.SETTLED),
+    "n1",
+)
 FACTS: list[Fact] = [
     LINK,
     INTENT,
@@ -168,6 +187,8 @@ FACTS: list[Fact] = [
     Identity("c:1", "id", "ACME", "EUR", "Europe/Berlin", AT),
     Sweep("p", "v", AT),
     Restored("0123", AT),
+    Batch("p", "batch-1", BatchType.PAID, AT, "me", AT.date()),
+    MEMBER,
 ]
 SPARSE: list[Fact] = [
     Link("p", HERE, Ref("ledger:1", "Invoice", "l2")),
@@ -187,6 +208,7 @@ SPARSE: list[Fact] = [
     Renewal("c:1", "me", AT),
     Identity("c:1", "id", "", "", None, AT),
     IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.CLOSED, "r", AT, AT),
+    Member("p", "batch-2", HERE),
 ]
 
 

@@ -85,8 +85,9 @@ class Across:
     counterparts; ``generations``, how often a document was made of a record in a role before.
     ``records`` are the target's own, found by id or number; ``named`` its customers by
     name; ``claimed`` the sources to which found records are tied already, by their ref.
-    ``inactive`` are customers of the source that are not active; ``numbers`` the numbers
-    by which people know the records that are named.
+    ``inactive`` are customers of the source that are not active, as far as they bear on
+    new documents; ``numbers`` the numbers by which people know the records that are named.
+    ``doubtful`` are applications that a write of ours may have made, whose answer was lost.
     """
 
     links: Mapping[Ref, Link] = field(factory=dict)
@@ -99,6 +100,7 @@ class Across:
     claimed: Mapping[Ref, Ref] = field(factory=dict)
     inactive: frozenset[Ref] = frozenset()
     numbers: Mapping[Ref, str] = field(factory=dict)
+    doubtful: frozenset[Ref] = frozenset()
 
 
 def issue(
@@ -111,6 +113,7 @@ def issue(
     blocking: bool = True,
     agreed: str = "",
     remedy: str = "",
+    within: Ref | None = None,
 ) -> Issue:
     """An issue of one record of the source, by its own number or the given ones."""
     own = clean_number(getattr(record, "number", ""))
@@ -123,4 +126,5 @@ def issue(
         remedy=remedy,
         blocking=blocking,
         basis=agreed,
+        within=within,
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from tieout.models import CreditNote, Status
+from tieout.change import Action
+from tieout.models import CreditNote, Ref, Status, clean_number
 from tieout.plan import Plan
 from tieout.planners.course import Across, Course
 from tieout.planners.documents import Documents, custom, lines, tied
@@ -29,13 +30,25 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
     stuck = {each.source for each in whole.issues if each.blocking}
     legs = Legs(evolve(across, planned={**across.planned, **made}), course)
     for note in notes:
-        if note.ref not in stuck and not course.made_there(across.links.get(note.ref)):
+        if note.ref not in stuck:
+            # Those of a note that came from there too: each has an origin of its own.
             for put in note.applications:
                 legs.apply(put, note)
     more = legs.drafting
+    undone: dict[Ref | None, list[str]] = {}
+    for each in more.changes:
+        if each.action is Action.VOID:
+            undone.setdefault(each.within, []).append(each.name)
+    # What is applied anywhere cannot be taken back.
+    firsts = (
+        evolve(each, depends_on=tuple(undone.get(each.source, ())))
+        if each.action is Action.VOID
+        else each
+        for each in whole.changes
+    )
     return evolve(
         whole,
-        changes=(*whole.changes, *more.changes),
+        changes=(*firsts, *more.changes),
         issues=(*whole.issues, *more.issues),
     )
 
@@ -45,6 +58,7 @@ def wanted(record: CreditNote, course: Course, across: Across) -> CreditNote:
     return evolve(
         record,
         ref=evolve(record.ref, connection=course.target, id="", aliases=()),
+        number=clean_number(record.number),
         customer=tied(record.customer, across),
         status=Status.OPEN,
         remaining=record.total,

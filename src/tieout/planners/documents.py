@@ -27,10 +27,12 @@ from tieout.models import (
     as_made,
     clean_number,
     fingerprint,
+    is_name,
 )
 from tieout.money import Money
 from tieout.plan import Plan
 from tieout.planners.course import Across, Course, issue
+from tieout.planners.likeness import alike, alike_lines
 
 D = TypeVar("D", Invoice, CreditNote)
 
@@ -75,29 +77,41 @@ class Documents(Generic[D]):
 
     def plan(self, page: Iterable[D]) -> Plan:
         """The plan of the page."""
-        for record in page:
-            self._look(record)
+        records = list(page)
+        twins: dict[str, list[D]] = {}
+        for record in filter(self._is_fresh, records):
+            twins.setdefault(self._key(record.number), []).append(record)
+        for record in records:
+            link = self.across.links.get(record.ref)
+            if self._is_fresh(record):
+                self.drafting.take(self._met(record, twins[self._key(record.number)]))
+            elif link is None or link.released or self.course.made_there(link):
+                self.drafting.skipped += 1
+            else:
+                self._tied(record, link)
         return self.drafting.plan()
 
-    def _look(self, record: D) -> None:
+    def _is_fresh(self, record: D) -> bool:
+        """Whether a document is one to be carried, and tied to nothing there yet."""
         link = self.across.links.get(record.ref)
-        if self.course.made_there(link):
-            self.drafting.skipped += 1
-        elif link is not None and not link.released:
-            self._tied(record, link)
-        elif record.status in _DEAD or record.customer in self.across.inactive:
-            self.drafting.skipped += 1
-        else:
-            self.drafting.take(self._met(record))
+        if self.course.made_there(link) or (link is not None and not link.released):
+            return False
+        only_active = self.course.settings.active_only and not self.course.outward
+        inactive = only_active and record.customer in self.across.inactive
+        return record.status not in _DEAD and not inactive
 
     # Not tied yet -------------------------------------------------------------------------
 
-    def _met(self, record: D) -> Change | Issue:
+    def _met(self, record: D, twins: Sequence[D]) -> Change | Issue:
         """A document that is not tied: found there by its number, or to be made."""
         lacking = self._lacking(record)
         if lacking is not None:
             return lacking
         number = self._key(record.number)
+        if len(twins) > 1 and number and self.course.keeps_number:
+            ids = ", ".join(sorted(each.ref.id for each in twins))
+            text = f"{self.course.source} has {len(twins)} documents of it: {ids}."
+            return self._issue(Code.AMBIGUOUS_NUMBER, record, text, "number")
         alike = [each for each in self._live() if self._key(each.number) == number]
         if not alike or not self.course.keeps_number:
             return self._create(record)
@@ -129,8 +143,12 @@ class Documents(Generic[D]):
         if hindered is not None:
             return hindered
         change = self._change(Action.CREATE, record, None, None, wanted, "it is new")
+        return evolve(change, depends_on=self._first(record))
+
+    def _first(self, record: D) -> tuple[str, ...]:
+        """The change that makes a document's customer, where there is to be one."""
         planned = self.across.planned.get(record.customer) if record.customer else None
-        return evolve(change, depends_on=(planned,) if planned else ())
+        return (planned,) if planned else ()
 
     def _lacking(self, record: D) -> Issue | None:
         """Why a document cannot be made or looked for, or None."""
@@ -141,6 +159,9 @@ class Documents(Generic[D]):
         if limit is not None and self.course.keeps_number and len(number) > limit:
             text = f"{len(number)} characters, {self._system} holds {limit}."
             return self._issue(Code.TOO_LONG, record, text, "number")
+        if number and self.course.keeps_number and not is_name(number):
+            text = "it has characters that cannot be seen, or far too many."
+            return self._issue(Code.BAD_FIELD, record, text, "number")
         customer = record.customer
         if customer is None or customer in self.across.ties:
             return None
@@ -148,6 +169,8 @@ class Documents(Generic[D]):
             return None
         name = self.across.numbers.get(customer, customer.id)
         text = f"its customer {name} is not tied to one of {self._system}."
+        if customer in self.across.inactive:
+            text = f"its customer {name} is not active, and not made there."
         return self._issue(Code.WAITS, record, text, "customer")
 
     # Tied ---------------------------------------------------------------------------------
@@ -174,17 +197,28 @@ class Documents(Generic[D]):
             yield self._issue(Code.VANISHED, record, text)
             return
         wanted = self.wanted(record, self.course, self.across)
-        differing = self._differing(wanted, there, self.compared)
-        matters = [name for name in differing if name in _MATTERS]
+        agreed = link.agreed.get(self.course.key) == fingerprint(as_made(record))
+        differing = self._differing(wanted, there, self.compared, closely=not agreed)
+        computed = agreed and "total" in differing and "lines" not in differing
+        if computed:  # nothing was edited here: that is what the other side made of it
+            differing.remove("total")
         if self.course.carries_changes and differing:
             yield self._update(record, link, there, wanted, differing)
-            return
-        why = "it agrees" if not differing else "changes of it are not carried"
-        yield self._change(Action.KEEP, record, link, there, there, why)
-        if matters:
-            told = ", ".join(_told(name, wanted, there) for name in matters)
-            note = self._issue(Code.EDIT_NOT_CARRIED, record, f"{told}.", matters[0])
-            yield evolve(note, blocking=False)
+        else:
+            why = "it agrees" if not differing else "changes of it are not carried"
+            yield self._change(Action.KEEP, record, link, there, there, why)
+        matters = [name for name in differing if name in _MATTERS]
+        if not self.course.carries_changes and matters:
+            yield self._note(Code.EDIT_NOT_CARRIED, record, wanted, there, matters)
+        if computed:
+            yield self._note(Code.TOTAL_DIFFERS, record, wanted, there, ["total"])
+
+    def _note(
+        self, code: Code, record: D, wanted: D, there: D, names: Sequence[str]
+    ) -> Issue:
+        """What is worth knowing of a document that stays as it is."""
+        told = ", ".join(_told(name, wanted, there) for name in names)
+        return evolve(self._issue(code, record, f"{told}.", names[0]), blocking=False)
 
     def _void(self, record: D, link: Link, there: D | None) -> Change | Issue:
         """A document that was taken back is taken back there, once."""
@@ -211,40 +245,48 @@ class Documents(Generic[D]):
             names = stuck or differing
             told = ", ".join(_told(name, wanted, there) for name in names)
             return self._issue(Code.POSTED_CANNOT_CHANGE, record, f"{told}.", names[0])
-        hindered = self._hindered(record, Verb.UPDATE, there.on)
+        hindered = self._hindered(record, Verb.UPDATE, there.on, wanted.on)
         if hindered is not None:
             return hindered
-        values: dict[str, Any] = {name: getattr(wanted, name) for name in differing}
+        told = f"changed: {', '.join(differing)}"
+        names = [*differing]
+        if "total" in names and "lines" in self.compared and "lines" not in names:
+            names.append("lines")  # a total follows from them
+        values: dict[str, Any] = {name: getattr(wanted, name) for name in names}
         after = evolve(there, **values)
-        return self._change(
-            Action.UPDATE,
-            record,
-            link,
-            there,
-            after,
-            f"changed: {', '.join(differing)}",
-        )
+        change = self._change(Action.UPDATE, record, link, there, after, told)
+        return evolve(change, depends_on=self._first(record))
 
-    def _differing(self, wanted: D, there: D, names: Sequence[str]) -> list[str]:
-        """In which of these fields two documents differ, as far as it can be told."""
+    def _differing(
+        self, wanted: D, there: D, names: Sequence[str], *, closely: bool = True
+    ) -> list[str]:
+        """
+        In which of these fields two documents differ, as far as it can be told.
+
+        Not ``closely``: the source is as it was agreed, and what the other side made of
+        its texts is no difference.
+        """
         found: list[str] = []
         for name in names:
             new, old = getattr(wanted, name), getattr(there, name)
-            if name == "number" and not self.course.keeps_number:
-                continue
-            if name == "reference" and self._marks_reference:
-                continue  # what it is found again by is not the user's to change
-            if name == "customer":
-                # A customer that is yet to be made there cannot be the one that is.
-                if new is not None and old is not None and new != old:
-                    found.append(name)
-            elif name == "lines":
-                if new and "total" in names and _lines(new) != _lines(old):
-                    found.append(name)
-            elif new != old and (new or name in _MATTERS):
+            match name:
+                case "number":
+                    kept = self.course.keeps_number
+                    differs = kept and self._key(new) != self._key(old)
+                case "reference" if self._marks_reference:
+                    continue  # what it is found again by is not the user's to change
+                case "customer":
+                    # One that is yet to be made there cannot be the one that is.
+                    differs = None not in (new, old) and new != old
+                case "lines":
+                    fine = closely and "lines" in self.course.there.writable
+                    differs = bool(new) and not alike_lines(
+                        new, old, closely=closely, fine=fine
+                    )
+                case _:
+                    differs = not alike(new, old) and (bool(new) or name in _MATTERS)
+            if differs:
                 found.append(name)
-        if "total" in found and "lines" in names and "lines" not in found:
-            found.append("lines")
         return found
 
     @property
@@ -261,14 +303,14 @@ class Documents(Generic[D]):
 
     # What every one of them needs ---------------------------------------------------------
 
-    def _hindered(self, record: D, verb: Verb, on: date) -> Issue | None:
+    def _hindered(self, record: D, verb: Verb, *days: date) -> Issue | None:
         """Why the target may not be written, as far as that is known beforehand."""
         if not self.course.there.can(verb):
             text = f"{self._system} does not let us {verb.value} such a document."
             return self._issue(Code.NOT_ALLOWED, record, text)
-        locked = self.course.locked_through
-        if locked is not None and on <= locked:
-            text = f"it is dated {on}, the books are closed through {locked}."
+        locked, first = self.course.locked_through, min(days)
+        if locked is not None and first <= locked:
+            text = f"it is dated {first}, the books are closed through {locked}."
             return self._issue(Code.LOCKED_PERIOD, record, text, "on")
         return None
 
@@ -343,15 +385,18 @@ def lines(given: Sequence[Line], course: Course) -> tuple[Line, ...]:
     Lines as the target is to hold them: what one says itself comes before what is set.
 
     A line's own custom field sets the dimension that the settings name for it; a default
-    fills what is still empty, and no line's values reach another.
+    fills what is still empty, and no line's values reach another. What goes into billing
+    stays as the ledger has it.
     """
     rules = course.settings
+    if not course.outward:
+        return tuple(given)
     found: list[Line] = []
     for line in given:
         own = {
             rules.line_fields[name]: str(value)
             for name, value in line.custom.items()
-            if name in rules.line_fields
+            if name in rules.line_fields and value != ""
         }
         found.append(
             evolve(
@@ -367,11 +412,6 @@ def custom(record: Invoice | CreditNote | Customer, course: Course) -> dict[str,
     """The custom fields that are carried, by their names on the other side."""
     names = course.settings.custom
     return {names[n]: value for n, value in record.custom.items() if n in names}
-
-
-def _lines(given: Sequence[Line]) -> list[tuple[Any, str]]:
-    """What lines come to, for telling whether they are others."""
-    return sorted((line.amount, line.description.strip().casefold()) for line in given)
 
 
 def _told(name: str, wanted: Any, there: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from tieout.models import Invoice, Status
+from tieout.models import Invoice, Status, clean_number
 from tieout.plan import Plan
 from tieout.planners.course import Across, Course
 from tieout.planners.documents import Documents, custom, lines, tied
@@ -38,6 +38,7 @@ def wanted(record: Invoice, course: Course, across: Across) -> Invoice:
     return evolve(
         record,
         ref=evolve(record.ref, connection=course.target, id="", aliases=()),
+        number=clean_number(record.number),
         customer=tied(record.customer, across),
         status=Status.OPEN,
         lines=lines(record.lines, course),

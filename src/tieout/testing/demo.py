@@ -19,14 +19,13 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from tieout.change import Action, Change, Issue
+from tieout.change import Action, Issue
 from tieout.cli import Column, Screen
 from tieout.clock import SystemClock
 from tieout.connectors.connectwise import ConnectWise
 from tieout.connectors.xero import Xero
 from tieout.engine import Engine
 from tieout.errors import Severity
-from tieout.models import Settlement
 from tieout.money import exponent
 from tieout.plan import Plan
 from tieout.report import Report
@@ -45,7 +44,6 @@ LAST_DAY = date(2026, 3, 1)
 PAIRS = 126
 """Invoices that both sides have."""
 
-ROWS_SHOWN = 20
 NO_LIMIT = 1_000_000
 """Of calls: the fakes set none, and the demo shall not wait for a vendor's."""
 
@@ -348,8 +346,7 @@ class Demo:
         """2: what would be written, before anything is."""
         plan = self.engine.plan_payments(FIRST_DAY)
         self.screen.heading(f"2. The plan: what was paid since {FIRST_DAY}")
-        self._changes(plan, ROWS_SHOWN)
-        self._issues(plan.issues)
+        self._changes(plan)
         return plan
 
     def apply(self, plan: Plan) -> None:
@@ -390,7 +387,7 @@ class Demo:
         for story in (0, 1):
             companies.take_back(companies.twin(story=story, nth=3))
         plan = self.engine.plan_payments(Since.LAST_RUN)
-        self._changes(plan, ROWS_SHOWN)
+        self._changes(plan)
         self._counts(self._synced())
 
     def lose_an_answer(self) -> None:
@@ -448,19 +445,15 @@ class Demo:
     def _hear(self, report: Report) -> None:
         self.explained.update(n for issue in report.issues for n in issue.numbers)
 
-    def _changes(self, plan: Plan, rows_max: int) -> None:
-        changes = sorted(plan.changes, key=lambda change: change.number)
-        self.screen.table(CHANGE_COLUMNS, [_row(each) for each in changes[:rows_max]])
-        if len(changes) > rows_max:
-            self.screen.say(f"… and {len(changes) - rows_max} more")
+    def _changes(self, plan: Plan) -> None:
         counts = {
             "to update": plan.counts[Action.UPDATE],
             "agree already": plan.kept,
             "of no concern (drafts, voided)": plan.skipped,
         }
         self.screen.say(", ".join(f"{n} {what}" for what, n in counts.items() if n))
-        totals = ", ".join(str(money) for money in plan.totals.values())
-        self.screen.say(f"Paid amounts change by {totals}", hang=GAP_AFTER_LABEL)
+        self._issues(plan.issues)
+        self.screen.plan(plan)
 
     def _issues(self, issues: Iterable[Issue]) -> None:
         by_code: dict[object, list[Issue]] = {}
@@ -494,31 +487,6 @@ STYLES: Mapping[Severity, str] = {
     Severity.YELLOW: "yellow",
     Severity.GREEN: "green",
 }
-CHANGE_COLUMNS = (
-    Column(""),
-    Column("Invoice"),
-    Column("Total", right=True, optional=True),
-    Column("Paid Amount", right=True),
-    Column("Date Paid"),
-    Column("Paid", optional=True),
-)
-
-
-def _row(change: Change) -> tuple[str, ...]:
-    before, after = change.before, change.after
-    assert isinstance(before, Settlement)
-    assert isinstance(after, Settlement)
-    amounts = [str(each.money(each.paid)).partition(" ")[0] for each in (before, after)]
-    days = [str(each.paid_on or "-") for each in (before, after)]
-    how = "in full" if after.balance <= 0 else "in part" if after.paid else "nothing"
-    return (
-        change.action.value,
-        change.number,
-        str(after.money(after.total)),
-        " → ".join(dict.fromkeys(amounts)),
-        " → ".join(dict.fromkeys(days)) if before.paid_on else days[1],
-        how,
-    )
 
 
 def _written(report: Report) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from benches.autotask import AutotaskBench, AutotaskCurrenciesBench
 from benches.connectwise import ConnectWiseBench
 from benches.host import LocalBench, TableBench
+from benches.host_documents import LocalDocumentsBench, TableDocumentsBench
 from benches.intacct import IntacctBench
 from benches.invoiced import InvoicedBench
 from benches.quickbooks import QuickBooksBench, QuickBooksUniqueBench
@@ -21,9 +22,11 @@ BENCHES: Mapping[str, type[Bench]] = {
     "Intacct": IntacctBench,
     "Invoiced": InvoicedBench,
     "Local": LocalBench,
+    "Local, documents": LocalDocumentsBench,
     "QuickBooks": QuickBooksBench,
     "QuickBooks, unique numbers": QuickBooksUniqueBench,
     "Table": TableBench,
+    "Table, documents": TableDocumentsBench,
     "Tryton": TrytonBench,
     "Xero": XeroBench,
 }

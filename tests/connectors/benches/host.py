@@ -94,7 +94,8 @@ class LocalBench(_HostBench):
     def pay(self, invoice: str, amount: Decimal, on: date) -> str:
         bill = self.shop.bills[invoice]
         paid = Decimal(bill.paid_amount or 0) + amount
-        day = on if paid >= Decimal(bill.total) else None
+        settled = paid + Decimal(bill.credited or 0) >= Decimal(bill.total)
+        day = on if settled else None
         self.shop.put(evolve(bill, paid_amount=paid, date_paid=day))
         return f"{invoice}:{amount}"
 
@@ -120,7 +121,7 @@ SCHEMA = """
 CREATE TABLE invoices (
     id TEXT PRIMARY KEY, number TEXT NOT NULL, currency TEXT NOT NULL, total TEXT NOT NULL,
     paid_amount TEXT NOT NULL DEFAULT '0.00', date_paid TEXT, invoice_date TEXT,
-    customer TEXT, void INTEGER NOT NULL DEFAULT 0, changed_at TEXT
+    credited TEXT, customer TEXT, void INTEGER NOT NULL DEFAULT 0, changed_at TEXT
 )
 """
 COLUMNS = Columns(
@@ -147,6 +148,10 @@ class TableBench(_HostBench):
     def set_up(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "shop.db"
+        self.make_tables()
+
+    def make_tables(self) -> None:
+        """The application's tables, as yet without a row."""
         self._do(SCHEMA)
 
     def close(self) -> None:
@@ -157,13 +162,11 @@ class TableBench(_HostBench):
             return database.execute(sql, values).fetchall()
 
     def connector(self, **overrides: Any) -> Table:
+        told = {"columns": COLUMNS, "connection": CONNECTION, "base_currency": "USD"}
         return Table(
             connect=lambda: sqlite3.connect(self.path),
             table="invoices",
-            columns=COLUMNS,
-            connection=CONNECTION,
-            base_currency="USD",
-            **overrides,
+            **{**told, **overrides},
         )
 
     def invoice(
@@ -180,10 +183,11 @@ class TableBench(_HostBench):
         return self.clock.now().isoformat()
 
     def _paid(self, invoice: str, more: Decimal, on: date | None) -> None:
-        sql = "SELECT total, paid_amount FROM invoices WHERE id = ?"
-        ((total, before),) = self._do(sql, invoice)
+        sql = "SELECT total, paid_amount, credited FROM invoices WHERE id = ?"
+        ((total, before, credited),) = self._do(sql, invoice)
         paid = Decimal(before) + more
-        day = on.isoformat() if on and paid >= Decimal(total) else None
+        settled = paid + Decimal(credited or 0) >= Decimal(total)
+        day = on.isoformat() if on and settled else None
         sql = "UPDATE invoices SET paid_amount=?, date_paid=?, changed_at=? WHERE id=?"
         self._do(sql, str(paid), day, self._now(), invoice)
 

@@ -24,6 +24,7 @@ from tieout.models import (
     CreditNote,
     Customer,
     Invoice,
+    Line,
     Part,
     Payment,
     Posting,
@@ -136,6 +137,16 @@ def _held(row: Fields, *names: str) -> dict[str, str]:
     return {name: row.text(name) for name in names if row.text(name)}
 
 
+def _taxed(row: Fields, head: Mapping[str, Any]) -> tuple[Line, ...]:
+    """
+    What a document tells of its lines: without tax, nothing; else its net amount and tax.
+
+    ConnectWise keeps the lines themselves in three other lists, which are not read.
+    """
+    tax = abs(row.maybe_amount("salesTax", head["currency"]) or ZERO)
+    return (Line(head["number"], head["total"] - tax, tax=tax),) if tax else ()
+
+
 def _status(row: Fields, rest: Decimal) -> Status:
     """A document is final once its billing status is a closed one."""
     status = row.inside("status")
@@ -188,11 +199,10 @@ class Records:
         }
 
     def invoice(self, row: Fields) -> Invoice:
-        """Without lines: ConnectWise keeps them in three other lists."""
         head = self._head(row, "Invoice")
         status = _status(row, row.amount("balance", head["currency"]))
         on, due = row.read("date", iso_day), row.maybe("dueDate", iso_day)
-        return Invoice(**head, status=status, on=on, due=due)
+        return Invoice(**head, status=status, on=on, due=due, lines=_taxed(row, head))
 
     def memo(self, row: Fields) -> CreditNote:
         """A credit memo, with the payment records that apply it where they were read."""
@@ -203,7 +213,8 @@ class Records:
         status, on = _status(row, rest), row.read("date", iso_day)
         uses = map(self.record, row.children("applied"))
         put = tuple(each for each in uses if isinstance(each, Application))
-        return CreditNote(**head, status=status, on=on, remaining=rest, applications=put)
+        lines = _taxed(row, head)
+        return CreditNote(**head, status=status, on=on, remaining=rest, lines=lines, applications=put)
 
     def settlement(self, row: Fields) -> Settlement:
         """An invoice's money: its roll-ups, and its payment ``records`` where it has some."""

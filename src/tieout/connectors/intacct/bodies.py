@@ -255,8 +255,11 @@ class Bodies:
             ("bankaccountid", bank),
             ("undepfundsacct", "" if bank else account[len(UNDEPOSITED) :]),
             ("refid", change.mark or after.reference),
-            ("overpaylocid", self.lines.location),
-            ("overpaydeptid", self.lines.department),
+            ("overpaylocid", str(after.custom.get("location", self.lines.location))),
+            (
+                "overpaydeptid",
+                str(after.custom.get("department", self.lines.department)),
+            ),
             ("datereceived", split_date(after.on)),
             ("paymentmethod", method),
         )

@@ -27,6 +27,7 @@ from tieout.connectors.intacct.joins import Joins
 from tieout.connectors.intacct.landing import Landing
 from tieout.connectors.intacct.lines import Lines
 from tieout.connectors.intacct.queries import (
+    BILLED,
     IN_MAX,
     KEY,
     PAGE_MAX,
@@ -79,9 +80,10 @@ class Intacct(IntacctWriter):
     searched (``mark_field``); how many objects one call takes (``batch_size``); how long
     Intacct goes on after a caller gave up (``late_commit``, by the vendor's word 15
     minutes). Without ``parts`` a page costs two calls less, and what was paid is not
-    split. ``deletions`` reads the audit history, which needs a permission of its own.
-    ``reversed_on`` gives the day on which a document of some day is taken back; by
-    default that very day.
+    split. Without ``receivables`` the documents that are listed are order entry's alone:
+    what was entered in accounts receivable is not carried from there. ``deletions`` reads
+    the audit history, which needs a permission of its own. ``reversed_on`` gives the day
+    on which a document of some day is taken back; by default that very day.
     """
 
     rules = RULES
@@ -106,6 +108,7 @@ class Intacct(IntacctWriter):
         sweep_every: timedelta | None = timedelta(days=1),
         parts: bool = True,
         order_entry: bool = True,
+        receivables: bool = True,
         returns: Sequence[str] = (),
         deletions: bool = False,
         bill_to_contacts: bool = False,
@@ -138,11 +141,12 @@ class Intacct(IntacctWriter):
         self.auth = self._signer = IntacctSession(url, *who)
         self._base_currency, self._look_up = base_currency, look_up
         self._bill_to = bill_to_contacts
+        self._ordered_alone = () if receivables else ("invoices", "credit notes")
         tz, extra = configured_zone(zone), dict(extra_fields or {})
         asked = _with(extra, mark_field, bill_to=bill_to_contacts)
         # fmt: off
         self._queries = Queries(tz, frozenset(without), asked, private=not locationid)
-        self._joins = Joins(self._gathered, self._queries, parts, order_entry)
+        self._joins = Joins(self._gathered, self._queries, parts, order_entry, bill_to_contacts)
         self._records = Records(
             self.connection, tz, base_currency, states, payment_states, bill_to_contacts, mark_field,
             tuple(returns), extra,
@@ -221,12 +225,14 @@ class Intacct(IntacctWriter):
             return ailing(fault)
         missing: list[str] = []
         notes: list[str] = []
+        codes: set[Code] = set()
         for name in probes:
             result = reply.of(name)
             verdict = result.verdict()
             text = f"{name}: {verdict.text}"
             if verdict.code in (Code.PERMISSION_MISSING, Code.BAD_FIELD):
                 missing.append(text)
+                codes.add(verdict.code)
             if not result.good:
                 notes.append(f"{text} {verdict.remedy}".strip())
         base = self._base(reply)
@@ -235,7 +241,9 @@ class Intacct(IntacctWriter):
             text = f"base_currency={self._base_currency!r}: documents are in {base}"
             missing.append(f"{text}; correct it, or leave it out")
         books = Books(self._books, currency=base or self._base_currency)
-        return Health(True, True, tuple(missing), books=books, notes=tuple(notes))
+        # A field that the company lacks is none that a permission would bring.
+        code = Code.BAD_FIELD if codes == {Code.BAD_FIELD} else None
+        return Health(True, True, tuple(missing), books, tuple(notes), code)
 
     def _probes(self) -> dict[str, Element]:
         lists = ["customers", "invoices", "credit notes", "payments", "details"]
@@ -263,7 +271,7 @@ def _with(
     found = {name: list(fields) for name, fields in extra.items()}
     found.setdefault("ARADJUSTMENT", []).append(mark_field)
     if bill_to:
-        found.setdefault("ARINVOICE", []).append("BILLTOPAYTOCONTACTNAME")
+        found.setdefault("ARINVOICE", []).append(BILLED)
     return found
 
 

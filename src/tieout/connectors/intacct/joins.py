@@ -16,7 +16,15 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from tieout.connectors.intacct.puts import REVERSAL
-from tieout.connectors.intacct.queries import SOURCES, Condition, Queries, Source
+from tieout.connectors.intacct.queries import (
+    BILLED,
+    KEY,
+    ORDER_ENTRY,
+    SOURCES,
+    Condition,
+    Queries,
+    Source,
+)
 from tieout.errors import Fault
 from tieout.money import ZERO, parse_amount
 from tieout.wire import Flow
@@ -24,9 +32,6 @@ from tieout.wire import Flow
 Row: TypeAlias = dict[str, Any]
 Wanted: TypeAlias = Mapping[str, tuple[Source, Sequence[Sequence[Condition]]]]
 Gather: TypeAlias = Callable[[Wanted], Flow[dict[str, list[Row]]]]
-
-ORDER_ENTRY = "8.SO"
-"""The module of a document that was made by order entry."""
 
 PAID_BY = ("PAYMENTKEY", "ADVANCEKEY", "OVERPAYMENTKEY")
 """By what a detail names the money that it puts to an invoice."""
@@ -38,13 +43,15 @@ class Joins:
     Joins the rows of one company.
 
     ``gather`` asks for lists, all together; ``parts`` says whether the money of an invoice
-    is taken apart, ``order_entry`` whether the company makes documents there.
+    is taken apart, ``order_entry`` whether the company makes documents there, ``bill_to``
+    whether a payment is of the contact whose invoices it pays.
     """
 
     gather: Gather
     queries: Queries
     parts: bool
     order_entry: bool
+    bill_to: bool
 
     def wanted(self, name: str, fields: Sequence[str], keys: Iterable[str]) -> Wanted:
         """The rows of a list of which any field has one of these keys."""
@@ -110,6 +117,9 @@ class Joins:
         _reversed(rows, found.get("payments", []))
         yield from self.applied(details, rows)
         _nested(rows, "DETAILS", details, PAID_BY)
+        for row in rows:
+            billed = {_text(each, "CONTACT") for each in row["DETAILS"]}
+            row["CONTACT"] = billed.pop() if len(billed) == 1 else ""
         return rows
 
     def touching(self, rows: list[Row], fields: Sequence[str]) -> Flow[list[Row]]:
@@ -126,8 +136,13 @@ class Joins:
         """Details with their payments, and with what their documents are called."""
         names = ("RECORDKEY", "ADJUSTMENTKEY")
         keys = [_text(each, name) for each in details for name in names]
-        found = yield from self._paid(details, known, self._documents(keys))
+        others = {**self._documents(keys), **self._billed(keys)}
+        found = yield from self._paid(details, known, others)
         _named(details, found)
+        billed = found.get("billed", [])
+        contacts = {_text(x, KEY): _text(x, BILLED) for x in billed}
+        for each in details:
+            each["CONTACT"] = contacts.get(_text(each, "RECORDKEY"), "")
         return details
 
     def together(self, details: list[Row]) -> Flow[list[Row]]:
@@ -165,6 +180,10 @@ class Joins:
     def _documents(self, keys: Iterable[str]) -> Wanted:
         given = keys if self.order_entry else ()
         return self.wanted("documents", ["PRRECORDKEY"], given)
+
+    def _billed(self, keys: Iterable[str]) -> Wanted:
+        """To which contacts invoices went."""
+        return self.wanted("billed", [KEY], keys if self.bill_to else ())
 
     def _documents_of(self, rows: Sequence[Row]) -> Wanted:
         """The documents of those that say that order entry made them."""

@@ -70,7 +70,9 @@ class Lines:
         left_out: list[str] = []
         items: list[Element] = []
         credit = isinstance(after, CreditNote)
-        every = [*lines, *self._tax_lines(lines)]
+        # The tax of a whole document is a line of nothing else, and bills nothing itself.
+        billing = [line for line in lines if line.amount or not line.tax]
+        every = [*billing, *self._tax_lines(lines)]
         total = sum((line.amount for line in every), ZERO)
         if total != after.total:
             text = f"the lines come to {total}, the document to {after.total}"
@@ -86,11 +88,19 @@ class Lines:
         return items, tuple(left_out)
 
     def _tax_lines(self, lines: Sequence[Line]) -> list[Line]:
-        """Tax as lines of its own: an invoice of Intacct's has no other place for it."""
+        """
+        Tax as lines of its own: an invoice of Intacct's has no other place for it.
+
+        It has the dimensions in which the lines of its tax code agree.
+        """
         taxes: dict[str, Decimal] = {}
+        places: dict[str, Mapping[str, str]] = {}
         for line in lines:
             if line.tax:
-                taxes[line.tax_code] = taxes.get(line.tax_code, ZERO) + line.tax
+                code, own = line.tax_code, line.dimensions
+                taxes[code] = taxes.get(code, ZERO) + line.tax
+                held = places.get(code, own)
+                places[code] = {n: v for n, v in held.items() if own.get(n) == v}
         found: list[Line] = []
         for code, amount in taxes.items():
             account = self.tax_accounts.get(code) or self.tax_accounts.get("", "")
@@ -98,7 +108,8 @@ class Lines:
                 text = f"no account for tax {code}".strip()
                 remedy = "Give tax_accounts the account of this tax code."
                 raise Fault(Code.NOT_ALLOWED, text, field="tax", remedy=remedy)
-            found.append(Line(f"Tax {code}".strip(), amount, account=account))
+            title, where = f"Tax {code}".strip(), places[code]
+            found.append(Line(title, amount, account=account, dimensions=where))
         return found
 
     def _line(self, line: Line, where: str, left_out: list[str]) -> dict[str, Content]:

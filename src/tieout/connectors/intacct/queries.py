@@ -31,6 +31,9 @@ IN_MAX = 1000
 
 KEY = "RECORDNO"
 
+BILLED = "BILLTOPAYTOCONTACTNAME"
+"""The contact that an invoice went to."""
+
 
 @frozen
 class Source:
@@ -77,6 +80,15 @@ def one_of(field: str, values: Iterable[str]) -> Condition:
     )
 
 
+ORDER_ENTRY = "8.SO"
+"""The module of a document that was made by order entry."""
+
+
+def ordered() -> Condition:
+    """That order entry made a document."""
+    return compare("equalto", "MODULEKEY", ORDER_ENTRY)
+
+
 def either(conditions: Sequence[Condition]) -> Condition:
     """Any of several conditions."""
     return conditions[0] if len(conditions) == 1 else Element("or", list(conditions))
@@ -106,6 +118,7 @@ SOURCES: Mapping[str, Source] = {
     "invoice lines": Source("ARINVOICEITEM", _LINES),
     "credit note lines": Source("ARADJUSTMENTITEM", _LINES),
     "documents": Source("SODOCUMENT", "RECORDNO DOCID PRRECORDKEY", module="Order Entry"),
+    "billed": Source("ARINVOICE", f"RECORDNO {BILLED}"),
     "contacts": Source("CONTACT", "RECORDNO CONTACTNAME PRINTAS EMAIL1"),
     # History only grows, and at its end: here rows are counted.
     "deletions": Source(

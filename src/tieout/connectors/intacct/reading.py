@@ -35,6 +35,7 @@ from tieout.connectors.intacct.queries import (
     either,
     moved,
     one_of,
+    ordered,
     place,
 )
 from tieout.connectors.intacct.replies import Reply, Result, explained, judged, replied
@@ -48,7 +49,6 @@ from tieout.models import (
     Invoice,
     Payment,
     R,
-    RecordType,
     Settlement,
 )
 from tieout.wire import Answer, Flow, Request, Response, Verdict
@@ -77,24 +77,10 @@ class IntacctReader(RestConnector):
     _queries: Queries
     _joins: Joins
     _bill_to: bool
+    _ordered_alone: Sequence[str] = ()
     _look_up: bool
 
     # Reading
-
-    def page(
-        self, kind: type[R], select: Select, cursor: str | None = None
-    ) -> Flow[Page[R]]:
-        page = yield from super().page(kind, select, cursor)
-        return evolve(page, records=self._contacts(kind, page.records))
-
-    def _contacts(
-        self, kind: RecordType, records: Iterable[Any], asked: Iterable[str] = ()
-    ) -> tuple[Any, ...]:
-        """In bill-to mode no customer beside its own contacts, unless asked for by id."""
-        if kind is not Customer or not self._bill_to:
-            return tuple(records)
-        parents = {each.parent.id for each in records if each.parent} - {*asked}
-        return tuple(each for each in records if each.ref.id not in parents)
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
@@ -105,8 +91,7 @@ class IntacctReader(RestConnector):
         known = [each for each in ids if form.fullmatch(each)]
         if kind in DOCUMENTS:
             known = yield from self._numbered(known)
-        page = yield from super().fetch(kind, ids=known, numbers=numbers)
-        return evolve(page, records=self._contacts(kind, page.records, known))
+        return (yield from super().fetch(kind, ids=known, numbers=numbers))
 
     def _numbered(self, ids: Iterable[str]) -> Flow[list[str]]:
         """Today's record numbers: order entry makes a document anew with each edit."""
@@ -138,6 +123,8 @@ class IntacctReader(RestConnector):
     ) -> Request:
         source = _source(resource)
         conditions = self._queries.selected(source, select)
+        if resource.path in self._ordered_alone:
+            conditions.append(ordered())
         # The money feeds are pages of the size of any.
         size = self.capabilities.kind(resource.kind).page_size
         query = self._queries.query(source, conditions, behind=cursor or "0", size=size)

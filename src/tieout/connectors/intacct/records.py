@@ -209,10 +209,12 @@ class Records(Rows):
         None for a record that takes another back or only puts money to use that was
         received before, and for one without cash.
         """
-        status = self.status(row, self.payment_states)
         currency = self.currency(row)
         amount = self.amount(row, "TOTALENTERED", currency)
-        if status is None or amount <= 0 or _is_part(row):
+        if amount <= 0 or _is_part(row):
+            return None  # the state of what takes another back is of no concern
+        status = self.status(row, self.payment_states)
+        if status is None:
             return None
         if row.flag("REVERSED"):
             status = Status.VOID
@@ -227,7 +229,7 @@ class Records(Rows):
         held = row.text("UNDEPOSITEDACCOUNTNO")
         return Payment(
             ref,
-            self.owner(row.text("CUSTOMERID")),
+            self.owner(row.text("CUSTOMERID"), row.text("CONTACT")),
             currency,
             on,
             amount,

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from tieout.connector import Fields
 from tieout.connectors.intacct.puts import REVERSAL
+from tieout.connectors.intacct.queries import BILLED
 from tieout.connectors.intacct.values import (
     contact_id,
     moment,
@@ -105,7 +106,7 @@ class Rows:
 
     def customer_ref(self, row: Fields) -> Ref | None:
         """Who owes a document: the customer, or its contact in bill-to mode."""
-        contact = row.text("BILLTOPAYTOCONTACTNAME")
+        contact = row.text(BILLED)
         return self.owner(row.text("CUSTOMERID"), contact)
 
     def owner(self, customer: str, contact: str = "") -> Ref | None:
@@ -115,7 +116,7 @@ class Rows:
         return self.ref("Customer", named)
 
     def customer(self, row: Fields) -> Customer | tuple[Customer, ...]:
-        """One customer, and in bill-to mode one for each of its bill-to contacts."""
+        """One customer, or in bill-to mode one for each of its bill-to contacts."""
         identity = row.id("CUSTOMERID")
         status = {"active": True, "activenon-posting": True, "inactive": False}
         told = {"STATUS": word(row.text("STATUS", "active"))}
@@ -135,7 +136,7 @@ class Rows:
         contacts = row.children("CONTACTS")
         if not self.bill_to or not contacts:
             return own
-        return (own, *(self.contact(each, own) for each in contacts))
+        return tuple(self.contact(each, own) for each in contacts)
 
     def contact(self, row: Fields, of: Customer) -> Customer:
         """A customer's bill-to contact as a customer of its own, without a number."""

@@ -52,6 +52,8 @@ class Books:
     number_limit: int = 50
     records: dict[RecordType, dict[str, Any]] = field(factory=dict)
     posted: dict[str, datetime] = field(factory=dict)
+    told: dict[str, Settlement] = field(factory=dict)
+    """The levels that were written, by invoice: they stand before what is computed."""
     writes: int = 0
     _serial: int = 0
 
@@ -117,6 +119,8 @@ class Books:
             if isinstance(record, CreditNote):
                 return evolve(record, remaining=self.left(record), applications=told)
             return evolve(record, unapplied=self.left(record), applications=told)
+        if isinstance(record, Application):
+            return evolve(record, custom={})  # as its payment or credit note tells it
         return record
 
     def level(self, invoice: Invoice) -> Settlement:
@@ -131,6 +135,9 @@ class Books:
         if status is Status.OPEN and owed <= 0:
             status = Status.SETTLED
         days = [(put.on, put.amount) for put in puts]
+        told = self.told.get(invoice.ref.id)
+        if told is not None:
+            return evolve(told, changed_at=invoice.changed_at)
         return Settlement(
             invoice.ref,
             invoice.number,
@@ -165,13 +172,15 @@ class Books:
         return kept
 
     def apply(self, put: Application) -> Application:
-        """Apply a payment or a credit to an invoice."""
-        invoice = self.get(put.target, Invoice)
+        """Apply a payment or a credit to an invoice, or a payment's fee to itself."""
         by_cash = put.source.kind == Payment.__name__
         source = self.get(put.source, Payment if by_cash else CreditNote)
-        if put.amount <= 0 or put.amount > self.owed(invoice):
-            raise Fault(Code.REFUSED, f"{self.owed(invoice)} is owed")
-        if put.amount > self.left(source):
+        invoice = None
+        if put.target != put.source:
+            invoice = self.get(put.target, Invoice)
+            if put.amount > self.owed(invoice):
+                raise Fault(Code.REFUSED, f"{self.owed(invoice)} is owed")
+        if put.amount <= 0 or put.amount > self.left(source):
             raise Fault(Code.REFUSED, f"{self.left(source)} is left of it")
         kept = evolve(put, changed_at=self.now(), live=True, carry=None)
         self.of(Application)[put.ref.id] = kept
@@ -186,24 +195,34 @@ class Books:
         source = self.of(Payment).get(put.source.id) or self.of(CreditNote).get(
             put.source.id
         )
-        self._touch(self.get(put.target, Invoice), source)
+        self._touch(self.of(Invoice).get(put.target.id), source)
         self.writes += 1
 
     def pay(self, payment: Payment) -> Payment:
-        """Record a payment with what it is put to: all of it or nothing."""
+        """Record a payment with what it is put to, or change one: all of it or nothing."""
         bare = self._normalised(evolve(payment, applications=(), unapplied=None))
-        applied = sum((put.amount for put in payment.applications), ZERO)
+        puts = [put for put in payment.applications if put.live]
+        applied = sum((put.amount for put in puts), ZERO)
         if applied > payment.amount:
             raise Fault(Code.REFUSED, "more is put to invoices than was paid")
-        for put in payment.applications:
-            if put.amount > self.owed(self.get(put.target, Invoice)):
-                raise Fault(Code.REFUSED, f"{put.target.id} is owed less")
+        held = list(self.puts(source=bare.ref.id))
+        own = {put.target.id: put.amount for put in held}
+        for put in puts:
+            if put.target != payment.ref:
+                owed = self.owed(self.get(put.target, Invoice))
+                if put.amount > owed + own.get(put.target.id, ZERO):
+                    raise Fault(Code.REFUSED, f"{put.target.id} is owed less")
+        for old in held:
+            self.unapply(old.ref)
         self.of(Payment)[bare.ref.id] = evolve(
             bare, status=Status.OPEN, changed_at=self.now(), carry=None
         )
-        for put in payment.applications:
-            own = Ref(self.connection, "Application", f"{bare.ref.id}:{put.target.id}")
-            self.apply(evolve(put, ref=own, source=bare.ref))
+        for put in puts:
+            name = f"{bare.ref.id}:{put.target.id}"
+            if name in self.of(Application):
+                name = f"{name}:{self.writes}"  # applied again is applied anew
+            ref = Ref(self.connection, "Application", name)
+            self.apply(evolve(put, ref=ref, source=bare.ref))
         self.writes += 1
         return self.of(Payment)[bare.ref.id]  # type: ignore[no-any-return]
 
@@ -225,6 +244,13 @@ class Books:
         self.of(kind)[ref.id] = evolve(
             record, status=Status.VOID, changed_at=self.now()
         )
+        self.writes += 1
+
+    def tell(self, level: Settlement) -> None:
+        """Show a level of an invoice, as some systems let one write it."""
+        invoice = self.get(level.ref, Invoice)
+        self.told[level.ref.id] = evolve(level, version="", carry=None)
+        self._touch(invoice)
         self.writes += 1
 
     def post(self, invoice: str, at: datetime | None) -> None:

@@ -157,23 +157,31 @@ class BooksConnector:
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Flow[Page[R]]:
         yield from self._asked()
+        own, names = set(ids), set(numbers)
         found = [
-            each
-            for each in self._rows(kind)
-            if each.ref.id in ids or getattr(each, "number", None) in numbers
+            self._told(kind, each)
+            for each in self._kept(kind)
+            if each.ref.id in own or getattr(each, "number", None) in names
         ]
         return cast(Page[R], Page(tuple(found)))
 
     def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
         yield from self._asked()
         found: dict[Ref, Record] = {}
-        for change in changes:
-            for each in self._rows(change.kind):
-                ours = self._marked(each)
-                if change.target is not None and each.ref.id == change.target.id:
-                    found[each.ref] = each
-                elif carries(ours, change.mark):
-                    found[each.ref] = ours
+        for kind in {change.kind for change in changes}:
+            some = [change for change in changes if change.kind is kind]
+            targets = {each.target.id for each in some if each.target is not None}
+            marks = {each.mark for each in some if each.mark}
+            for kept in self._kept(kind):
+                named = marks & {*_texts(kept), self.marks.get(kept.ref.id, "")}
+                if kept.ref.id not in targets and not named:
+                    continue
+                told = self._told(kind, kept)
+                ours = self._marked(told)
+                if kept.ref.id in targets:
+                    found[told.ref] = told
+                elif any(carries(ours, mark) for mark in named):
+                    found[told.ref] = ours
         return Page(tuple(found.values()))
 
     def _marked(self, record: Any) -> Any:
@@ -184,13 +192,18 @@ class BooksConnector:
         return evolve(record, custom={**record.custom, "mark": mark})
 
     def _rows(self, kind: RecordType) -> list[Any]:
-        books = self.books
-        invoices = books.of(Invoice).values()
+        return [self._told(kind, each) for each in self._kept(kind)]
+
+    def _kept(self, kind: RecordType) -> list[Any]:
+        """What stands in the books behind the records of a kind."""
+        behind = Invoice if kind in (Settlement, Posting) else kind
+        return list(self.books.of(behind).values())
+
+    def _told(self, kind: RecordType, kept: Any) -> Any:
+        """A record of a kind as the system tells it."""
         if kind is Settlement:
-            return [books.level(each) for each in invoices]
-        if kind is Posting:
-            return [books.posting(each) for each in invoices]
-        return [books.shown(each) for each in books.of(kind).values()]
+            return self.books.level(kept)
+        return self.books.posting(kept) if kind is Posting else self.books.shown(kept)
 
     def _selected(self, record: Any, select: Select) -> bool:
         match select:
@@ -245,6 +258,9 @@ class BooksConnector:
             after = cast(Posting | None, change.after)
             books.post(target.id, after.on if after else None)
             return None
+        if change.kind is Settlement:
+            books.tell(cast(Settlement, change.after))
+            return None
         if change.action is Action.VOID:
             assert target is not None
             books.void(target, change.kind)
@@ -268,6 +284,17 @@ class BooksConnector:
         """Every verb asks for something, if nothing that could fail."""
         self.calls += 1
         yield Call(lambda: None)
+
+
+def _texts(record: Any) -> set[str]:
+    """The words in which a record may carry a mark."""
+    told = (
+        getattr(record, "number", ""),
+        getattr(record, "reference", ""),
+        *getattr(record, "custom", {}).values(),
+    )
+    texts = [text for text in told if isinstance(text, str)]
+    return {word for text in texts for word in (text, *text.split())}
 
 
 def without(kinds: Iterable[RecordType], *verbs: Verb) -> Mapping[RecordType, Kind]:

@@ -1,26 +1,25 @@
 """
-The command line: ``tieout …``, and the screen that its commands write to.
+The screen that the commands write to: plain text, aligned; prettier where rich is there.
 
-Prettier where rich is installed, and complete without it. What a command does stands
-elsewhere; here is how it is called and how it looks.
+It knows nothing of what the commands do.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TextIO
 
 from attrs import frozen
 
-from tieout.errors import TieoutError
+from tieout.effects import summed
+from tieout.listing import ROWS, WIDTH, costs, groups, sums
+from tieout.models import visible
+from tieout.plan import Plan
+from tieout.report import Progress
 
 WIDTH_MAX = 80
 """A line of text that is longer reads badly, however wide the terminal is."""
@@ -33,13 +32,6 @@ GAP = 2
 
 PLAINER = str.maketrans({"→": ">", "…": "...", "─": "-"})
 """For a terminal or file whose encoding has no more than ASCII."""
-
-WRONG_CALL = 2
-INTERRUPTED = 130
-"""The exit codes that shells expect: argparse's own, and 128 and the signal's number."""
-
-
-# The screen -----------------------------------------------------------------------------
 
 
 @frozen
@@ -105,6 +97,43 @@ class Screen:
                 for cell, width, column in zip(row, widths, columns, strict=True)
             ]
             self._styled(f"{' ' * GAP}{(' ' * GAP).join(cells).rstrip()}", style)
+
+    def plan(self, plan: Plan, rows: int | None = ROWS) -> None:
+        """
+        The changes of a plan in groups, what they come to, and the calls they will cost.
+
+        As the plan prints itself, in less room where there is less; without its issues.
+        """
+        width = max(WIDTH_MIN, min(self.width, WIDTH))
+        effects, left_out = summed(plan.changes)
+        before = ""
+        for line in (
+            *groups(plan.changes, rows=rows, width=width),
+            *sums(effects, left_out, width=width),
+            *costs(plan.calls, width=width),
+        ):
+            self._styled(line, "" if before else "bold")  # a title follows a blank
+            before = line
+
+    def raw(self, text: str) -> None:
+        """Text for another program: as it is."""
+        self._write(f"{text}\n")
+
+    @contextmanager
+    def records(self, total: int) -> Iterator[Callable[[Progress], None]]:
+        """Call what it gives with each record's outcome; how many there are may be open."""
+        live, done = self._file.isatty(), 0
+
+        def tell(row: Progress) -> None:
+            nonlocal done
+            done = row.done
+            if live:
+                of = f" of {total}" if total else ""
+                self._write(f"\r{' ' * GAP}{done}{of} {visible(row.number)[:40]:40}")
+
+        yield tell
+        if live and done:
+            self._write("\r" + " " * min(self.width - 1, WIDTH_MAX) + "\r")
 
     @contextmanager
     def progress(self, label: str, total: int) -> Iterator[Tell]:
@@ -194,77 +223,3 @@ def screen_of(file: TextIO) -> Screen:
         return RichScreen(file)
     except ImportError:
         return screen
-
-
-# The commands -----------------------------------------------------------------------------
-
-
-class _Version(argparse.Action):
-    """Asked of the installed package only when somebody wants to know."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version")
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from tieout import __version__  # noqa: PLC0415
-
-        sys.stdout.write(f"tieout {__version__}\n")
-        parser.exit()
-
-
-def _demo(arguments: argparse.Namespace, screen: Screen) -> int:
-    """The demo; it imports the fakes, which no other command needs."""
-    try:
-        from tieout.testing import demo  # noqa: PLC0415
-
-        return demo.run(screen)
-    except KeyboardInterrupt:
-        screen.say("Stopped. Nothing is left of the demo: its books were in memory.")
-        return INTERRUPTED
-
-
-def _help(
-    parser: argparse.ArgumentParser, arguments: argparse.Namespace, screen: Screen
-) -> int:
-    """No command: which ones there are."""
-    parser.print_help()
-    return WRONG_CALL
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tieout",
-        description="Keep a billing system and an accounting ledger in agreement.",
-    )
-    parser.add_argument("--version", action=_Version)
-    parser.set_defaults(run=partial(_help, parser))
-    commands = parser.add_subparsers(title="commands", metavar="command")
-    demo = commands.add_parser(
-        "demo",
-        help="two made-up companies' books on this computer, tied out before your eyes",
-        description="Serve a made-up Xero and a made-up ConnectWise Manage on this "
-        "computer, sync what was paid from one to the other, and compare the two.",
-    )
-    demo.set_defaults(run=_demo)
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. The exit code: 0 for good, 1 for trouble, 2 for a wrong call."""
-    asked = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace, Screen], int] = asked.run
-    screen = screen_of(sys.stdout)
-    try:
-        return run(asked, screen)
-    except KeyboardInterrupt:
-        screen.say("Stopped.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Who was reading went away (``tieout demo | head``): no one is left to be told,
-        # and the interpreter must not fail at its own last flush.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except TieoutError as error:
-        sys.stderr.write(f"tieout: {error}\n")
-        return 1

@@ -1,0 +1,166 @@
+"""
+The command line: ``tieout …``, how it is called and what its exit codes mean.
+
+What a command does stands in `tieout.cli.commands`, how it looks in `tieout.cli.screen`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeAlias
+
+from tieout.cli.screen import Column, RichScreen, Screen, screen_of
+from tieout.errors import TieoutError
+
+__all__ = ["Column", "RichScreen", "Screen", "main", "screen_of"]
+
+WRONG_CALL = 2
+INTERRUPTED = 130
+"""The exit codes that shells expect: argparse's own, and 128 and the signal's number."""
+
+
+class _Version(argparse.Action):
+    """Asked of the installed package only when somebody wants to know."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from tieout import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"tieout {__version__}\n")
+        parser.exit()
+
+
+def _demo(arguments: argparse.Namespace, screen: Screen) -> int:
+    """The demo; it imports the fakes, which no other command needs."""
+    try:
+        from tieout.testing import demo  # noqa: PLC0415
+
+        return demo.run(screen)
+    except KeyboardInterrupt:
+        screen.say("Stopped. Nothing is left of the demo: its books were in memory.")
+        return INTERRUPTED
+
+
+def _help(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, screen: Screen
+) -> int:
+    """No command: which ones there are."""
+    parser.print_help()
+    return WRONG_CALL
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tieout",
+        description="Keep a billing system and an accounting ledger in agreement.",
+        epilog="Exit codes: 0 all agrees, 1 something is red, 2 it could not run.",
+    )
+    parser.add_argument("--version", action=_Version)
+    parser.set_defaults(run=partial(_help, parser))
+    found = parser.add_subparsers(title="commands", metavar="command")
+    for name, help_, arguments in COMMANDS:
+        one = found.add_parser(name, help=help_, description=help_)
+        one.add_argument("--config", default="tieout.toml", help="the file to go by")
+        one.add_argument("--json", action="store_true", help="for another program")
+        for names, options in arguments:
+            one.add_argument(*names, **options)
+        one.set_defaults(run=partial(_command, name))
+    demo = found.add_parser(
+        "demo",
+        help="two made-up companies' books on this computer, tied out before your eyes",
+        description="Serve a made-up Xero and a made-up ConnectWise Manage on this "
+        "computer, sync what was paid from one to the other, and compare the two.",
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _command(name: str, asked: argparse.Namespace, screen: Screen) -> int:
+    """One of the commands; what they need is imported for none but them."""
+    from tieout.cli import commands  # noqa: PLC0415
+
+    run: Callable[[argparse.Namespace, Screen], int] = getattr(commands, name)
+    return run(asked, screen)
+
+
+Argument: TypeAlias = tuple[tuple[str, ...], dict[str, Any]]
+
+_ONLY: Argument = (
+    ("--only",),
+    {
+        "action": "append",
+        "metavar": "NUMBER",
+        "help": "this record alone; may be given several times",
+    },
+)
+_NUMBER: Argument = (("--number",), {"help": "of an invoice or other document"})
+_ISSUES: Argument = (
+    ("issue",),
+    {"nargs": "+", "help": "the names that `tieout issues` lists"},
+)
+_WHAT = ("payments", "invoices", "customers", "credit_notes")
+_START = "last-run, past-week, past-two-weeks, past-month, a day, or an instant"
+
+COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
+    ("init", "write a commented tieout.toml to begin with", ()),
+    ("check", "are both sides reachable, signed in and permitted?", ()),
+    ("plan", "what a sync would do; nothing is written", (
+        (("what",), {"choices": _WHAT}),
+        (("--since",), {"default": "last-run", "help": _START}),
+        _ONLY,
+        (("--out",), {"metavar": "FILE", "help": "save it, for `tieout apply`"}),
+        (("--full",), {"action": "store_true", "help": "every row"}),
+    )),
+    ("apply", "carry out a saved plan", ((("plan",), {"metavar": "FILE"}),)),
+    ("sync", "carry what changed", (
+        (("what",), {"choices": (*_WHAT, "all")}),
+        (("--since",), {"default": "", "help": f"{_START}; for all: of kinds that never ran"}),
+        (("--through",), {"default": "", "help": "invoices not handed over through this day"}),
+        _ONLY,
+    )),
+    ("issues", "what could not be carried, and what to do", (
+        _NUMBER,
+        (("--ignored",), {"action": "store_true", "help": "those that are left alone"}),
+    )),
+    ("retry", "carry the record of an issue once more", (_ISSUES,)),
+    ("ignore", "leave a record alone until it changes", (_ISSUES,)),
+    ("why", "why a number is where it is", ((("number",), {}),)),
+    ("events", "what happened, in order", (
+        _NUMBER,
+        (("--run",), {"dest": "run_id", "help": "of this run alone"}),
+    )),
+    ("batches", "what was done by hand and can be undone", ()),
+    ("undo", "take a batch back in billing", ((("batch",), {}),)),
+    ("schedule", "sync all, again and again", (
+        (("--every",), {"default": "60", "metavar": "MINUTES"}),
+    )),
+)  # fmt: skip
+"""Each command, what it is for, and its arguments besides --config and --json."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. The exit code: 0 all agrees, 1 something is red, 2 no run."""
+    asked = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace, Screen], int] = asked.run
+    screen = screen_of(sys.stdout)
+    try:
+        return run(asked, screen)
+    except KeyboardInterrupt:
+        screen.say("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who was reading went away (``tieout demo | head``): no one is left to be told,
+        # and the interpreter must not fail at its own last flush.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except TieoutError as error:
+        sys.stderr.write(f"tieout: {error}\n")
+        return WRONG_CALL

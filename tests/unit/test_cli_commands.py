@@ -1,0 +1,275 @@
+"""The command line over two systems in memory: what each command says, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from attrs import define, evolve
+
+import tieout
+from tieout.cli import config, main
+from tieout.errors import ConfigError
+from tieout.models import Customer, Invoice, Status
+from tieout.settings import Direction, Settings
+from tieout.testing.conformance import SetClock
+from tieout.testing.year.books import Books
+from tieout.testing.year.connector import BooksConnector
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+Say = Callable[..., tuple[int, str]]
+
+
+@define
+class Pair:
+    """Two systems, and the file whose engine is over them."""
+
+    billing: Books
+    ledger: Books
+    clock: SetClock
+    store: tieout.MemoryStore
+
+    def engine(self) -> tieout.Engine:
+        ways = {Customer: Direction.TO_LEDGER, Invoice: Direction.TO_LEDGER}
+        return tieout.Engine(
+            billing=BooksConnector(self.billing),
+            ledger=BooksConnector(self.ledger),
+            settings=Settings(directions={**ways, tieout.Settlement: Direction.OFF}),
+            store=self.store,
+            clock=self.clock,
+        )
+
+    def invoice(self, number: str, total: int = 100) -> Invoice:
+        books = self.billing
+        owner = next(iter(books.of(Customer).values()), None)
+        owner = owner or books.put(Customer(books.ref(Customer), "Acme", "C-1"))
+        made = Invoice(
+            books.ref(Invoice),
+            number,
+            owner.ref,
+            "EUR",
+            DAY,
+            Decimal(total),
+            Status.OPEN,
+        )
+        kept: Invoice = books.put(made)
+        return kept
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pair:
+    clock = SetClock(NOW)
+    made = Pair(
+        Books("shop:1", clock.now),
+        Books("book:1", clock.now),
+        clock,
+        tieout.MemoryStore(),
+    )
+    monkeypatch.chdir(tmp_path)
+    Path("tieout.toml").write_text("", "utf-8")
+    monkeypatch.setattr(config.Config, "engine", lambda _: made.engine())
+    return made
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    def called(*words: str) -> tuple[int, str]:
+        code = main(list(words))
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return called
+
+
+def test_a_new_user_gets_from_nothing_to_a_carried_invoice(
+    pair: Pair, say: Say
+) -> None:
+    """B141: check, look, carry; break something, ask why, mend it, try again."""
+    assert say("check")[0] == 0
+    pair.invoice("INV-1")
+    code, told = say("plan", "invoices", "--since", "past-week")
+    assert code == 0
+    assert "INV-1" in told
+    assert not pair.ledger.of(Invoice)
+    assert say("sync", "invoices", "--since", "2026-03-01")[0] == 0
+    assert [each.number for each in pair.ledger.of(Invoice).values()] == ["INV-1"]
+    stranger = Invoice(
+        pair.ledger.ref(Invoice),
+        "INV-2",
+        None,
+        "EUR",
+        DAY,
+        Decimal(55),
+        Status.OPEN,
+    )
+    pair.ledger.put(stranger)
+    pair.invoice("INV-2")
+    code, told = say("sync", "all", "--since", "past-week")
+    assert code == 1
+    assert "another document" in told
+    code, told = say("why", "INV-2")
+    assert code == 1
+    assert "NUMBER_MEANS_ANOTHER_DOCUMENT" in told
+    code, told = say("issues")
+    assert code == 1
+    name = told.split("INV-2")[0].split()[-2]
+    pair.ledger.put(evolve(stranger, number="OLD-2"))
+    assert say("retry", name)[0] == 0
+    assert say("issues")[1].strip() == "Nothing is open."
+    assert say("why", "INV-2")[0] == 0
+
+
+def test_what_is_left_alone_is_open_no_more(pair: Pair, say: Say) -> None:
+    """B104: it is listed apart, and can be taken up again."""
+    pair.billing.number_limit = 100
+    pair.invoice("X" * 51)
+    assert say("sync", "invoices", "--since", "past-week")[0] == 1
+    (row,) = json.loads(say("issues", "--json")[1])
+    assert say("ignore", row["id"])[0] == 0
+    assert say("issues")[0] == 0
+    assert row["id"] in say("issues", "--ignored")[1]
+    assert say("sync", "invoices", "--since", "past-week")[0] == 0
+    assert say("retry", row["id"])[0] == 1
+    code, told = say("retry", "nothing")
+    assert code == 2
+    assert "there is no issue 'nothing'" in told
+
+
+def test_a_plan_is_saved_and_carried_out_later(pair: Pair, say: Say) -> None:
+    """What changed in between is left alone; the others land."""
+    first, _ = pair.invoice("INV-1"), pair.invoice("INV-2")
+    saved = ("plan", "invoices", "--since", "past-week", "--out", "plan.jsonl")
+    assert say(*saved)[0] == 0
+    pair.billing.put(evolve(first, total=Decimal(70)))
+    assert say("apply", "plan.jsonl")[0] == 0
+    assert [each.number for each in pair.ledger.of(Invoice).values()] == ["INV-2"]
+
+
+def test_posting_by_hand_is_listed_and_undone(pair: Pair, say: Say) -> None:
+    """B138: batches with their type, time and size."""
+    pair.invoice("INV-1")
+    day = ("--through", "2026-03-10", "--only", "INV-1")
+    assert say("sync", "invoices", *day)[0] == 0
+    (batch,) = json.loads(say("batches", "--json")[1])
+    assert batch["id"] in say("batches")[1]
+    assert say("undo", batch["id"])[0] == 0
+    assert json.loads(say("batches", "--json")[1]) == []
+
+
+def test_events_are_found_by_number(pair: Pair, say: Say) -> None:
+    """B143: what happened, in order; also for another program."""
+    pair.invoice("INV-1")
+    say("sync", "invoices", "--since", "past-week")
+    assert "applied" in say("events", "--number", "INV-1")[1]
+    found = json.loads(say("events", "--json")[1])
+    assert {each["pair"] for each in found} == {pair.engine().pair}
+
+
+def test_hostile_names_come_out_harmless(pair: Pair, say: Say) -> None:
+    """Control characters and what turns text around are shown, not obeyed."""
+    pair.invoice("INV\x1b[31m-\u202e1")
+    _, told = say("sync", "invoices", "--since", "past-week")
+    _, more = say("why", "INV\x1b[31m-\u202e1")
+    assert "\x1b" not in told + more
+    assert "\u202e" not in told + more
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[billing]\nsystem = 'xerox'\n", "tieout.toml:2: billing.system: xerox"),
+        ("[billing]\nsystem = 'xero'\ntenantid = 'x'\n", ":3: billing.tenantid"),
+        ("[billing]\nsystem = 'xero'\ntenantid = 'x'\n", "did you mean tenant_id?"),
+        (
+            "[billing]\nsystem = 'xero'\nclient_secret = 'x'\n",
+            'client_secret_env = "TIEOUT_BILLING_CLIENT_SECRET"',
+        ),
+        (
+            "[billing]\nsystem = 'xero'\nclient_secret_env = 'NOT_SET_ANYWHERE'\n",
+            "the environment variable NOT_SET_ANYWHERE is not set",
+        ),
+        ("[billing]\nsystem = 'xero'\nclient_id = 'x'\n", "tenant_id is missing"),
+        ("billing = 3\n", "[billing]"),
+        ("[biling]\n", "did you mean billing?"),
+        ("[billing\n", "tieout.toml"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, told: str) -> None:
+    """The key, the file and line, and the nearest key that there is; never a secret."""
+    path = tmp_path / "tieout.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        config.load(path).engine()
+    assert told in str(caught.value)
+
+
+def test_a_whole_file_makes_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The template, once its environment variables are set; lengths of time in seconds."""
+    path = tmp_path / "tieout.toml"
+    text = config.template().replace("[settings]", "sweep_every = 3600\n\n[settings]")
+    more = (
+        "paid_amount = 'cash'\ntolerance = {EUR = '0.05'}\n"
+        "fees = {account = '4000'}\n[settings.directions]\nCustomer = 'to ledger'\n"
+    )
+    path.write_text(text + more, "utf-8")
+    for name in ("CONNECTWISE_PUBLIC_KEY", "CONNECTWISE_PRIVATE_KEY"):
+        monkeypatch.setenv(name, "k")
+    for name in ("XERO_CLIENT_SECRET", "XERO_REFRESH_TOKEN"):
+        monkeypatch.setenv(name, "s")
+    made = config.load(path).engine()
+    assert made.settings.paid_amount == "cash"
+    assert made.settings.tolerance == {"EUR": Decimal("0.05")}
+    assert made.settings.direction(Customer) is Direction.TO_LEDGER
+    bad = text + "tolerance = {EUR = 'five'}\n"
+    path.write_text(bad, "utf-8")
+    with pytest.raises(ConfigError, match=r"settings\.tolerance"):
+        config.load(path).engine()
+
+
+def test_a_file_that_is_there_is_not_written_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, say: Say
+) -> None:
+    """A second init refuses; a command without a file says how to get one."""
+    monkeypatch.chdir(tmp_path)
+    code, told = say("check")
+    assert code == 2
+    assert "`tieout init` writes one" in told
+    assert say("init")[0] == 0
+    code, told = say("init")
+    assert code == 2
+    assert "left as it is" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("last-run", tieout.Since.LAST_RUN),
+        ("Past Month", tieout.Since.PAST_MONTH),
+        ("2026-03-01", DAY),
+        ("2026-03-10T12:00:00+00:00", NOW),
+    ],
+)
+def test_a_start_is_written_as_people_do(text: str, wanted: object) -> None:
+    """B4: the five kinds of start."""
+    assert config.since(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01"])
+def test_what_is_no_start_is_refused(text: str) -> None:
+    """B14: with the names that there are."""
+    with pytest.raises(ConfigError, match="past-week"):
+        config.since(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "1e400"])
+def test_what_is_no_pause_is_refused(text: str) -> None:
+    """A number of minutes above nothing."""
+    with pytest.raises(ConfigError, match="a number of minutes"):
+        config.minutes(text)
