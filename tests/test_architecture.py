@@ -137,7 +137,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "pairing": {"entries", "sorting"},
     "verify": {"certificate", "pairing", "planners", "planners.settlements"},
     "statements": {"verify"},
-    "recognising": {"verify", "reading", "planners.payments"},
+    "recognising": {"verify", "reading", "planners.parts"},
     "explaining": {"verify", "reading", "journal"},
     "proving": {"explaining", "recognising", "statements", "carrying"},
     "verification": {"inquiry", "proving"},

@@ -14,13 +14,17 @@ from attrs import evolve, frozen
 from tieout.entries import Entry
 from tieout.models import Invoice, Link, Payment, Ref
 from tieout.pairing import tie_to_billing, tie_to_ledger
-from tieout.planners import fees, payments
+from tieout.planners import fees
+from tieout.planners.parts import FEE_PART, REST, WHOLE, part_for
 from tieout.reading import Reader
 from tieout.store import Intent, Store, key_of
 from tieout.verify import Comparison
 
 INVOICE = Invoice.__name__
-ROLES = ("", fees.ROLE)
+_ROLES = (WHOLE, REST, FEE_PART)
+"""The roles of a payment's documents that name no invoice."""
+
+ROLES = (WHOLE, fees.ROLE)
 """In what an invoice of the ledger may be tied: to an invoice, or to a payment of whose fee
 it is made."""
 
@@ -95,13 +99,12 @@ class Recognising:
         across = self.reader.ties((ref, role) for ref in named for role in ROLES)
         wanted: list[tuple[Ref, str]] = []
         for own, ref in refs.items():
-            parts = dict.fromkeys(each.id for each in put_to.get(own, ()))
+            targets = dict.fromkeys(each.id for each in put_to.get(own, ()))
             for each in put_to.get(own, ()):
                 links = (across.get((each, role)) for role in ROLES)
                 ends = ((link.billing, link.ledger) for link in links if link)
-                parts.update((end.id, None) for both in ends for end in both)
-            roles = ("", payments.REST, *(f"part:{each}" for each in parts))
-            wanted += [(ref, role) for role in roles]
+                targets.update((end.id, None) for both in ends for end in both)
+            wanted += [(ref, role) for role in (*_ROLES, *map(part_for, targets))]
         links_found = self.reader.ties(wanted)
         found: dict[str, str] = {}
         for tie in wanted:

@@ -109,7 +109,7 @@ def _balance(place: _Place, sums: list[Decimal]) -> Balance:
         currency,
         Amounts(*sums[:SIZE]),
         Amounts(*sums[SIZE:]),
-        Ref(*who) if who else None,
+        Ref(who[0], who[1], who[2]) if who else None,
     )
 
 

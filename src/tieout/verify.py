@@ -103,9 +103,9 @@ class Comparison:
 
         ``across``: by billing's id of an invoice, the ledger's, as far as they are tied.
         """
-        filings = tuple(self._filing(each, group) for each in group.entries)
+        group = _live_first(group)
         found = tuple(self._differences(group, across or {}))
-        compared = Found(group, tuple(each for each in filings if each.amounts), found)
+        compared = Found(group, tuple(self._filings(group)), found)
         assert not compared.residual(), "a difference of the sums has no name"
         return compared
 
@@ -202,21 +202,18 @@ class Comparison:
     def _customer(self, group: Group) -> Difference | None:
         """What belongs to other customers: billing's amounts move from one to the other."""
         here, there = group.billing[0], group.ledger[0]
-        if not there.owner or not here.customer or there.owner == here.customer:
+        ours, theirs = (self._owner(side, group) for side in ("billing", "ledger"))
+        if ours == theirs:
             return None
-        found = self._difference(DifferenceKind.CUSTOMER, group, "customer")
         amounts = sum(map(self.amounts, group.billing), NOTHING)
-        (ours, name), (theirs, other) = (
-            self._owner(each, group) for each in (here, there)
-        )
         moved = (
             Effect(here.currency, theirs, amounts),
             Effect(here.currency, ours, -amounts),
         )
         return evolve(
-            found,
-            in_billing=name or here.customer,
-            in_ledger=other or there.owner,
+            self._difference(DifferenceKind.CUSTOMER, group, "customer"),
+            in_billing=here.called or here.customer,
+            in_ledger=there.called or there.customer,
             effects=moved if amounts else (),
         )
 
@@ -405,30 +402,37 @@ class Comparison:
             Ref(connection, Customer.__name__, each.customer) if each.customer else None
         )
 
-    def _owner(self, each: Entry, group: Group) -> tuple[Ref | None, str]:
+    def _owner(self, side: str, group: Group) -> Ref | None:
         """
-        To which customer an entry is counted: billing's, where it is known.
+        To which customer one side of a group is counted: billing's, where it is known.
 
-        A ledger customer that is tied to none is the one of the billing record with which
-        the entry is paired, because nothing says otherwise.
+        What one side does not tell is as the other has it, because nothing says otherwise.
         """
-        if each.side == "ledger" and each.owner:
-            return Ref(self.billing, Customer.__name__, each.owner), each.called
-        if each.side == "ledger" and group.billing and group.billing[0].customer:
-            return self._owner(group.billing[0], group)
-        return self.customer(each), each.called
+        there = group.ledger if side == "ledger" else group.billing
+        for each in (*there, *group.entries):
+            own = each.owner if each.side == "ledger" else each.customer
+            if own:
+                return Ref(self.billing, Customer.__name__, own)
+        return next(filter(None, map(self.customer, group.ledger)), None)
 
-    def _filing(self, each: Entry, group: Group) -> Filing:
-        customer, called = self._owner(each, group)
-        amounts = self.amounts(each)
-        return Filing(each.side, each.currency, customer, called, amounts)
+    def _filings(self, group: Group) -> Iterator[Filing]:
+        """How the records of a group are counted."""
+        called = next((each.called for each in group.entries if each.called), "")
+        owners = {side: self._owner(side, group) for side in ("billing", "ledger")}
+        for each in group.entries:
+            amounts = self.amounts(each)
+            if amounts:
+                owner, name = owners[each.side], each.called
+                if len({*owners.values()}) == 1:
+                    name = name or called
+                yield Filing(each.side, each.currency, owner, name, amounts)
 
     def _effects(self, group: Group, entries: Iterable[Entry]) -> tuple[Effect, ...]:
         """What it does to the sums that these are counted: the ledger's less billing's."""
         moved: dict[tuple[str, Ref | None], Amounts] = {}
         for each in entries:
             amounts = self.amounts(each)
-            where = each.currency, self._owner(each, group)[0]
+            where = each.currency, self._owner(each.side, group)
             signed = amounts if each.side == "ledger" else -amounts
             moved[where] = moved.get(where, NOTHING) + signed
         return tuple(
@@ -439,7 +443,7 @@ class Comparison:
 
     def _moves(self, group: Group, by: Amounts) -> tuple[Effect, ...]:
         there = group.ledger[0]
-        owner, _ = self._owner(there, group)
+        owner = self._owner("ledger", group)
         return (Effect(there.currency, owner, by),) if by else ()
 
     def _difference(
@@ -506,6 +510,17 @@ def _any_live(entries: Sequence[Entry]) -> bool:
 
 def _live(entries: Sequence[Entry]) -> list[Entry]:
     return [each for each in entries if each.live]
+
+
+def _live_first(group: Group) -> Group:
+    """A group whose first records are those that count, if any do."""
+    if len(group.billing) < 2 and len(group.ledger) < 2:  # noqa: PLR2004 - one each
+        return group
+    billing, ledger = (
+        tuple(sorted(each, key=lambda entry: not entry.live))
+        for each in (group.billing, group.ledger)
+    )
+    return evolve(group, billing=billing, ledger=ledger)
 
 
 def _summed(entries: Sequence[Entry]) -> Decimal:
