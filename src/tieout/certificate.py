@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ NOTHING = Amounts()
 
 
 @frozen
-class Effect:
+class Shift:
     """By how much a difference moves a customer's sums: the ledger's less billing's."""
 
     currency: str
@@ -185,7 +186,7 @@ class Difference:
     ``about`` is the kind of record, ``field`` what differs of it ("" where the whole
     record is missing), ``in_billing`` and ``in_ledger`` what each side says. ``code`` and
     ``text`` are those of the issue or the rule that explains it, where there is one.
-    ``effects`` say what it does to the sums; a date does nothing.
+    ``shifts`` say what it does to the sums; a date does nothing.
     """
 
     kind: DifferenceKind
@@ -196,7 +197,7 @@ class Difference:
     field: str = ""
     in_billing: str = ""
     in_ledger: str = ""
-    effects: tuple[Effect, ...] = ()
+    shifts: tuple[Shift, ...] = ()
     code: Code | None = None
     text: str = ""
 
@@ -229,7 +230,7 @@ class Balance:
 
     @property
     def difference(self) -> Amounts:
-        """The ledger's less billing's: the sum of the effects of all differences."""
+        """The ledger's less billing's: the sum of the shifts of all differences."""
         return self.ledger - self.billing
 
     def __add__(self, other: Balance) -> Balance:
@@ -313,17 +314,13 @@ class Certificate:
     @property
     def customers(self) -> Iterator[Balance]:
         """The sums of each customer, by section, currency and customer."""
-        for row in self._rows(self._begins[0]):
-            if row["is"] != "customer":
-                return
+        for row in self._rows("customer", self._begins[0]):
             yield codec.load(row, Balance)
 
     @property
     def differences(self) -> Iterator[Difference]:
         """All differences, by number."""
-        for row in self._rows(self._begins[1]):
-            if row["is"] != "difference":
-                return
+        for row in self._rows("difference", self._begins[1]):
             yield codec.load(row, Difference)
 
     def lines(self) -> Iterator[str]:
@@ -342,8 +339,10 @@ class Certificate:
     def __str__(self) -> str:
         return "\n".join(self.text(TOLD_MAX))
 
-    def _rows(self, begin: int) -> Iterator[dict[str, Any]]:
-        return map(json.loads, self._spool.lines(begin))
+    def _rows(self, name: str, begin: int) -> Iterator[dict[str, Any]]:
+        """The lines of a name that begin there, one after another."""
+        rows = map(json.loads, self._spool.lines(begin))
+        return takewhile(lambda row: row["is"] == name, rows)
 
 
 # As text ------------------------------------------------------------------------------
@@ -379,7 +378,8 @@ def _head(certificate: Certificate) -> Iterator[str]:
     kinds = ", ".join(kind.__name__ for kind in scope.kinds)
     yield f"{kinds}; {dates}; read {_when(scope.began_at)} to {_when(scope.ended_at)}"
     read = ", ".join(f"{n:,} of {visible(side)}" for side, n in scope.read.items())
-    yield f"Read: {read}; {scope.compared:,} found on both sides"
+    if read:
+        yield f"Read: {read}; {scope.compared:,} found on both sides"
     yield f"Digest: {certificate.digest}"
     if not certificate.complete:
         yield visible(f"NOT COMPLETE, nothing is certified: {scope.ended_early}")

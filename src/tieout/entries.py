@@ -83,9 +83,11 @@ class Entry:
         """Whether it counts: neither void nor a draft, or nobody knows."""
         return self.status not in _DEAD or self.problem is not None
 
-    def told(self) -> Entry:
-        """It as its side tells it, without what is known of it."""
-        return evolve(self, owner="", called="", tie="", fee=False)
+    def now(self, told: Entry) -> Entry:
+        """What its side says of it now, with what is known of it."""
+        return evolve(
+            told, owner=self.owner, called=self.called, tie=self.tie, fee=self.fee
+        )
 
 
 def entry(record: Record, side: Side) -> Entry:

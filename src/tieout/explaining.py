@@ -29,6 +29,7 @@ from tieout.models import (
     Ref,
     is_name,
 )
+from tieout.pairing import Group
 from tieout.reading import Reader
 from tieout.session import Session
 from tieout.settings import Direction, Settings, Side
@@ -47,7 +48,8 @@ class Facts:
     """What is known of some records besides what they say."""
 
     intents: dict[Ref, Intent] = field(factory=dict)
-    rows: dict[Ref, list[IssueRow]] = field(factory=dict)
+    rows: dict[str, list[IssueRow]] = field(factory=dict)
+    """By what they are about."""
     inactive: frozenset[str] = frozenset()
     """The ids of ledger customers that are not active."""
 
@@ -108,8 +110,7 @@ class Explaining:
             key_of(self.pair, verb, about(ref)) for verb in self.verbs for ref in refs
         ]
         for row in self.store.get(IssueRow, keys).values():
-            if row.issue.source is not None:
-                facts.rows.setdefault(row.issue.source, []).append(row)
+            facts.rows.setdefault(row.about, []).append(row)
         return facts
 
     def _inactive(
@@ -157,20 +158,17 @@ class Explaining:
         self, found: Found, comparison: Comparison, look: _Look
     ) -> Iterator[Difference]:
         """The differences of a group after the second look."""
-        entries = found.group.entries
-        changed = any(look.now.get((e.side, e.id)) != e.told() for e in entries)
         other = None if found.group.paired else self._other(found, comparison, look)
+        if other is not None and self._outside(other.on):
+            yield from (_dated(each, other) for each in found.differences)
+            return
+        again = comparison.compare(look.fresh(found.group, other), found.across)
+        left = {(each.kind, each.field) for each in again.differences}
         for each in found.differences:
-            if each.kind.explained:
+            if each.kind.explained or (each.kind, each.field) in left:
                 yield each
-            elif changed:
-                yield _because(each, DifferenceKind.IN_FLIGHT, None, _CHANGED)
-            elif other is None:
-                yield each
-            elif self._outside(other.on):
-                yield _dated(each, other)
             else:
-                yield _because(each, DifferenceKind.IN_FLIGHT, None, _APPEARED)
+                yield _because(each, DifferenceKind.IN_FLIGHT, None, _MOVED)
 
     def _other(self, found: Found, comparison: Comparison, look: _Look) -> Entry | None:
         """What the other side has after all of a record that stands alone."""
@@ -220,10 +218,21 @@ class _Look:
     now: dict[tuple[Side, str], Entry] = field(factory=dict)
     tied: set[Ref] = field(factory=set)
 
+    def fresh(self, group: Group, other: Entry | None) -> Group:
+        """A group as it is now, with what came to the side that lacked it."""
+        sides: dict[Side, list[Entry]] = {"billing": [], "ledger": []}
+        for each in group.entries:
+            now = self.now.get((each.side, each.id))
+            if now is not None:
+                sides[each.side].append(each.now(now))
+        if other is not None:
+            sides[other.side].append(other)
+        billing, ledger = (tuple(sides[side]) for side in SIDES)
+        return evolve(group, billing=billing, ledger=ledger)
+
 
 _NOBODY = Ref("", "", "")
-_CHANGED = "It was changed while both sides were read."
-_APPEARED = "It came to the other side while both sides were read."
+_MOVED = "It changed while both sides were read; by now this does not differ."
 
 
 def _refs(found: Found, comparison: Comparison) -> list[Ref]:
@@ -251,7 +260,7 @@ def _remembered(found: Difference, refs: Iterable[Ref], facts: Facts) -> Differe
             text = f"A write of it is not settled; it is looked at after {when(intent.not_before)}."
             kind = DifferenceKind.IN_FLIGHT
             return _because(found, kind, Code.OUTCOME_UNKNOWN, text)
-        for row in facts.rows.get(ref, ()):
+        for row in facts.rows.get(about(ref), ()):
             text = row.issue.text or row.issue.code.meaning
             if row.held in (Held.OPEN, Held.IGNORED):
                 return _because(found, DifferenceKind.OPEN_ISSUE, row.issue.code, text)

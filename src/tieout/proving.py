@@ -7,7 +7,7 @@ for some at a time. Nothing is written to either side or to the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from typing import Any, Self
@@ -30,7 +30,7 @@ from tieout.reading import Reader, listed
 from tieout.recognising import Recognising
 from tieout.report import Progress
 from tieout.session import Session
-from tieout.settings import Settings, Side
+from tieout.settings import Direction, Settings, Side
 from tieout.sorting import Sorter
 from tieout.statements import Statements
 from tieout.verify import Comparison, Found
@@ -87,7 +87,7 @@ class Proving:
         )
         with ExitStack() as stack:
             rows = {side: stack.enter_context(Sorter()) for side in SIDES}
-            for side in SIDES:
+            for side in self._in_order(kind):
                 self._read(side, kind, rows[side])
             pairing = Pairing(
                 self.settings.number_rule,
@@ -98,11 +98,23 @@ class Proving:
             for side in SIDES:
                 for some in batches(_latest(rows[side]), LOOKED_UP):
                     self._check_stop()
+                    name = self.sessions[side].connector.connection
+                    self.read[name] = self.read.get(name, 0) + len(some)
                     for each in self.recognising.known(some, comparison):
                         pairing.add(each)
             for groups in batches(pairing.groups(), COMPARED):
                 self._check_stop()
                 self._compare(groups, comparison)
+
+    def _in_order(self, kind: RecordType) -> Iterable[Side]:
+        """
+        The sides, first the one that things come from.
+
+        What comes after it was read is not missed on the other side, which was not read
+        yet; what is carried there meanwhile is found by the second look.
+        """
+        inward = self.settings.direction(kind) is Direction.TO_BILLING
+        return reversed(SIDES) if inward or kind is Settlement else SIDES
 
     def differences(self) -> Iterator[Difference]:
         """All that was found, by number; nothing of it is left afterwards."""
@@ -124,7 +136,6 @@ class Proving:
                 # What cannot even be named is nobody's double.
                 key = each.id or f"\x1f{serial}"
                 rows.add(key, bool(each.problem), stamp, serial, packed(each))
-            self.read[name] = self.read.get(name, 0) + len(found)
             self._tell("", "read", Severity.GREEN, f"{serial:,} of {name}")
 
     def _compare(self, groups: Sequence[Group], comparison: Comparison) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import evolve, frozen
 
 from tieout.entries import Entry
-from tieout.models import Invoice, Link, Payment, Ref
+from tieout.models import Invoice, Link, Payment, Ref, Settlement
 from tieout.pairing import tie_to_billing, tie_to_ledger
 from tieout.planners import fees
 from tieout.planners.parts import FEE_PART, REST, WHOLE, part_for
@@ -71,7 +71,9 @@ class Recognising:
         self, refs: Mapping[str, Ref], comparison: Comparison
     ) -> tuple[dict[str, str], frozenset[str]]:
         """By id, the ties of documents, and which of them are the invoices of fees."""
-        roles = ROLES if comparison.kind is Invoice else ROLES[:1]
+        kind, fees_made = comparison.kind, comparison.settings.fees is not None
+        may_be = kind is Invoice or (kind is Settlement and fees_made)
+        roles = ROLES if may_be else ROLES[:1]
         links = self.reader.ties((ref, role) for ref in refs.values() for role in roles)
         live = {tie: link for tie, link in links.items() if not link.released}
         ties = {

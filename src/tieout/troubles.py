@@ -59,6 +59,9 @@ class Standing:
 class Troubles(Handover):
     """What an engine does about issues."""
 
+    _run_verbs: tuple[str, ...] = (PAYMENTS, DOCUMENTS)
+    """Under which verbs there are runs."""
+
     def push(self, record: Ref | Record) -> Report:
         """
         Carry one record of either side now, because it has just changed.
@@ -259,9 +262,8 @@ class Troubles(Handover):
 
     def _runs(self) -> Iterable[str]:
         """The runs of this pair, by their time."""
-        verbs = (PAYMENTS, DOCUMENTS)
         ids: set[str] = set()
-        for verb in verbs:
+        for verb in self._run_verbs:
             after = ""
             value = key_of(self.pair, verb)
             while some := self._store.find(Run, "pair", value, after, PAGE):

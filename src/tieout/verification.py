@@ -47,6 +47,8 @@ more, the books were never tied, and the certificate names them all."""
 class Verification(Inquiry):
     """What an engine does to prove that the books agree."""
 
+    _run_verbs = (*Inquiry._run_verbs, VERIFY)  # noqa: SLF001 - its own parent's
+
     def verify(
         self,
         first: date | None = None,

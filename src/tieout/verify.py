@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from tieout.capabilities import Capabilities
 from tieout.certificate import (
@@ -19,12 +19,12 @@ from tieout.certificate import (
     Amounts,
     Difference,
     DifferenceKind,
-    Effect,
     Section,
+    Shift,
     in_figures,
 )
 from tieout.change import Issue
-from tieout.entries import Entry, day_text
+from tieout.entries import Entry, Put, day_text
 from tieout.errors import Code
 from tieout.models import (
     CreditNote,
@@ -56,11 +56,16 @@ class Filing:
 
 @frozen
 class Found:
-    """A group that was compared: what is counted, and what differs."""
+    """
+    A group that was compared: what is counted, and what differs.
+
+    ``across`` is what was known of the invoices that it is put to.
+    """
 
     group: Group
     filings: tuple[Filing, ...] = ()
     differences: tuple[Difference, ...] = ()
+    across: Mapping[str, str] = field(factory=dict)
 
     def residual(self) -> dict[tuple[str, Ref | None], Amounts]:
         """What the differences leave unexplained of the sums: nothing, or it is a bug."""
@@ -70,9 +75,9 @@ class Found:
             where = filing.currency, filing.customer
             left[where] = left.get(where, NOTHING) + sign
         for difference in self.differences:
-            for effect in difference.effects:
-                where = effect.currency, effect.customer
-                left[where] = left.get(where, NOTHING) - effect.amounts
+            for shift in difference.shifts:
+                where = shift.currency, shift.customer
+                left[where] = left.get(where, NOTHING) - shift.amounts
         return {where: amounts for where, amounts in left.items() if amounts}
 
 
@@ -105,7 +110,8 @@ class Comparison:
         """
         group = _live_first(group)
         found = tuple(self._differences(group, across or {}))
-        compared = Found(group, tuple(self._filings(group)), found)
+        filings = tuple(self._filings(group))
+        compared = Found(group, filings, found, across or {})
         assert not compared.residual(), "a difference of the sums has no name"
         return compared
 
@@ -153,7 +159,7 @@ class Comparison:
         else:
             kind = DifferenceKind.MISSING_IN_BILLING
             found = evolve(self._named(kind, None, each), in_ledger=amount)
-        found = evolve(found, effects=self._effects(group, [each]))
+        found = evolve(found, shifts=self._shifts(group, [each]))
         if group.ambiguous:
             text = f"{group.ambiguous} live documents have this number."
             return evolve(found, code=Code.AMBIGUOUS_NUMBER, text=text)
@@ -179,14 +185,14 @@ class Comparison:
     def _unread(self, group: Group, each: Entry) -> Difference:
         found = self._difference(DifferenceKind.OPEN_ISSUE, group)
         others = [e for e in group.entries if not e.problem]
-        effects = self._effects(group, others)
-        return evolve(found, effects=effects, code=each.problem, text=each.text)
+        shifts = self._shifts(group, others)
+        return evolve(found, shifts=shifts, code=each.problem, text=each.text)
 
     def _dead(self, group: Group) -> Difference:
         """What is void or a draft on one side."""
         dead = next(each for each in group.entries if not each.live)
         found = self._difference(DifferenceKind.STATUS, group, "status")
-        found = evolve(found, effects=self._effects(group, group.entries))
+        found = evolve(found, shifts=self._shifts(group, group.entries))
         drafted = dead.status is Status.DRAFT and not dead.tie
         if drafted:
             text = "A draft is not carried until it is posted."
@@ -197,7 +203,7 @@ class Comparison:
 
     def _currency(self, group: Group) -> Difference:
         found = self._difference(DifferenceKind.CURRENCY, group, "currency")
-        return evolve(found, effects=self._effects(group, group.entries))
+        return evolve(found, shifts=self._shifts(group, group.entries))
 
     def _customer(self, group: Group) -> Difference | None:
         """What belongs to other customers: billing's amounts move from one to the other."""
@@ -207,14 +213,14 @@ class Comparison:
             return None
         amounts = sum(map(self.amounts, group.billing), NOTHING)
         moved = (
-            Effect(here.currency, theirs, amounts),
-            Effect(here.currency, ours, -amounts),
+            Shift(here.currency, theirs, amounts),
+            Shift(here.currency, ours, -amounts),
         )
         return evolve(
             self._difference(DifferenceKind.CUSTOMER, group, "customer"),
             in_billing=here.called or here.customer,
             in_ledger=there.called or there.customer,
-            effects=moved if amounts else (),
+            shifts=moved if amounts else (),
         )
 
     def _level(self, group: Group) -> Iterator[Difference]:
@@ -288,7 +294,7 @@ class Comparison:
             found,
             in_billing=_money(values[0], here.currency),
             in_ledger=_money(values[1], there.currency),
-            effects=self._moves(group, by),
+            shifts=self._moves(group, by),
         )
 
     def _ruled(
@@ -312,7 +318,7 @@ class Comparison:
             found,
             in_billing=_money(here.total, here.currency),
             in_ledger=_money(there.total, there.currency),
-            effects=self._moves(group, by),
+            shifts=self._moves(group, by),
             code=Code.WITHIN_TOLERANCE if within else None,
             text=Code.WITHIN_TOLERANCE.meaning if within else "",
         )
@@ -339,7 +345,7 @@ class Comparison:
                 self._difference(DifferenceKind.AMOUNT, group, name),
                 in_billing=_money(here, currency),
                 in_ledger=_money(there, currency),
-                effects=self._moves(group, self._signed(there - here)),
+                shifts=self._moves(group, self._signed(there - here)),
             )
         ours, theirs = (_days(each) for each in (group.billing, group.ledger))
         if ours != theirs:
@@ -427,7 +433,7 @@ class Comparison:
                     name = name or called
                 yield Filing(each.side, each.currency, owner, name, amounts)
 
-    def _effects(self, group: Group, entries: Iterable[Entry]) -> tuple[Effect, ...]:
+    def _shifts(self, group: Group, entries: Iterable[Entry]) -> tuple[Shift, ...]:
         """What it does to the sums that these are counted: the ledger's less billing's."""
         moved: dict[tuple[str, Ref | None], Amounts] = {}
         for each in entries:
@@ -436,15 +442,15 @@ class Comparison:
             signed = amounts if each.side == "ledger" else -amounts
             moved[where] = moved.get(where, NOTHING) + signed
         return tuple(
-            Effect(currency, customer, amounts)
+            Shift(currency, customer, amounts)
             for (currency, customer), amounts in moved.items()
             if amounts
         )
 
-    def _moves(self, group: Group, by: Amounts) -> tuple[Effect, ...]:
+    def _moves(self, group: Group, by: Amounts) -> tuple[Shift, ...]:
         there = group.ledger[0]
         owner = self._owner("ledger", group)
-        return (Effect(there.currency, owner, by),) if by else ()
+        return (Shift(there.currency, owner, by),) if by else ()
 
     def _difference(
         self, kind: DifferenceKind, group: Group, field: str = ""
@@ -543,10 +549,18 @@ def _put_elsewhere(group: Group, across: Mapping[str, str]) -> bool:
     ours, theirs = ([p for e in entries for p in e.puts or ()] for entries in sides)
     # What of a fee was made no invoice is with the customer.
     ours = [put for put in ours if not put.fee or put.target in across]
-    if all(put.target in across for put in ours):
-        here = sorted((across[put.target], put.amount) for put in ours)
-        return here != sorted((put.target, put.amount) for put in theirs)
-    return sorted(p.amount for p in ours) != sorted(p.amount for p in theirs)
+    here, there = _by_invoice(ours), _by_invoice(theirs)
+    if here.keys() <= across.keys():
+        return {across[target]: amount for target, amount in here.items()} != there
+    return sorted(here.values()) != sorted(there.values())
+
+
+def _by_invoice(puts: Iterable[Put]) -> dict[str, Decimal]:
+    """What is put to each invoice, in one part or in several."""
+    sums: dict[str, Decimal] = {}
+    for put in puts:
+        sums[put.target] = sums.get(put.target, ZERO) + put.amount
+    return sums
 
 
 def _listed(entries: Sequence[Entry]) -> str:

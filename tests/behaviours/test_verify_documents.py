@@ -12,6 +12,7 @@ from attrs import evolve
 
 import tieout
 from bookkeeping import BOTH, DAY, HOUR, OFF, OUT, SINCE, Pair
+from tieout.capabilities import Verb
 from tieout.certificate import Certificate, DifferenceKind, Section
 from tieout.errors import Code
 from tieout.models import (
@@ -28,6 +29,7 @@ from tieout.models import (
 )
 from tieout.settings import Direction, Fees
 from tieout.testing.year.books import Books
+from tieout.testing.year.connector import without
 
 WAYS: Mapping[RecordType, Direction] = {
     Customer: BOTH,
@@ -102,9 +104,9 @@ class Ledgers(Pair):
         for each in certificate.totals:
             moved = Decimal(0)
             for found in certificate.differences:
-                for effect in found.effects:
-                    if effect.currency == each.currency:
-                        moved += effect.amounts.open
+                for shift in found.shifts:
+                    if shift.currency == each.currency:
+                        moved += shift.amounts.open
             assert moved == each.difference.open
         return certificate
 
@@ -208,7 +210,7 @@ def test_a_document_of_another_customer_differs(carried: Ledgers) -> None:
     (found,) = certificate.differences
     assert (found.kind, found.field) == (DifferenceKind.CUSTOMER, "customer")
     assert (found.in_billing, found.in_ledger) == ("C1", "C2")
-    assert {e.customer: e.amounts.open for e in found.effects} == {
+    assert {e.customer: e.amounts.open for e in found.shifts} == {
         other.ref: Decimal(100),
         carried.acme.ref: Decimal(-100),
     }
@@ -225,7 +227,7 @@ def test_a_payment_that_is_put_to_another_invoice_differs(carried: Ledgers) -> N
     held[other.ref.id] = evolve(held[other.ref.id], amount=Decimal(60))
     (found,) = carried.verify().differences
     assert (found.kind, found.field) == (DifferenceKind.AMOUNT, "applications")
-    assert found.effects == ()
+    assert found.shifts == ()
     assert found.in_billing.startswith("50")
 
 
@@ -280,6 +282,21 @@ def test_the_invoice_of_a_fee_is_policy(written_as: Any) -> None:
     expected = [("POLICY", "Invoice", "")] if written_as == "invoice" else []
     assert told(certificate) == expected
     assert certificate.ok
+    levels = told(made.verify(kinds=[Settlement]))
+    assert levels == [(kind, "Settlement", field) for kind, _, field in expected]
+
+
+def test_an_invoice_that_is_paid_twice_by_one_payment_is_one() -> None:
+    """Two parts of a payment that are put to one invoice are one part in the ledger."""
+    made = Ledgers()
+    third = made.invoice("INV-3", "30", made.acme)
+    made.pay("30", (third, "10"), on=made.shop)
+    paid = next(p for p in made.shop.of(Payment).values() if p.amount == 30)
+    first = next(made.shop.puts(source=paid.ref.id))
+    again = evolve(first, ref=made.shop.ref(Application), amount=Decimal(20))
+    made.shop.apply(again)
+    made.carry()
+    assert told(made.verify()) == []
 
 
 # What is explained --------------------------------------------------------------------------
@@ -342,6 +359,29 @@ def test_a_credit_that_waits_for_a_person_is_an_open_issue(carried: Ledgers) -> 
     assert found.code is Code.WAITS
 
 
+def test_credits_that_stay_are_policy() -> None:
+    """B99: what a ledger does not let us take back is on record, and explained by it."""
+    kept = without([Application], Verb.VOID)
+    made = Ledgers(ledger={"kinds": kept})
+    made.carry()
+    put = next(p for p in made.shop.of(Application).values() if p.how is Part.CREDIT)
+    made.clock.advance(HOUR)
+    made.shop.unapply(put.ref)
+    made.carry()
+    (found,) = made.verify().differences
+    assert (found.kind, found.code) == (DifferenceKind.POLICY, Code.CREDITS_STAY)
+
+
+def test_customers_that_nobody_tells_are_not_called_inactive() -> None:
+    """A ledger without customers of its own: what is missing has no such reason."""
+    blind = {"kinds": without([Customer], *Verb)}
+    ways = {Invoice: BOTH, Settlement: OFF}
+    made = Pair(ways, ledger=blind)
+    made.invoice("L-1", "77", on=made.book)
+    (found,) = made.engine.verify().differences
+    assert found.kind is DifferenceKind.MISSING_IN_BILLING
+
+
 def test_a_draft_of_the_shop_is_policy_until_it_is_posted() -> None:
     """A document of the ledger's whose twin is a draft here waits for that."""
     made = Ledgers()
@@ -374,7 +414,7 @@ def test_a_document_that_is_dated_outside_on_one_side_differs_by_its_date(
     (found,) = certificate.differences
     assert (found.kind, found.field) == (DifferenceKind.DATE, "on")
     assert found.in_ledger == (DAY + timedelta(days=40)).isoformat()
-    assert found.effects[0].amounts.open == Decimal(-100)
+    assert found.shifts[0].amounts.open == Decimal(-100)
 
 
 def test_untied_documents_are_paired_by_their_numbers() -> None:

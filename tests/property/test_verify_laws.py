@@ -111,10 +111,10 @@ def raw_gaps(world: World) -> dict[str, tuple[Decimal, Decimal]]:
 def moved(certificate: Certificate) -> dict[str, tuple[Decimal, Decimal]]:
     """By currency, what the listed differences come to."""
     sums: dict[str, tuple[Decimal, Decimal]] = {}
-    for effect in (e for d in certificate.differences for e in d.effects):
-        held = sums.get(effect.currency, (ZERO, ZERO))
-        by = effect.amounts
-        sums[effect.currency] = held[0] + by.invoices, held[1] + by.open
+    for shift in (e for d in certificate.differences for e in d.shifts):
+        held = sums.get(shift.currency, (ZERO, ZERO))
+        by = shift.amounts
+        sums[shift.currency] = held[0] + by.invoices, held[1] + by.open
     return {currency: by for currency, by in sums.items() if any(by)}
 
 
@@ -247,9 +247,9 @@ def test_a_group_is_explained_to_the_cent_for_each_customer(
             sign = filing.amounts if filing.side == "ledger" else -filing.amounts
             key = filing.currency, filing.customer
             left[key] = left.get(key, NOTHING) + sign
-        for effect in (e for d in found.differences for e in d.effects):
-            key = effect.currency, effect.customer
-            left[key] = left.get(key, NOTHING) - effect.amounts
+        for shift in (e for d in found.differences for e in d.shifts):
+            key = shift.currency, shift.customer
+            left[key] = left.get(key, NOTHING) - shift.amounts
     assert not any(left.values())
 
 

@@ -18,6 +18,7 @@ from attrs import evolve
 import tieout
 import verify_oracle
 from planted import plant
+from tieout import explaining
 from tieout.certificate import Certificate, DifferenceKind, load_certificate
 from tieout.errors import Code, ConfigError, Severity
 from tieout.models import Part, Settlement, Status
@@ -62,9 +63,9 @@ def gaps(certificate: Certificate) -> dict[str, dict[str, Decimal]]:
 def explained(certificate: Certificate) -> dict[str, dict[str, Decimal]]:
     """By currency, what the differences come to."""
     moved: dict[str, dict[str, Decimal]] = {c.currency: {} for c in certificate.totals}
-    for effect in (e for d in certificate.differences for e in d.effects):
-        sums = moved[effect.currency]
-        for name, by in effect.amounts.items():
+    for shift in (e for d in certificate.differences for e in d.shifts):
+        sums = moved[shift.currency]
+        for name, by in shift.amounts.items():
             sums[name] = sums.get(name, ZERO) + by
     return {c: {n: by for n, by in sums.items() if by} for c, sums in moved.items()}
 
@@ -224,7 +225,7 @@ def test_what_changes_while_both_sides_are_read_is_in_flight() -> None:
         world.ledger.apply(paper, 100)
         world.sync()
 
-    # Billing is read first, then the ledger: the payment comes in between.
+    # The ledger is read first, then billing: the payment comes in between.
     world.calls.at(1, meanwhile(carried))
     certificate = verify(world)
     assert told(certificate) == [("IN_FLIGHT", "X", "paid")]
@@ -233,12 +234,41 @@ def test_what_changes_while_both_sides_are_read_is_in_flight() -> None:
 
 
 def test_what_appears_while_both_sides_are_read_is_in_flight() -> None:
-    """An invoice that was exported in the middle of a verification is not missing."""
+    """An invoice that reaches the ledger in the middle of a verification is not missing."""
     world = agreeing()
-    world.ledger.add("X", 100)
-    world.calls.at(1, meanwhile(lambda: world.billing.add("X", 100)))
+    world.billing.add("X", 100)
+    world.calls.at(1, meanwhile(lambda: world.ledger.add("X", 100)))
     certificate = verify(world)
     assert told(certificate) == [("IN_FLIGHT", "X", "")]
+
+
+def test_what_is_gone_by_now_is_in_flight() -> None:
+    """A total that was corrected meanwhile does not differ any more; a day still does."""
+    world = agreeing()
+    another_day(world)
+    another_total(world)
+    world.ledger.edit("L5", number="Y")
+    world.billing.edit("B5", number="Y")
+    world.calls.at(2, meanwhile(lambda: world.ledger.edit("L5", total=Decimal(100))))
+    kinds = {each.number: each.kind for each in verify(world).differences}
+    assert kinds == {"X": DifferenceKind.DATE, "Y": DifferenceKind.IN_FLIGHT}
+
+
+def test_what_vanishes_while_both_sides_are_read_is_in_flight() -> None:
+    """What differed a moment ago, and is deleted by now, does not differ any more."""
+    world = agreeing()
+    another_total(world)
+    world.calls.at(2, meanwhile(world.ledger.papers.popitem))
+    assert told(verify(world)) == [("IN_FLIGHT", "X", "total")]
+
+
+def test_only_so_many_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where thousands have no reason, it is not because they are moving."""
+    monkeypatch.setattr(explaining, "AGAIN_MAX", 0)
+    world = agreeing()
+    world.billing.add("X", 100)
+    world.calls.at(1, meanwhile(lambda: world.ledger.add("X", 100)))
+    assert told(verify(world)) == [("MISSING_IN_LEDGER", "X", "")]
 
 
 @pytest.mark.parametrize(
@@ -505,6 +535,8 @@ def test_nothing_is_remembered_but_the_run_and_its_events() -> None:
     assert [each.what for each in events] == ["verified", "difference"]
     (told_,) = world.engine().events(number="X")
     assert told_.text == str(next(certificate.differences))
+    assert [each.verb for each in world.engine().runs()] == ["payments", "verify"]
+    assert told_ in list(world.engine().events())
 
 
 def test_each_difference_is_told_as_it_is_found() -> None:
