@@ -25,6 +25,15 @@ from tieout.capabilities import (
     Select,
     Unposted,
 )
+from tieout.certificate import (
+    Amounts,
+    Balance,
+    Certificate,
+    Difference,
+    DifferenceKind,
+    Shift,
+    load_certificate,
+)
 from tieout.change import (
     Action,
     Change,
@@ -101,11 +110,13 @@ from tieout.wire import Call, Flow, Request, Response, Transport
 __all__ = [
     "Action",
     "Adapter",
+    "Amounts",
     "Application",
     "AutoPay",
     "AutoPayRules",
     "AutoPayState",
     "AutoPayStatus",
+    "Balance",
     "Batch",
     "BatchType",
     "Bill",
@@ -113,6 +124,7 @@ __all__ = [
     "Call",
     "Callbacks",
     "Capabilities",
+    "Certificate",
     "Change",
     "Changed",
     "Clock",
@@ -123,6 +135,8 @@ __all__ = [
     "CreditNote",
     "Customer",
     "Dated",
+    "Difference",
+    "DifferenceKind",
     "Direct",
     "Direction",
     "Doubt",
@@ -177,6 +191,7 @@ __all__ = [
     "Settings",
     "Settlement",
     "Severity",
+    "Shift",
     "Since",
     "Standing",
     "State",
@@ -193,6 +208,7 @@ __all__ = [
     "__version__",
     "change_name",
     "fingerprint",
+    "load_certificate",
     "mark_of",
     "this_user",
 ]
