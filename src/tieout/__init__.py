@@ -25,15 +25,6 @@ from tieout.capabilities import (
     Select,
     Unposted,
 )
-from tieout.certificate import (
-    Amounts,
-    Balance,
-    Certificate,
-    Difference,
-    DifferenceKind,
-    Shift,
-    load_certificate,
-)
 from tieout.change import (
     Action,
     Change,
@@ -84,6 +75,14 @@ from tieout.models import (
 )
 from tieout.money import Money
 from tieout.plan import Plan
+from tieout.proof.certificate import Certificate, load_certificate
+from tieout.proof.differences import (
+    Amounts,
+    Balance,
+    Difference,
+    DifferenceKind,
+    Shift,
+)
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings

@@ -26,7 +26,7 @@ from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
 from tieout.store import Intent
-from tieout.underway import Track
+from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, asked
 from tieout.verification import Verification
 from tieout.windows import Window

@@ -2,7 +2,7 @@
 The proof that the books agree: both sides read, compared line by line, and certified.
 
 A verification writes nothing to either side, and nothing to the store but that there was
-one and what it found. How it goes about it stands in `tieout.proving`.
+one and what it found. How it goes about it stands in `tieout.proof.proving`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from itertools import islice
 from attrs import evolve
 
 from tieout.carrying import Stopped
-from tieout.certificate import Certificate, Difference, Scope, sealed
 from tieout.connections import Connections
 from tieout.errors import Code, ConfigError, Fault, Severity
-from tieout.explaining import Explaining
 from tieout.footing import PAYMENTS, Stop, Tell
 from tieout.models import CreditNote, Invoice, Payment, RecordType, Settlement
 from tieout.money import EXACT
+from tieout.proof.certificate import Certificate, Scope, sealed
+from tieout.proof.differences import Difference
+from tieout.proof.explaining import Explaining
+from tieout.proof.proving import Proving, selected
+from tieout.proof.recognising import Recognising
 from tieout.protocol import batches
-from tieout.proving import Proving, selected
-from tieout.reading import Reader
-from tieout.recognising import Recognising
 from tieout.session import Session
 from tieout.settings import Direction, Side
 from tieout.store import Ending, Event, Run
@@ -132,7 +132,7 @@ class Verification(Connections):
         stop: Stop | None,
     ) -> Proving:
         billing, ledger = self._billing, self._ledger
-        reader = Reader(billing, ledger, self._store, self.settings, self.pair)
+        reader = self._reader()
         sessions: dict[Side, Session] = {"billing": billing, "ledger": ledger}
         return Proving(
             reader=reader,
@@ -156,7 +156,7 @@ class Verification(Connections):
             ),
             today=self._clock.now().date(),
             on_progress=on_progress,
-            stop=stop,
+            stop=self._stopping(stop),
             first=first,
             last=last,
         )
@@ -183,7 +183,7 @@ class Verification(Connections):
             return sealed(scope, (), (), (), run.id)
         counts = {kind.name: n for kind, n in proving.counts.items()}
         certificate = sealed(
-            evolve(scope, counts=dict(sorted(counts.items()))),
+            evolve(scope, counts=dict(sorted(counts.items())), red=proving.red),
             proving.statements.totals,
             proving.statements.customers(),
             proving.differences(),

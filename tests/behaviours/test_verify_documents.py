@@ -13,7 +13,6 @@ from attrs import evolve
 import tieout
 from bookkeeping import BOTH, DAY, HOUR, OFF, OUT, SINCE, Pair
 from tieout.capabilities import Verb
-from tieout.certificate import Certificate, DifferenceKind, Section
 from tieout.errors import Code
 from tieout.models import (
     Application,
@@ -27,6 +26,8 @@ from tieout.models import (
     Settlement,
     Status,
 )
+from tieout.proof.certificate import Certificate
+from tieout.proof.differences import DifferenceKind, Section
 from tieout.settings import Direction, Fees
 from tieout.testing.year.books import Books
 from tieout.testing.year.connector import without

@@ -18,10 +18,11 @@ from attrs import evolve
 import tieout
 import verify_oracle
 from planted import plant
-from tieout import explaining
-from tieout.certificate import Certificate, DifferenceKind, load_certificate
 from tieout.errors import Code, ConfigError, Severity
 from tieout.models import Part, Settlement, Status
+from tieout.proof import explaining
+from tieout.proof.certificate import Certificate, load_certificate
+from tieout.proof.differences import DifferenceKind
 from tieout.settings import Direction
 from tieout.store import Ending, Event, Run
 from worlds import DAY, TODAY, World, fails, loses_answer, meanwhile, unreached
@@ -272,33 +273,38 @@ def test_only_so_many_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("amiss", "code"),
+    ("amiss", "code", "ok"),
     [
-        (another_total, Code.NUMBER_MEANS_ANOTHER_DOCUMENT),
-        (missing_in_billing, Code.NOT_IN_BILLING),
+        (another_total, Code.NUMBER_MEANS_ANOTHER_DOCUMENT, False),
+        (missing_in_billing, Code.NOT_IN_BILLING, True),
     ],
 )
-def test_an_open_issue_explains_what_differs(amiss: Any, code: Code) -> None:
-    """B39: what a run could not carry is on record, and the certificate says so."""
+def test_an_open_issue_explains_what_differs(amiss: Any, code: Code, ok: bool) -> None:
+    """B39: what a run could not carry is on record; a red issue is no agreement."""
     world = agreeing()
     amiss(world)
     world.sync()
     certificate = verify(world)
     (found,) = certificate.differences
     assert (found.kind, found.code) == (DifferenceKind.OPEN_ISSUE, code)
-    assert certificate.ok
+    assert certificate.ok is ok
+    assert certificate.unexplained == 0
     assert gaps(certificate) == explained(certificate)
 
 
 def test_what_a_person_wants_left_alone_is_still_the_reason() -> None:
-    """An issue that is ignored explains why the two sides differ, as an open one does."""
+    """An issue that is ignored says why the two sides differ: somebody wants it so."""
     world = agreeing()
     another_total(world)
     world.sync()
     engine = world.engine()
     for row in list(engine.issues()):
         engine.ignore(row)
-    assert told(verify(world)) == [("OPEN_ISSUE", "X", "total")]
+    certificate = verify(world)
+    (found,) = certificate.differences
+    assert (found.kind, found.field) == (DifferenceKind.POLICY, "total")
+    assert found.text.startswith("A person wants it left alone: ")
+    assert certificate.ok
 
 
 @pytest.mark.parametrize(
@@ -537,6 +543,27 @@ def test_nothing_is_remembered_but_the_run_and_its_events() -> None:
     assert told_.text == str(next(certificate.differences))
     assert [each.verb for each in world.engine().runs()] == ["payments", "verify"]
     assert told_ in list(world.engine().events())
+
+
+def test_a_verification_is_not_the_last_run_of_anything() -> None:
+    """It carries nothing: one that broke off is no reason why a record is not there."""
+    world = agreeing()
+    before = world.engine().last_runs()
+    world.calls.at(1, fails(unreached()))
+    assert not verify(world).complete
+    assert world.engine().last_runs() == before
+    assert "verif" not in str(world.engine().why("I1")).lower()
+
+
+def test_a_connection_that_was_ended_is_not_read() -> None:
+    """Nothing is asked of it any more, also where it is ended in the middle."""
+    world = agreeing()
+    engine = world.engine()
+    world.calls.at(1, meanwhile(lambda: engine.disconnect("shop:billing")))
+    for certificate in (engine.verify(), engine.verify()):
+        assert certificate.scope.code is Code.DISCONNECTED
+        assert "was disconnected by" in certificate.verdict
+        assert certificate.totals == ()
 
 
 def test_each_difference_is_told_as_it_is_found() -> None:

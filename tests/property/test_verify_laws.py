@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tieout
-from tieout.certificate import NOTHING, Amounts, Certificate, DifferenceKind
-from tieout.entries import Entry, Put, packed, unpacked
 from tieout.errors import Code
 from tieout.models import (
     CreditNote,
@@ -26,10 +24,13 @@ from tieout.models import (
     Settlement,
     Status,
 )
-from tieout.pairing import Group, Pairing
+from tieout.proof.certificate import Certificate
+from tieout.proof.comparing import Comparison
+from tieout.proof.differences import NOTHING, Amounts, DifferenceKind
+from tieout.proof.entries import Entry, Put, packed, unpacked
+from tieout.proof.pairing import Group, Pairing
+from tieout.proof.sorting import Sorter
 from tieout.settings import EXACT, Settings
-from tieout.sorting import Sorter
-from tieout.verify import Comparison
 from worlds import Bill, Paper, World
 
 ZERO = Decimal(0)

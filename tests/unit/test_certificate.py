@@ -12,21 +12,23 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from tieout.certificate import (
-    Amounts,
-    Balance,
+from tieout.errors import Code, ConfigError, Severity
+from tieout.models import Invoice, Ref, Settlement
+from tieout.proof.certificate import (
     Certificate,
-    Difference,
-    DifferenceKind,
     Scope,
-    Section,
-    Shift,
-    in_figures,
     load_certificate,
     sealed,
 )
-from tieout.errors import Code, ConfigError, Severity
-from tieout.models import Invoice, Ref, Settlement
+from tieout.proof.differences import (
+    Amounts,
+    Balance,
+    Difference,
+    DifferenceKind,
+    Section,
+    Shift,
+    in_figures,
+)
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=UTC)
 ACME = Ref("shop:1", "Customer", "c1")
@@ -41,6 +43,7 @@ SCOPE = Scope(
     NOON,
     read={"shop:1": 1, "books:1": 0},
     counts={"MISSING_IN_LEDGER": 1},
+    red=1,
 )
 TOTAL = Balance(Section.LEVELS, "EUR", billing=HUNDRED)
 MISSING = Difference(
@@ -62,16 +65,36 @@ def made(*differences: Difference, scope: Scope = SCOPE) -> Certificate:
 
 
 def test_a_kind_of_difference_says_what_to_do() -> None:
-    """Ten kinds; seven of them have no reason and are red."""
-    red = [kind for kind in DifferenceKind if kind.light is Severity.RED]
+    """Ten kinds; of seven of them no reason is known."""
     assert len(DifferenceKind) == 10
-    assert [kind.name for kind in DifferenceKind if kind not in red] == [
+    assert [kind.name for kind in DifferenceKind if kind.explained] == [
         "IN_FLIGHT",
         "OPEN_ISSUE",
         "POLICY",
     ]
     assert all(kind.meaning.endswith(".") for kind in DifferenceKind)
     assert all(kind.remedy.endswith(".") for kind in DifferenceKind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "light"),
+    [
+        (DifferenceKind.AMOUNT, None, Severity.RED),
+        (DifferenceKind.OPEN_ISSUE, Code.NUMBER_MEANS_ANOTHER_DOCUMENT, Severity.RED),
+        (DifferenceKind.OPEN_ISSUE, Code.NOT_IN_BILLING, Severity.YELLOW),
+        (
+            DifferenceKind.POLICY,
+            Code.NUMBER_MEANS_ANOTHER_DOCUMENT,
+            Severity.YELLOW,
+        ),
+        (DifferenceKind.IN_FLIGHT, Code.OUTCOME_UNKNOWN, Severity.YELLOW),
+    ],
+)
+def test_an_issue_that_is_red_makes_its_difference_red(
+    kind: DifferenceKind, code: Code | None, light: Severity
+) -> None:
+    """That somebody knows of an error is no reason to call the books tied out."""
+    assert evolve(MISSING, kind=kind, code=code).light is light
 
 
 def test_amounts_add_up_measure_by_measure() -> None:
@@ -108,12 +131,19 @@ def test_what_is_long_is_cut_off_with_the_number_of_the_rest() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"counts": {}}, "THE BOOKS AGREE"),
+        ({"counts": {}, "red": 0}, "THE BOOKS AGREE"),
         (
-            {"counts": {"POLICY": 2}},
+            {"counts": {"POLICY": 2}, "red": 0},
             "NOTHING IS UNEXPLAINED: 2 differences are explained",
         ),
-        ({"counts": {}, "unreadable": 3}, "NOBODY KNOWS: 3 records could not be read"),
+        (
+            {"counts": {"OPEN_ISSUE": 2}, "red": 1},
+            "THE BOOKS DIFFER: 1 difference is explained by red issues",
+        ),
+        (
+            {"counts": {}, "red": 0, "unreadable": 3},
+            "NOBODY KNOWS: 3 records could not be read",
+        ),
         ({"complete": False, "ended_early": "no\x1b line"}, r"certified: no\x1b line"),
         ({"first": date(2026, 1, 1)}, "2026-01-01 to the end"),
         ({"last": date(2026, 1, 1)}, "the beginning to 2026-01-01"),
@@ -164,6 +194,24 @@ def test_a_saved_certificate_says_what_it_said(tmp_path: Path) -> None:
     assert list(loaded.customers) == list(certificate.customers)
     assert list(loaded.differences) == [MISSING]
     assert list(loaded.lines()) == list(certificate.lines())
+
+
+def test_a_certificate_is_one_json_object() -> None:
+    """What a program needs at once: verdict, digest, sums, and each difference."""
+    certificate = made(MISSING, evolve(MISSING, number="INV-2"))
+    told = json.loads(certificate.to_json())
+    assert [told[name] for name in ("ok", "run", "unexplained")] == [False, "run", 1]
+    assert (told["digest"], told["verdict"]) == (
+        certificate.digest,
+        certificate.verdict,
+    )
+    rows = [json.loads(line) for line in certificate.lines()]
+    for name in ("total", "customer", "difference"):
+        same = [{"is": name, **row} for row in told[f"{name}s"]]
+        assert same == [row for row in rows if row["is"] == name]
+    assert told["complete"] is True
+    empty = json.loads(sealed(SCOPE, (), (), ()).to_json())
+    assert (empty["customers"], empty["differences"]) == ([], [])
 
 
 def test_an_empty_certificate_can_be_saved_too(tmp_path: Path) -> None:

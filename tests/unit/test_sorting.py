@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tieout import sorting
-from tieout.sorting import Sorter, Spool
+from tieout.proof import sorting
+from tieout.proof.sorting import Sorter, Spool
 
 KEYS = st.text(st.characters(exclude_categories=()), max_size=3)
 

@@ -13,11 +13,8 @@ from doubles import level
 
 import tieout
 from bookkeeping import DAY, OUT, Pair
-from tieout import sorting, statements
 from tieout.capabilities import Capabilities, Changed, Everything, Kind, Payments
-from tieout.certificate import Amounts, DifferenceKind, Section
 from tieout.change import Issue
-from tieout.entries import entry, unreadable
 from tieout.errors import Code, ConfigError
 from tieout.models import (
     CreditNote,
@@ -30,13 +27,16 @@ from tieout.models import (
     Settlement,
     Status,
 )
-from tieout.pairing import Group
+from tieout.proof import counting, sorting
+from tieout.proof.comparing import Comparison
+from tieout.proof.counting import Filing, Statements, amounts_of
+from tieout.proof.differences import Amounts, DifferenceKind, Section
+from tieout.proof.entries import entry, unreadable
+from tieout.proof.pairing import Group
+from tieout.proof.proving import selected
 from tieout.protocol import Page
-from tieout.proving import selected
 from tieout.settings import Settings
-from tieout.statements import Statements
 from tieout.testing.year.connector import BooksConnector
-from tieout.verify import Comparison, Filing, amounts_of
 from tieout.wire import Flow
 
 TODAY = date(2026, 3, 20)
@@ -192,7 +192,7 @@ def test_sums_of_very_many_customers_are_put_aside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Few customers are held in memory; each comes out once, with all that is its."""
-    monkeypatch.setattr(statements, "HELD_MAX", 2)
+    monkeypatch.setattr(counting, "HELD_MAX", 2)
     one = Amounts(invoices=Decimal(1), open=Decimal(1))
     with Statements() as sums:
         for n in range(12):

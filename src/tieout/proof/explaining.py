@@ -15,8 +15,6 @@ from typing import Any
 from attrs import define, evolve, field
 
 from tieout.capabilities import Verb
-from tieout.certificate import Difference, DifferenceKind
-from tieout.entries import Entry, entry
 from tieout.errors import Code
 from tieout.journal import about, when
 from tieout.models import (
@@ -29,12 +27,14 @@ from tieout.models import (
     Ref,
     is_name,
 )
-from tieout.pairing import Group
+from tieout.proof.comparing import Comparison, Found
+from tieout.proof.differences import Difference, DifferenceKind
+from tieout.proof.entries import Entry, entry
+from tieout.proof.pairing import Group
 from tieout.reading import Reader
 from tieout.session import Session
 from tieout.settings import Direction, Settings, Side
 from tieout.store import OPEN_STAGES, Held, Intent, IssueRow, Stage, Store, key_of
-from tieout.verify import Comparison, Found
 
 AGAIN_MAX = 1_000
 """Records that are read once more in one verification: where more have no reason, it is not
@@ -262,8 +262,11 @@ def _remembered(found: Difference, refs: Iterable[Ref], facts: Facts) -> Differe
             return _because(found, kind, Code.OUTCOME_UNKNOWN, text)
         for row in facts.rows.get(about(ref), ()):
             text = row.issue.text or row.issue.code.meaning
-            if row.held in (Held.OPEN, Held.IGNORED):
+            if row.held is Held.OPEN:
                 return _because(found, DifferenceKind.OPEN_ISSUE, row.issue.code, text)
+            if row.held is Held.IGNORED:
+                text = f"A person wants it left alone: {text}"
+                return _because(found, DifferenceKind.POLICY, row.issue.code, text)
             if row.held is Held.NOTED and _says(row, found.field):
                 return _because(found, DifferenceKind.POLICY, row.issue.code, text)
     return found

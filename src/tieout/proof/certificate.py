@@ -10,238 +10,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import field, frozen
 
 from tieout import codec
-from tieout.errors import Code, ConfigError, Severity
-from tieout.models import RecordType, Ref, visible
-from tieout.money import EXPONENTS, ZERO
+from tieout.errors import Code, ConfigError
+from tieout.models import RecordType, visible
 from tieout.plan import Seal
-from tieout.sorting import Spool
+from tieout.proof.differences import Balance, Difference, DifferenceKind, in_figures
+from tieout.proof.sorting import Spool
 
 FORMAT = 1
 """The version of the file; a newer one is refused, never half understood."""
 
 TOLD_MAX = 50
 """Differences that a printed certificate tells: what is more is read from it in turn."""
-
-
-class DifferenceKind(Enum):
-    """
-    What kind of difference there is: its ``meaning``, whether it is ``explained``, a remedy.
-
-    The first seven say what differs and have no reason that is known; of the last three
-    the reason is known, and `Difference.field` says what differs.
-    """
-
-    meaning: str
-    explained: bool
-    remedy: str
-
-    MISSING_IN_LEDGER = (
-        "Billing has it, the ledger does not.",
-        False,
-        "Sync it, or find out who took it out of the ledger.",
-    )
-    MISSING_IN_BILLING = (
-        "The ledger has it, billing does not.",
-        False,
-        "Usual for what is made by hand in the ledger. If billing should have it, compare the numbers.",
-    )
-    STATUS = (
-        "It is void or a draft on one side only.",
-        False,
-        "Void it on the other side too, or post it again.",
-    )
-    CURRENCY = (
-        "It is in two currencies.",
-        False,
-        "Correct the currency on one side; nothing is ever converted.",
-    )
-    CUSTOMER = (
-        "It belongs to two different customers.",
-        False,
-        "Correct the customer on one side, or how the two customers are tied.",
-    )
-    AMOUNT = (
-        "An amount differs: the total, what was paid, or what it was put to.",
-        False,
-        "Sync it; where it stays, correct the amount on the side that is wrong.",
-    )
-    DATE = (
-        "A date differs, the amounts agree.",
-        False,
-        "Sync it; where it stays, correct the date on the side that is wrong.",
-    )
-    IN_FLIGHT = (
-        "It was being written or changed while both sides were read.",
-        True,
-        "Verify again once the write is settled.",
-    )
-    OPEN_ISSUE = (
-        "An open issue says why it was not carried.",
-        True,
-        "See to the issue that is named.",
-    )
-    POLICY = (
-        "The settings, or what a system can hold, want it so.",
-        True,
-        "Nothing to do; another setting would carry it.",
-    )
-
-    def __init__(self, meaning: str, explained: bool, remedy: str) -> None:
-        self.meaning = meaning
-        self.explained = explained
-        self.remedy = remedy
-
-    @property
-    def word(self) -> str:
-        """Its name as people read it."""
-        return self.name.replace("_", " ").lower()
-
-    @property
-    def light(self) -> Severity:
-        """Red for what nothing explains."""
-        return Severity.YELLOW if self.explained else Severity.RED
-
-
-class Section(Enum):
-    """From which records a statement is drawn up; sums of two sections never add."""
-
-    LEVELS = "levels"
-    """Invoices, each with what was credited, paid and otherwise taken off it."""
-    DOCUMENTS = "documents"
-    """Invoices, credit notes and payments as documents, whatever they are put to."""
-
-
-@frozen
-class Amounts:
-    """
-    What some records come to in one currency; what is open is what the others leave of it.
-
-    ``adjustments`` are discounts, withheld tax, write-offs, and whatever else took off an
-    invoice without being a payment or a credit.
-    """
-
-    invoices: Decimal = ZERO
-    credits: Decimal = ZERO
-    payments: Decimal = ZERO
-    adjustments: Decimal = ZERO
-    open: Decimal = ZERO
-
-    def __add__(self, other: Amounts) -> Amounts:
-        return Amounts(
-            self.invoices + other.invoices,
-            self.credits + other.credits,
-            self.payments + other.payments,
-            self.adjustments + other.adjustments,
-            self.open + other.open,
-        )
-
-    def __neg__(self) -> Amounts:
-        return Amounts(
-            -self.invoices,
-            -self.credits,
-            -self.payments,
-            -self.adjustments,
-            -self.open,
-        )
-
-    def __sub__(self, other: Amounts) -> Amounts:
-        return self + -other
-
-    def __bool__(self) -> bool:
-        return any(value for _, value in self.items())
-
-    def items(self) -> Iterator[tuple[str, Decimal]]:
-        """Each amount with its name."""
-        for name in MEASURES:
-            yield name, getattr(self, name)
-
-
-MEASURES = tuple(each.name for each in fields(Amounts))
-NOTHING = Amounts()
-
-
-@frozen
-class Shift:
-    """By how much a difference moves a customer's sums: the ledger's less billing's."""
-
-    currency: str
-    customer: Ref | None
-    amounts: Amounts
-
-
-@frozen
-class Difference:
-    """
-    One thing about one record that is not the same on both sides.
-
-    ``about`` is the kind of record, ``field`` what differs of it ("" where the whole
-    record is missing), ``in_billing`` and ``in_ledger`` what each side says. ``code`` and
-    ``text`` are those of the issue or the rule that explains it, where there is one.
-    ``shifts`` say what it does to the sums; a date does nothing.
-    """
-
-    kind: DifferenceKind
-    about: RecordType
-    number: str = ""
-    billing: Ref | None = None
-    ledger: Ref | None = None
-    field: str = ""
-    in_billing: str = ""
-    in_ledger: str = ""
-    shifts: tuple[Shift, ...] = ()
-    code: Code | None = None
-    text: str = ""
-
-    @property
-    def name(self) -> str:
-        """By what people know the record."""
-        known = [self.number, *(ref.id for ref in (self.billing, self.ledger) if ref)]
-        return next(filter(None, known), "?")
-
-    def __str__(self) -> str:
-        told = f"{self.kind.word} {self.name}"
-        if self.field:
-            values = (self.in_billing or "-", self.in_ledger or "-")
-            told += f": {self.field} {values[0]} in billing, {values[1]} in the ledger"
-        elif self.in_billing or self.in_ledger:
-            told += f": {self.in_billing or self.in_ledger}"
-        return visible(f"{told}. {self.text}" if self.text else told)
-
-
-@frozen
-class Balance:
-    """What both sides come to, for one currency, and for one customer where one is named."""
-
-    section: Section
-    currency: str
-    billing: Amounts = NOTHING
-    ledger: Amounts = NOTHING
-    customer: Ref | None = None
-    name: str = ""
-
-    @property
-    def difference(self) -> Amounts:
-        """The ledger's less billing's: the sum of the shifts of all differences."""
-        return self.ledger - self.billing
-
-    def __add__(self, other: Balance) -> Balance:
-        return Balance(
-            self.section,
-            self.currency,
-            self.billing + other.billing,
-            self.ledger + other.ledger,
-            self.customer,
-            self.name or other.name,
-        )
 
 
 @frozen
@@ -251,8 +37,9 @@ class Scope:
 
     ``first`` and ``last`` are None where all dates were; ``read`` counts records by
     connection, ``unreadable`` those of which nobody knows what they say, ``compared``
-    those that were found on both sides. ``ended_early`` says why
-    the reading ended before its end; then nothing is certified.
+    those that were found on both sides. ``counts`` are differences by their kind's name,
+    ``red`` those whose light is red. ``ended_early`` says why the reading ended before its
+    end; then nothing is certified.
     """
 
     pair: str
@@ -268,6 +55,7 @@ class Scope:
     unreadable: int = 0
     compared: int = 0
     counts: Mapping[str, int] = field(factory=dict)
+    red: int = 0
     complete: bool = True
     code: Code | None = None
     ended_early: str = ""
@@ -303,8 +91,13 @@ class Certificate:
 
     @property
     def ok(self) -> bool:
-        """Whether all was read, and the books agree but for what has a reason."""
-        return not (self.unexplained or self.scope.unreadable) and self.complete
+        """Whether all was read, and the books agree but for what has a reason and no red issue."""
+        return not (self.scope.red or self.scope.unreadable) and self.complete
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in a line."""
+        return visible(_verdict(self))
 
     @property
     def counts(self) -> Mapping[DifferenceKind, int]:
@@ -331,6 +124,14 @@ class Certificate:
         """Write it to a file that `load_certificate` reads."""
         with Path(path).open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in self.lines())
+
+    def to_json(self) -> str:
+        """
+        All of it as one JSON object, for a program that wants it at once.
+
+        `lines` gives the same bit by bit: a text of very many differences is long.
+        """
+        return "".join(_object(self))
 
     def text(self, differences: int | None = None) -> Iterator[str]:
         """The certificate for people, line by line; at most so many differences."""
@@ -381,16 +182,22 @@ def _head(certificate: Certificate) -> Iterator[str]:
     if read:
         yield f"Read: {read}; {scope.compared:,} found on both sides"
     yield f"Digest: {certificate.digest}"
+    yield certificate.verdict
+
+
+def _verdict(certificate: Certificate) -> str:
+    scope, unexplained = certificate.scope, certificate.unexplained
     if not certificate.complete:
-        yield visible(f"NOT COMPLETE, nothing is certified: {scope.ended_early}")
-    elif certificate.unexplained:
-        yield f"THE BOOKS DIFFER: {_counted(certificate.unexplained)} unexplained"
-    elif scope.unreadable:
-        yield f"NOBODY KNOWS: {scope.unreadable:,} records could not be read"
-    elif explained := sum(certificate.counts.values()):
-        yield f"NOTHING IS UNEXPLAINED: {_counted(explained)} explained"
-    else:
-        yield "THE BOOKS AGREE"
+        return f"NOT COMPLETE, nothing is certified: {scope.ended_early}"
+    if unexplained:
+        return f"THE BOOKS DIFFER: {_counted(unexplained)} unexplained"
+    if scope.unreadable:
+        return f"NOBODY KNOWS: {scope.unreadable:,} records could not be read"
+    if scope.red:
+        return f"THE BOOKS DIFFER: {_counted(scope.red)} explained by red issues"
+    if explained := sum(certificate.counts.values()):
+        return f"NOTHING IS UNEXPLAINED: {_counted(explained)} explained"
+    return "THE BOOKS AGREE"
 
 
 def _counted(number: int) -> str:
@@ -415,12 +222,6 @@ def _statement(balance: Balance) -> Iterator[str]:
             continue
         told = [in_figures(value, balance.currency) for value in values]
         yield f"  {name:<16}" + "".join(f"{each:>20}" for each in told)
-
-
-def in_figures(amount: Decimal, currency: str) -> str:
-    """An amount as people read it, with all the decimals that it has."""
-    usual = f"{amount:,.{EXPONENTS.get(currency, 2)}f}"
-    return usual if Decimal(usual.replace(",", "")) == amount else f"{amount:,f}"
 
 
 # As a file ----------------------------------------------------------------------------
@@ -515,3 +316,27 @@ def _checked_head(path: str | Path, row: dict[str, Any]) -> dict[str, Any]:
 
 def _line(name: str, data: Mapping[str, Any]) -> str:
     return json.dumps({"is": name, **data}, separators=(",", ":"))
+
+
+def _object(certificate: Certificate) -> Iterator[str]:
+    """One JSON object, in pieces: the head first, then what may be long."""
+    head = {
+        "ok": certificate.ok,
+        "complete": certificate.complete,
+        "verdict": certificate.verdict,
+        "digest": certificate.digest,
+        "run": certificate.run,
+        "unexplained": certificate.unexplained,
+        "scope": codec.dump(certificate.scope),
+        "totals": [codec.dump(each) for each in certificate.totals],
+    }
+    yield json.dumps(head)[:-1]
+    for name, rows in (
+        ("customers", certificate.customers),
+        ("differences", certificate.differences),
+    ):
+        yield f', "{name}": ['
+        for at, each in enumerate(rows):
+            yield f"{', ' if at else ''}{json.dumps(codec.dump(each))}"
+        yield "]"
+    yield "}"

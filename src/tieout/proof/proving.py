@@ -17,23 +17,23 @@ from attrs import define, field
 from tieout import codec
 from tieout.capabilities import Changed, Dated, Everything, Select, Verb
 from tieout.carrying import Stopped
-from tieout.certificate import Difference, DifferenceKind
-from tieout.entries import Entry, entry, packed, unpacked, unreadable
 from tieout.errors import ConfigError, Severity
-from tieout.explaining import SIDES, Explaining
 from tieout.fields import FIRST_DAY, LAST_DAY
 from tieout.models import Invoice, Payment, RecordType, Ref, Settlement
-from tieout.pairing import Group, Pairing
 from tieout.planners import fees
+from tieout.proof.comparing import Comparison, Found
+from tieout.proof.counting import Statements
+from tieout.proof.differences import Difference, DifferenceKind
+from tieout.proof.entries import Entry, entry, packed, unpacked, unreadable
+from tieout.proof.explaining import SIDES, Explaining
+from tieout.proof.pairing import Group, Pairing
+from tieout.proof.recognising import Recognising
+from tieout.proof.sorting import Sorter
 from tieout.protocol import Connector, batches
 from tieout.reading import Reader, listed
-from tieout.recognising import Recognising
 from tieout.report import Progress
 from tieout.session import Session
 from tieout.settings import Direction, Settings, Side
-from tieout.sorting import Sorter
-from tieout.statements import Statements
-from tieout.verify import Comparison, Found
 
 LOOKED_UP = 500
 """Records of which the store is asked together."""
@@ -62,6 +62,8 @@ class Proving:
     compared: int = field(default=0, init=False)
     """How many of them both sides have."""
     counts: dict[DifferenceKind, int] = field(factory=dict, init=False)
+    red: int = field(default=0, init=False)
+    """How many differences have a red light."""
     statements: Statements = field(factory=Statements, init=False)
     _differing: Sorter = field(factory=Sorter, init=False)
     _done: int = field(default=0, init=False)
@@ -155,8 +157,9 @@ class Proving:
         for each in self.explaining.explained(differing, comparison):
             self.counts[each.kind] = self.counts.get(each.kind, 0) + 1
             self._differing.add(_order(each), codec.dump(each))
-            word, light = each.kind.word, each.kind.light
-            self._tell(each.name, word, light, str(each), each.ledger or each.billing)
+            self.red += each.light is Severity.RED
+            ref = each.ledger or each.billing
+            self._tell(each.name, each.kind.word, each.light, str(each), ref)
 
     def _across(
         self, groups: Sequence[Group], comparison: Comparison

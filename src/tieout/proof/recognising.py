@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from tieout.entries import Entry
 from tieout.models import Invoice, Link, Payment, Ref, Settlement
-from tieout.pairing import tie_to_billing, tie_to_ledger
 from tieout.planners import fees
 from tieout.planners.parts import FEE_PART, REST, WHOLE, part_for
+from tieout.proof.comparing import Comparison
+from tieout.proof.entries import Entry
+from tieout.proof.pairing import tie_to_billing, tie_to_ledger
 from tieout.reading import Reader
 from tieout.store import Intent, Store, key_of
-from tieout.verify import Comparison
 
 INVOICE = Invoice.__name__
 _ROLES = (WHOLE, REST, FEE_PART)

@@ -13,10 +13,10 @@ from typing import Self
 
 from attrs import frozen
 
-from tieout.entries import Entry, packed, unpacked
 from tieout.models import clean_number
+from tieout.proof.entries import Entry, packed, unpacked
+from tieout.proof.sorting import Sorter
 from tieout.settings import NumberRule
-from tieout.sorting import Sorter
 
 
 @frozen
