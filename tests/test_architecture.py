@@ -141,7 +141,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "proof.counting": {"proof.differences", "proof.pairing"},
     "proof.levels": {"proof.counting", "planners", "planners.settlements"},
     "proof.comparing": {"proof.levels"},
-    "proof.recognising": {"proof.comparing", "reading", "planners.parts"},
+    "proof.recognising": {"proof.comparing", "reading", "planners.fees"},
     "proof.explaining": {"proof.comparing", "reading", "journal"},
     "proof.proving": {"proof.explaining", "proof.recognising", "carrying"},
     "verification": {"connections", "proof.certificate", "proof.proving"},

@@ -24,15 +24,6 @@ REST = "rest"
 """The role of what of a payment was put to no invoice, where that is a document apart."""
 
 
-FEE_PART = f"{fees.ROLE} part"
-"""The role of the part of a payment that is put to the invoice of its fee."""
-
-
-def part_for(invoice: str) -> str:
-    """The role of the part of a payment that is put to an invoice, by the invoice's id."""
-    return f"part:{invoice}"
-
-
 @frozen
 class Leg:
     """One payment document that the target should hold of a payment, by its role."""
@@ -127,4 +118,4 @@ def _written(
 
 
 def _part(put: Application) -> str:
-    return FEE_PART if fees.is_fee(put) else part_for(put.target.id)
+    return f"{fees.ROLE} part" if fees.is_fee(put) else f"part:{put.target.id}"

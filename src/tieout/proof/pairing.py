@@ -68,9 +68,12 @@ class Pairing:
 
     def add(self, entry: Entry) -> None:
         """One more record."""
-        if entry.tie or entry.side == "billing":
-            # The mark of a billing record that is tied to nothing may tie the ledger's.
-            self._tied.add(entry.tie or tie_to_billing(entry.id), *packed(entry))
+        ours = entry.side == "billing"
+        if entry.tie or ours or self._several:
+            # What is tied to nothing itself may be what the other side's is tied to, by
+            # our mark, or because those are its parts.
+            own = tie_to_billing(entry.id) if ours else tie_to_ledger(entry.id)
+            self._tied.add(entry.tie or own, *packed(entry))
         else:
             self._refer(entry)
 
@@ -85,13 +88,14 @@ class Pairing:
 
     def _by_tie(self, entries: Sequence[Entry]) -> Iterator[Group]:
         billing, ledger = _sides(entries)
-        if not ledger:
-            for each in billing:
-                if each.tie:
-                    yield Group((each,))
-                else:
+        if not (billing and ledger):
+            for each in entries:
+                if not each.tie:
                     self._refer(each)
-        elif not billing or self._several:
+            tied = [each for each in entries if each.tie]
+            if tied:
+                yield Group(*_sides(tied))
+        elif self._several:
             yield Group(billing, ledger)
         else:
             yield Group(billing[:1], ledger[:1])

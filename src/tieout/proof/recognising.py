@@ -13,18 +13,13 @@ from attrs import evolve, frozen
 
 from tieout.models import Invoice, Link, Payment, Ref, Settlement
 from tieout.planners import fees
-from tieout.planners.parts import FEE_PART, REST, WHOLE, part_for
 from tieout.proof.comparing import Comparison
 from tieout.proof.entries import Entry
 from tieout.proof.pairing import tie_to_billing, tie_to_ledger
 from tieout.reading import Reader
 from tieout.store import Intent, Store, key_of
 
-INVOICE = Invoice.__name__
-_ROLES = (WHOLE, REST, FEE_PART)
-"""The roles of a payment's documents that name no invoice."""
-
-ROLES = (WHOLE, fees.ROLE)
+ROLES = ("", fees.ROLE)
 """In what an invoice of the ledger may be tied: to an invoice, or to a payment of whose fee
 it is made."""
 
@@ -44,7 +39,7 @@ class Recognising:
         """Records of one side with what is known of them."""
         refs = {each.id: ref for each in entries if (ref := comparison.ref(each))}
         if comparison.kind is Payment:
-            ties, made_of_fees = self._payments(entries, refs), frozenset[str]()
+            ties, made_of_fees = self._payments(refs), frozenset[str]()
         else:
             ties, made_of_fees = self._documents(refs, comparison)
         ties = {**self._marks(entries, ties), **ties}
@@ -82,37 +77,15 @@ class Recognising:
         }
         return ties, frozenset(ref.id for ref, role in live if role)
 
-    def _payments(
-        self, entries: Sequence[Entry], refs: Mapping[str, Ref]
-    ) -> dict[str, str]:
-        """
-        By id, the ties of payments, each of which may be several on the other side.
-
-        Such a part is known by the invoice that the payment was put to where it was made.
-        """
-        put_to = {
-            each.id: [
-                evolve(refs[each.id], kind=INVOICE, id=p.target) for p in each.puts
-            ]
-            for each in entries
-            if each.id in refs and each.puts is not None
-        }
-        named = [ref for some in put_to.values() for ref in some]
-        across = self.reader.ties((ref, role) for ref in named for role in ROLES)
-        wanted: list[tuple[Ref, str]] = []
-        for own, ref in refs.items():
-            targets = dict.fromkeys(each.id for each in put_to.get(own, ()))
-            for each in put_to.get(own, ()):
-                links = (across.get((each, role)) for role in ROLES)
-                ends = ((link.billing, link.ledger) for link in links if link)
-                targets.update((end.id, None) for both in ends for end in both)
-            wanted += [(ref, role) for role in (*_ROLES, *map(part_for, targets))]
-        links_found = self.reader.ties(wanted)
+    def _payments(self, refs: Mapping[str, Ref]) -> dict[str, str]:
+        """By id, the ties of payments, each of which may be several on the other side."""
+        whole = self.reader.ties((ref, "") for ref in refs.values())
+        parts = self.reader.legs(refs.values())
         found: dict[str, str] = {}
-        for tie in wanted:
-            link = links_found.get(tie)
-            if link is not None and not link.released:
-                found.setdefault(tie[0].id, _shared(link))
+        for own, ref in refs.items():
+            for link in (whole.get((ref, "")), parts.get(ref)):
+                if link is not None and not link.released:
+                    found.setdefault(own, _shared(link))
         return found
 
     def _marks(
