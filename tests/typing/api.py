@@ -89,6 +89,10 @@ for found in proof.differences:
 for balance in (*proof.totals, *proof.customers):
     assert_type(balance, tieout.Balance)
     assert_type(balance.difference.open, Decimal)
+    assert_type(balance.customer, tieout.Ref | None)
+assert_type((proof.ok, proof.complete, proof.unexplained), tuple[bool, bool, int])
+assert_type((proof.verdict, proof.digest, proof.to_json()), tuple[str, str, str])
+assert_type(proof.counts[tieout.DifferenceKind.POLICY], int)
 proof.save("proof.jsonl")
 assert_type(tieout.load_certificate("proof.jsonl").digest, str)
 
