@@ -142,7 +142,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "proof.levels": {"proof.counting", "planners", "planners.settlements"},
     "proof.comparing": {"proof.levels"},
     "proof.recognising": {"proof.comparing", "reading", "planners.fees"},
-    "proof.explaining": {"proof.comparing", "reading", "journal"},
+    "proof.explaining": {"proof.comparing", "reading", "journal", "register"},
     "proof.proving": {"proof.explaining", "proof.recognising", "carrying"},
     "verification": {"connections", "proof.certificate", "proof.proving"},
     "story": {"store"},

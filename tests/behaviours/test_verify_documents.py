@@ -12,6 +12,7 @@ from attrs import evolve
 
 import tieout
 from bookkeeping import BOTH, DAY, HOUR, OFF, OUT, SINCE, Pair
+from desk import TODAY, Desk
 from tieout.capabilities import Verb
 from tieout.errors import Code
 from tieout.models import (
@@ -241,11 +242,31 @@ def test_a_credit_that_is_not_applied_in_the_ledger_differs(carried: Ledgers) ->
     assert found.in_ledger == "nothing"
 
 
+def test_what_a_person_keeps_out_of_the_ledger_is_policy() -> None:
+    """B121: marked "do not post", it is missing by will, until its batch is undone."""
+    desk = Desk()
+    for number in ("INV-1", "INV-2", "INV-3"):
+        desk.invoice(number)
+    desk.post("INV-1")
+    batch = desk.engine().mark_posted(TODAY, only=["INV-2"]).batch
+    found = {d.number: (d.kind, d.text) for d in desk.engine().verify().differences}
+    assert found == {
+        "INV-2": (
+            DifferenceKind.POLICY,
+            "A person has marked it as not to be posted.",
+        ),
+        "INV-3": (DifferenceKind.MISSING_IN_LEDGER, ""),
+    }
+    desk.engine().undo(batch)
+    left = {d.number: d.kind for d in desk.engine().verify().differences}
+    assert left == dict.fromkeys(("INV-2", "INV-3"), DifferenceKind.MISSING_IN_LEDGER)
+
+
 # Parts and fees -----------------------------------------------------------------------------
 
 
 def test_a_payment_that_is_kept_in_parts_is_one_payment() -> None:
-    """B90: where a system puts a payment to one invoice only, its parts are added up."""
+    """Where a system puts a payment to one invoice only, its parts are added up."""
     made = Ledgers(ledger={"invoices_per_payment": 1})
     made.carry()
     assert len(made.book.of(Payment)) == 3
@@ -306,7 +327,7 @@ def test_an_invoice_that_is_paid_twice_by_one_payment_is_one() -> None:
 def test_what_is_the_ledgers_own_is_policy_where_documents_go_one_way(
     carried: Ledgers,
 ) -> None:
-    """B45: an invoice made by hand in the ledger is not brought to billing."""
+    """An invoice made by hand in the ledger is not brought to billing."""
     owner = carried.across(carried.acme)
     carried.invoice("L-1", "77", owner, on=carried.book)
     (found,) = carried.verify().differences
@@ -325,7 +346,7 @@ def test_levels_of_the_ledgers_own_invoices_are_policy_too() -> None:
 
 
 def test_documents_of_inactive_customers_are_not_brought_to_billing() -> None:
-    """B127: by active_only, billing need not have what belongs to them."""
+    """B89: by active_only, billing need not have what belongs to them."""
     made = Ledgers(directions={**WAYS, Invoice: BOTH})
     made.carry()
     late = made.customer("Late", "C9", on=made.book, active=False)
@@ -333,10 +354,12 @@ def test_documents_of_inactive_customers_are_not_brought_to_billing() -> None:
     (found,) = made.verify().differences
     assert found.kind is DifferenceKind.POLICY
     assert "active_only" in found.text
+    (level,) = made.verify(kinds=[Settlement]).differences
+    assert (level.kind, level.text) == (found.kind, found.text)
 
 
 def test_an_edit_that_is_not_carried_is_policy(carried: Ledgers) -> None:
-    """B97: a posted document is left as it was; a note on record says so."""
+    """B91: a posted document is left as it was; a note on record says so."""
     carried.edit(carried.two, total=Decimal(60))
     assert told(carried.verify()) == [("AMOUNT", "Invoice", "total")]
     carried.carry()
@@ -384,7 +407,7 @@ def test_customers_that_nobody_tells_are_not_called_inactive() -> None:
 
 
 def test_a_draft_of_the_shop_is_policy_until_it_is_posted() -> None:
-    """A document of the ledger's whose twin is a draft here waits for that."""
+    """B90: a document of the ledger's whose twin is a draft here waits for that."""
     made = Ledgers()
     made.carry()
     made.invoice("INV-3", "20", made.acme, status=Status.DRAFT)

@@ -589,7 +589,7 @@ def test_the_digest_is_that_of_what_is_said_whatever_the_paging() -> None:
 
 
 def test_hostile_names_come_out_harmless() -> None:
-    """B161: control characters and reversed text are escaped where people read them."""
+    """Control characters and reversed text are escaped where people read them."""
     world = World()
     world.ledger.add("I\u202e1\x1b[31m", 100)
     certificate = verify(world)

@@ -25,6 +25,7 @@ from tieout.models import (
     Link,
     RecordType,
     Ref,
+    Settlement,
     is_name,
 )
 from tieout.proof.comparing import Comparison, Found
@@ -32,6 +33,7 @@ from tieout.proof.differences import Difference, DifferenceKind
 from tieout.proof.entries import Entry, entry
 from tieout.proof.pairing import Group
 from tieout.reading import Reader
+from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction, Settings, Side
 from tieout.store import OPEN_STAGES, Held, Intent, IssueRow, Stage, Store, key_of
@@ -52,6 +54,8 @@ class Facts:
     """By what they are about."""
     inactive: frozenset[str] = frozenset()
     """The ids of ledger customers that are not active."""
+    withheld: frozenset[Ref] = frozenset()
+    """The billing invoices that a person has marked as not to be posted."""
 
 
 @define(kw_only=True)
@@ -83,7 +87,7 @@ class Explaining:
         for found in founds:
             refs = _refs(found, comparison)
             told = tuple(_remembered(d, refs, facts) for d in found.differences)
-            if not found.group.billing:
+            if not found.group.paired:
                 told = tuple(_unwanted(d, found, facts) for d in told)
             if all(each.kind.explained for each in told) or self.looks >= AGAIN_MAX:
                 yield from told
@@ -99,7 +103,10 @@ class Explaining:
 
     def _facts(self, founds: Sequence[Found], comparison: Comparison) -> Facts:
         refs = {ref: None for found in founds for ref in _refs(found, comparison)}
-        facts = Facts(inactive=self._inactive(founds, comparison))
+        facts = Facts(
+            inactive=self._inactive(founds, comparison),
+            withheld=self._withheld(founds, comparison),
+        )
         values, after = [key_of(self.pair, ref.kind, ref.id) for ref in refs], ""
         while some := self.store.find(Intent, "about", values, after):
             after = some[-1].name
@@ -117,7 +124,8 @@ class Explaining:
         self, founds: Iterable[Found], comparison: Comparison
     ) -> frozenset[str]:
         """The inactive ones among the customers of documents that billing lacks."""
-        kind, rules = comparison.kind, self.settings
+        rules = self.settings
+        kind = Invoice if comparison.kind is Settlement else comparison.kind
         inward = rules.direction(kind) in (Direction.TO_BILLING, Direction.BOTH)
         if not (rules.active_only and inward and kind in (Invoice, CreditNote)):
             return frozenset()
@@ -125,6 +133,16 @@ class Explaining:
         ids = dict.fromkeys(group.ledger[0].customer for group in lone)
         people = self._fetched("ledger", Customer, list(filter(None, ids)))
         return frozenset(each.ref.id for each in people if not each.active)
+
+    def _withheld(
+        self, founds: Iterable[Found], comparison: Comparison
+    ) -> frozenset[Ref]:
+        """What a person wants kept out, of the invoices that the ledger lacks."""
+        if comparison.kind not in (Invoice, Settlement):
+            return frozenset()
+        lone = (each.group.billing for each in founds if not each.group.ledger)
+        refs = [ref for some in lone for e in some if (ref := comparison.ref(e))]
+        return frozenset(Register(self.store, self.pair).withheld(refs))
 
     # What both sides say now --------------------------------------------------------------
 
@@ -273,11 +291,17 @@ def _remembered(found: Difference, refs: Iterable[Ref], facts: Facts) -> Differe
 
 
 def _unwanted(found: Difference, of: Found, facts: Facts) -> Difference:
-    """What billing lacks, where it is not brought there because of its customer."""
-    if found.kind.explained or of.group.ledger[0].customer not in facts.inactive:
+    """What one side lacks, where it is not brought there by rule."""
+    customer = next((each.customer for each in of.group.ledger), "")
+    if found.kind.explained:
         return found
-    text = "By active_only, nothing is brought to billing for inactive customers."
-    return _because(found, DifferenceKind.POLICY, None, text)
+    if customer in facts.inactive:
+        text = "By active_only, nothing is brought to billing for inactive customers."
+        return _because(found, DifferenceKind.POLICY, None, text)
+    if found.billing in facts.withheld:
+        text = "A person has marked it as not to be posted."
+        return _because(found, DifferenceKind.POLICY, None, text)
+    return found
 
 
 def _says(row: IssueRow, field: str) -> bool:
