@@ -133,7 +133,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "handover": {"choosing", "handing", "undoing"},
     "troubles": {"handover"},
     "proof": set(),
-    "proof.sorting": set(),
+    "proof.sorting": {"errors"},
     "proof.differences": {"models"},
     "proof.certificate": {"plan", "proof.differences", "proof.sorting"},
     "proof.entries": {"plan"},

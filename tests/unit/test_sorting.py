@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tieout.errors import StoreError
 from tieout.proof import sorting
 from tieout.proof.sorting import Sorter, Spool
 
@@ -110,3 +112,17 @@ def test_a_spool_is_read_by_several_at_a_time() -> None:
     assert next(second) == "zwölf"
     spool.take([b"three\n"])
     assert list(first) == ["zwölf", "three"]
+
+
+def test_a_disk_that_is_full_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder and the remedy are told, whoever needed the room."""
+
+    def full(*_: object, **__: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(sorting, "HELD_MAX", 1)
+    with pytest.raises(StoreError, match=r"has no room .* set TMPDIR"):
+        Spool()
+    with Sorter() as sorter, pytest.raises(StoreError, match="No space left"):
+        sorter.add("key", 1)

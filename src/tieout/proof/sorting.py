@@ -10,9 +10,12 @@ import heapq
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby, islice
 from typing import IO, Any, Self
 from weakref import finalize
+
+from tieout.errors import StoreError
 
 HELD_MAX = 4_000
 """Rows of one sorter that are held in memory: about 2 MB, and a run on disk is long enough
@@ -92,10 +95,22 @@ class Sorter:
 
 def _written(lines: Iterable[str]) -> IO[str]:
     """A file of these lines, at its beginning."""
-    run = tempfile.TemporaryFile("w+", encoding="ascii", newline="\n")  # noqa: SIM115
-    run.writelines(lines)
-    run.seek(0)
-    return run
+    with _room():
+        run = tempfile.TemporaryFile("w+", encoding="ascii", newline="\n")  # noqa: SIM115
+        run.writelines(lines)
+        run.seek(0)
+        return run
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say which folder it is where a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        text = f"{where} has no room for temporary files ({error}): clear it, or set TMPDIR"
+        raise StoreError(text) from error
 
 
 class Spool:
@@ -106,14 +121,16 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        with _room():
+            self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.size = 0
         finalize(self, self._file.close)
 
     def add(self, line: str) -> None:
         """One more line."""
-        self._file.seek(self.size)
-        self.size += self._file.write(line.encode() + b"\n")
+        with _room():
+            self._file.seek(self.size)
+            self.size += self._file.write(line.encode() + b"\n")
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Lines of another file, as they are."""
@@ -124,7 +141,8 @@ class Spool:
     def lines(self, begin: int = 0) -> Iterator[str]:
         """The lines from the one that begins so many bytes behind the first."""
         while begin < self.size:
-            self._file.seek(begin)
-            line = self._file.readline()
+            with _room():  # what was written last may be on its way to the disk yet
+                self._file.seek(begin)
+                line = self._file.readline()
             begin += len(line)
             yield line.decode().removesuffix("\n")
