@@ -29,6 +29,8 @@ from tieout.proof.levels import Levels
 from tieout.proof.pairing import Group
 from tieout.settings import Direction
 
+DRAFT = "A draft is not carried until it is posted."
+
 
 @frozen
 class Found:
@@ -154,8 +156,7 @@ class Comparison(Levels):
         found = evolve(found, shifts=self._shifts(group, group.entries))
         drafted = dead.status is Status.DRAFT and not dead.tie
         if drafted:
-            text = "A draft is not carried until it is posted."
-            return evolve(found, kind=DifferenceKind.POLICY, text=text)
+            return evolve(found, kind=DifferenceKind.POLICY, text=DRAFT)
         return found
 
     # A record on both sides ---------------------------------------------------------------
@@ -251,7 +252,7 @@ def _put_elsewhere(group: Group, across: Mapping[str, str]) -> bool:
         return False
     ours, theirs = ([p for e in entries for p in e.puts or ()] for entries in sides)
     # What of a fee was made no invoice is with the customer.
-    ours = [put for put in ours if not put.fee or put.target in across]
+    ours = [put for put in ours if not put.fee or put.key in across]
     here, there = _by_invoice(ours), _by_invoice(theirs)
     if here.keys() <= across.keys():
         return {across[target]: amount for target, amount in here.items()} != there
@@ -262,12 +263,14 @@ def _by_invoice(puts: Iterable[Put]) -> dict[str, Decimal]:
     """What is put to each invoice, in one part or in several."""
     sums: dict[str, Decimal] = {}
     for put in puts:
-        sums[put.target] = sums.get(put.target, ZERO) + put.amount
+        sums[put.key] = sums.get(put.key, ZERO) + put.amount
     return sums
 
 
 def _listed(entries: Sequence[Entry]) -> str:
     """What is put to what, in short."""
     puts = [put for each in _live(entries) for put in each.puts or ()]
-    told = sorted(f"{put.amount} to {put.target}" for put in puts)
+    told = sorted(
+        f"{put.amount} to {'a fee' if put.fee else put.target}" for put in puts
+    )
     return ", ".join(told) or "nothing"

@@ -43,6 +43,16 @@ class Put:
     amount: Decimal
     fee: bool = False
 
+    @property
+    def key(self) -> str:
+        """The target among those of all kinds: a payment may have the id of an invoice."""
+        return fee_key(self.target) if self.fee else self.target
+
+
+def fee_key(payment: str) -> str:
+    """What the fee of a payment is put to, by the payment's id."""
+    return f"fee {payment}"
+
 
 @frozen
 class Entry:
@@ -110,12 +120,10 @@ def entry(record: Record, side: Side) -> Entry:
         case Invoice():
             shared.update(total=record.total)
         case CreditNote():
-            told = record.remaining is not None or bool(record.applications)
-            shared.update(total=record.total, puts=_puts(record) if told else None)
+            shared.update(total=record.total, puts=_puts(record, record.remaining))
             shared.update(legs=tuple(put.ref.id for put in record.applications))
         case Payment():
-            told = record.unapplied is not None or bool(record.applications)
-            shared.update(total=record.amount, puts=_puts(record) if told else None)
+            shared.update(total=record.amount, puts=_puts(record, record.unapplied))
         case _:
             raise TypeError(f"a {type(record).__name__} is not verified")
     return Entry(
@@ -128,15 +136,27 @@ def entry(record: Record, side: Side) -> Entry:
     )
 
 
-def _puts(record: CreditNote | Payment) -> tuple[Put, ...]:
-    """What a payment's own money, or a credit, is put to."""
+def _puts(record: CreditNote | Payment, left: Decimal | None) -> tuple[Put, ...] | None:
+    """
+    What a payment's own money, or a credit, is put to; None where not all of it is told.
+
+    Some systems tell what is ``left`` of a document, and not where the rest went.
+    """
     credit = isinstance(record, CreditNote)
+    total = record.total if isinstance(record, CreditNote) else record.amount
+    live = [
+        put
+        for put in record.applications
+        if put.live and (credit or put.how is not Part.CREDIT)
+    ]
+    gone = sum((put.source_amount or put.amount for put in live), ZERO)
+    if (not live and left is None) or (left is not None and gone != total - left):
+        return None
     return tuple(
         Put(record.ref.id, put.amount, fee=True)
         if put.how is Part.OTHER
         else Put(put.target.id, put.amount)
-        for put in record.applications
-        if put.live and (credit or put.how is not Part.CREDIT)
+        for put in live
     )
 
 

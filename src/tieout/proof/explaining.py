@@ -26,9 +26,10 @@ from tieout.models import (
     RecordType,
     Ref,
     Settlement,
+    Status,
     is_name,
 )
-from tieout.proof.comparing import Comparison, Found
+from tieout.proof.comparing import DRAFT, Comparison, Found
 from tieout.proof.differences import Difference, DifferenceKind
 from tieout.proof.entries import Entry, entry
 from tieout.proof.pairing import Group
@@ -167,10 +168,25 @@ class Explaining:
                     numbers += self.settings.number_rule.spellings(each.number)
             for record in self._fetched(side, comparison.kind, ids, numbers):
                 look.now[side, record.ref.id] = entry(record, side)
+        look.drafts = self._drafts(lone, comparison)
         strangers = (ref for each in look.now.values() if (ref := comparison.ref(each)))
         tied = self.reader.ties((ref, "") for ref in strangers)
         look.tied = {ref for (ref, _), link in tied.items() if not link.released}
         return look
+
+    def _drafts(self, lone: Iterable[Group], comparison: Comparison) -> frozenset[str]:
+        """
+        The ids of billing's drafts among the levels that the ledger lacks.
+
+        Some systems tell of a level what is open, and not whether the invoice is final.
+        """
+        way = self.settings.direction(Invoice)
+        outward = way in (Direction.TO_LEDGER, Direction.BOTH)
+        if comparison.kind is not Settlement or not outward:
+            return frozenset()
+        ids = [each.id for group in lone for each in group.billing]
+        found = self._fetched("billing", Invoice, ids)
+        return frozenset(e.ref.id for e in found if e.status is Status.DRAFT)
 
     def _seen(
         self, found: Found, comparison: Comparison, look: _Look
@@ -183,7 +199,9 @@ class Explaining:
         again = comparison.compare(look.fresh(found.group, other), found.across)
         left = {(each.kind, each.field) for each in again.differences}
         for each in found.differences:
-            if each.kind.explained or (each.kind, each.field) in left:
+            if not found.group.paired and found.group.entries[0].id in look.drafts:
+                yield _because(each, DifferenceKind.POLICY, None, DRAFT)
+            elif each.kind.explained or (each.kind, each.field) in left:
                 yield each
             else:
                 yield _because(each, DifferenceKind.IN_FLIGHT, None, _MOVED)
@@ -235,6 +253,7 @@ class _Look:
     links: Mapping[Ref, Link]
     now: dict[tuple[Side, str], Entry] = field(factory=dict)
     tied: set[Ref] = field(factory=set)
+    drafts: frozenset[str] = frozenset()
 
     def fresh(self, group: Group, other: Entry | None) -> Group:
         """A group as it is now, with what came to the side that lacked it."""

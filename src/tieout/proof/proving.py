@@ -24,7 +24,14 @@ from tieout.planners import fees
 from tieout.proof.comparing import Comparison, Found
 from tieout.proof.counting import Statements
 from tieout.proof.differences import Difference, DifferenceKind
-from tieout.proof.entries import Entry, entry, packed, unpacked, unreadable
+from tieout.proof.entries import (
+    Entry,
+    entry,
+    fee_key,
+    packed,
+    unpacked,
+    unreadable,
+)
 from tieout.proof.explaining import SIDES, Explaining
 from tieout.proof.pairing import Group, Pairing
 from tieout.proof.recognising import Recognising
@@ -178,8 +185,8 @@ class Proving:
                 wanted.append((ref, fees.ROLE))
         ties = self.reader.ties(wanted)
         return {
-            ref.id: link.ledger.id
-            for (ref, _), link in ties.items()
+            fee_key(ref.id) if role else ref.id: link.ledger.id
+            for (ref, role), link in ties.items()
             if not link.released
         }
 
