@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 import tieout
-from bookkeeping import BOTH, DAY, HOUR, OFF, OUT, SINCE, Pair
+from bookkeeping import BOTH, DAY, HOUR, OFF, OUT, SINCE, Computing, Pair
 from desk import TODAY, Desk
 from tieout.capabilities import Verb
 from tieout.errors import Code
@@ -368,6 +368,20 @@ def test_an_edit_that_is_not_carried_is_policy(carried: Ledgers) -> None:
     carried.edit(carried.two, on=DAY + timedelta(days=3))
     kinds = {each.field: each.kind for each in carried.verify().differences}
     assert kinds["on"] is DifferenceKind.DATE
+
+
+def test_a_total_that_the_ledger_computed_differently_says_so() -> None:
+    """It was told once, and is no open issue: the difference has the words all the same."""
+    made = Pair({Customer: OUT, Invoice: OUT, Settlement: OFF}, keeps=Computing)
+    made.invoice("INV-1", "100", made.customer())
+    made.sync(Customer)
+    made.sync(Invoice)
+    certificate = made.engine.verify()
+    (found,) = certificate.differences
+    assert (found.kind, found.field) == (DifferenceKind.AMOUNT, "total")
+    assert found.code is Code.TOTAL_DIFFERS
+    assert "100.00 EUR was sent, 100.01 EUR is there" in found.text
+    assert not certificate.ok
 
 
 def test_a_credit_that_waits_for_a_person_is_an_open_issue(carried: Ledgers) -> None:

@@ -17,10 +17,12 @@ from tieout.capabilities import Capabilities, Changed, Everything, Kind, Payment
 from tieout.change import Issue
 from tieout.errors import Code, ConfigError
 from tieout.models import (
+    Application,
     CreditNote,
     Customer,
     Invoice,
     Part,
+    Payment,
     Posting,
     R,
     Ref,
@@ -31,7 +33,7 @@ from tieout.proof import counting, sorting
 from tieout.proof.comparing import Comparison
 from tieout.proof.counting import Filing, Statements, amounts_of
 from tieout.proof.differences import Amounts, DifferenceKind, Section
-from tieout.proof.entries import entry, unreadable
+from tieout.proof.entries import Entry, Put, entry, unreadable
 from tieout.proof.pairing import Group
 from tieout.proof.proving import selected
 from tieout.protocol import Page
@@ -185,6 +187,39 @@ def test_what_one_side_does_not_say_of_a_customer_is_as_the_other_says() -> None
     assert owner == Ref("books", "Customer", "k1")
 
 
+def test_a_credit_that_billing_does_not_show_is_told_by_what_is_open() -> None:
+    """Both sides show the same payments: what differs is named, with both values."""
+    there = evolve(
+        level("i1", paid="30", connection="books"),
+        settled_by={Part.CASH: Decimal(0), Part.CREDIT: Decimal(30)},
+    )
+    here = level("i1", connection="shop")
+    (found,) = comparison().compare(group(there, here)).differences[1:]
+    assert (found.kind, found.field) == (DifferenceKind.AMOUNT, "balance")
+    assert (found.in_billing, found.in_ledger) == ("100.00 EUR", "70.00 EUR")
+
+
+def payments(*puts: Put, billing: bool) -> Entry:
+    """A payment of 60 that is put to these."""
+    side: Any = "billing" if billing else "ledger"
+    return Entry(side, "1", currency="EUR", total=Decimal(60), on=DAY, puts=puts)
+
+
+def test_the_fee_of_a_payment_is_not_the_invoice_of_the_same_id() -> None:
+    """Some systems count payments and invoices apart: both may have the number 1."""
+    compare = evolve(comparison(), kind=Payment)
+    fee, rest = Put("1", Decimal(2), fee=True), Put("1", Decimal(58))
+    ours = payments(fee, rest, billing=True)
+    made = payments(Put("8", Decimal(58)), Put("9", Decimal(2)), billing=False)
+    both = Group((ours,), (made,))
+    assert compare.compare(both, {"1": "8", "fee 1": "9"}).differences == ()
+    kept = Group((ours,), (payments(Put("8", Decimal(58)), billing=False),))
+    assert compare.compare(kept, {"1": "8"}).differences == ()
+    (found,) = compare.compare(both, {"1": "8"}).differences
+    assert found.field == "applications"
+    assert found.in_billing == "2 to a fee, 58 to 1"
+
+
 # Sums ---------------------------------------------------------------------------------------
 
 
@@ -289,9 +324,24 @@ def test_a_record_that_is_listed_twice_counts_once_as_it_was_last(
 
 
 def test_a_note_is_compared_with_what_is_told_of_it() -> None:
-    """Where a side does not tell what a credit is put to, nothing of that differs."""
+    """Where a side does not tell all that a credit is put to, nothing of that differs."""
     note = CreditNote(
         Ref("shop", "CreditNote", "n1"), "CN", None, "EUR", DAY, Decimal(5), Status.OPEN
     )
-    assert entry(note, "billing").puts is None
-    assert entry(evolve(note, remaining=Decimal(5)), "billing").puts == ()
+    put = Application(
+        Ref("shop", "Application", "a1"),
+        note.ref,
+        Ref("shop", "Invoice", "i1"),
+        Decimal(3),
+        "EUR",
+        DAY,
+    )
+    told: dict[Decimal | None, tuple[Put, ...] | None]
+    told = {None: None, Decimal(5): (), Decimal(2): None}
+    for left, puts in told.items():
+        assert entry(evolve(note, remaining=left), "billing").puts == puts
+    applied = (Put("i1", Decimal(3)),)
+    told = {None: applied, Decimal(5): None, Decimal(2): applied}
+    for left, puts in told.items():
+        known = evolve(note, remaining=left, applications=(put,))
+        assert entry(known, "billing").puts == puts

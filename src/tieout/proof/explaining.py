@@ -197,11 +197,11 @@ class Explaining:
             yield from (_dated(each, other) for each in found.differences)
             return
         again = comparison.compare(look.fresh(found.group, other), found.across)
-        left = {(each.kind, each.field) for each in again.differences}
+        left = {each.kind for each in again.differences}
         for each in found.differences:
             if not found.group.paired and found.group.entries[0].id in look.drafts:
                 yield _because(each, DifferenceKind.POLICY, None, DRAFT)
-            elif each.kind.explained or (each.kind, each.field) in left:
+            elif each.kind.explained or each.kind in left:
                 yield each
             else:
                 yield _because(each, DifferenceKind.IN_FLIGHT, None, _MOVED)
@@ -306,6 +306,9 @@ def _remembered(found: Difference, refs: Iterable[Ref], facts: Facts) -> Differe
                 return _because(found, DifferenceKind.POLICY, row.issue.code, text)
             if row.held is Held.NOTED and _says(row, found.field):
                 return _because(found, DifferenceKind.POLICY, row.issue.code, text)
+            if row.issue.code is Code.TOTAL_DIFFERS and found.field in _TOTALS:
+                # It was told once and is no open issue; it is no less an error.
+                return _because(found, found.kind, row.issue.code, text)
     return found
 
 
@@ -321,6 +324,9 @@ def _unwanted(found: Difference, of: Found, facts: Facts) -> Difference:
         text = "A person has marked it as not to be posted."
         return _because(found, DifferenceKind.POLICY, None, text)
     return found
+
+
+_TOTALS = ("total", "amount")
 
 
 def _says(row: IssueRow, field: str) -> bool:

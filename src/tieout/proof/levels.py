@@ -99,16 +99,16 @@ class Levels(Counting):
     def _byin_money(
         self, group: Group, kind: DifferenceKind, by: Amounts
     ) -> Difference:
-        """What was paid, or is open, differs."""
+        """What was paid, is open, or was credited differs; told where both sides show it."""
         here, there = group.billing[0], group.ledger[0]
-        name = "paid" if by.payments else "balance"
-        ours, theirs = self.amounts(here), self.amounts(there)
-        values = [(a.payments if by.payments else a.open) for a in (ours, theirs)]
-        found = self._difference(kind, group, name)
+        ours, theirs = (dict(self.amounts(each).items()) for each in (here, there))
+        moved = [name for name in _TOLD if getattr(by, name)]
+        seen = [name for name in moved if ours[name] != theirs[name]]
+        name = (seen or moved)[0]
         return evolve(
-            found,
-            in_billing=in_money(values[0], here.currency),
-            in_ledger=in_money(values[1], there.currency),
+            self._difference(kind, group, _TOLD[name]),
+            in_billing=in_money(ours[name], here.currency),
+            in_ledger=in_money(theirs[name], there.currency),
             shifts=self._moves(group, by),
         )
 
@@ -163,6 +163,14 @@ class Levels(Counting):
             last_on=each.last_on,
         )
 
+
+_TOLD = {
+    "payments": "paid",
+    "open": "balance",
+    "credits": "credits",
+    "adjustments": "adjustments",
+}
+"""What of the amounts of a level is told where it differs, the first that does, and as what."""
 
 _RULES = (
     Code.WRITTEN_OFF,
