@@ -24,6 +24,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CORE = "*/tieout/*.py,*/tieout/planners/*.py,*/tieout/stores/*.py"
 NOT_CORE = "*/tieout/cli/*"
 COVERAGE_MIN = "95"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""As tests/e2e/browser looks for one."""
 
 
 def _answers(version: str) -> bool:
@@ -92,9 +94,16 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """A real ledger (Tryton) and real faults (killed processes, full disks), on loopback."""
+    """A real ledger (Tryton), real faults (killed processes, full disks), a real browser."""
     session.install(".", *_group("tests"), "-r", "tests/e2e/tryton/requirements.txt")
-    session.run("pytest", "tests/e2e", *session.posargs)
+    without: list[str] = []
+    if not any(map(shutil.which, BROWSERS)):
+        session.warn(
+            "LEFT OUT: tests/e2e/browser, since there is no Chromium "
+            "(Debian: apt-get install chromium)"
+        )
+        without = ["--ignore=tests/e2e/browser"]
+    session.run("pytest", "tests/e2e", *without, *session.posargs)
 
 
 @nox.session
