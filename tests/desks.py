@@ -130,7 +130,7 @@ class Desks:
 
     def issues(self, *held: Held) -> dict[str, Issue]:
         """What is open, or held in another way, by the id of its record."""
-        rows = self.store._facts["issue"].values()  # noqa: SLF001 - there is no listing
+        rows = self.store._facts["issue"].values()
         wanted = held or (Held.OPEN,)
         return {
             row.issue.source.id: row.issue
@@ -140,7 +140,7 @@ class Desks:
 
     def intents(self) -> Iterator[Intent]:
         """All writes that were ever begun."""
-        yield from self.store._facts["intent"].values()  # noqa: SLF001 - as above
+        yield from self.store._facts["intent"].values()
 
     @property
     def writes(self) -> int:

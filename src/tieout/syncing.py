@@ -150,10 +150,7 @@ class DocumentSync(DocumentRun):
         about = (ref for refs in parts.values() for ref in refs)
         open_ = self.rows(about, (Held.OPEN, Held.IGNORED, Held.NOTED)).keys()
         return frozenset(
-            ref
-            for refs in parts.values()
-            if not open_.isdisjoint(refs)
-            for ref in refs
+            ref for refs in parts.values() if not open_.isdisjoint(refs) for ref in refs
         )
 
     def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:

@@ -14,11 +14,11 @@ from tieout.testing.simulator.sabotage import hunt
 from tieout.testing.simulator.stage import DAWN
 from tieout.testing.year.__main__ import main, played
 from tieout.testing.year.judge import INVARIANTS
-from tieout.testing.year.play import YEAR, simulate
+from tieout.testing.year.play import FAIR, YEAR, simulate
 from tieout.testing.year.report import FATES, Years, table
 from tieout.testing.year.sabotage import SABOTAGES, SEEDS_MAX
 
-SEEDS = 150
+SEEDS = 100
 
 
 @cache
@@ -41,11 +41,11 @@ def test_documents_of_all_kinds_are_made_changed_and_taken_back() -> None:
     """The years are full: no invariant holds because nothing happens."""
     counts = total().counts
     for kind in ("Customer", "Invoice", "CreditNote", "Payment", "Application"):
-        assert counts[f"CREATE {kind}"] >= 20, kind
+        assert counts[f"CREATE {kind}"] >= 15, kind
     for kind in ("Customer", "Invoice", "CreditNote", "Payment", "Settlement"):
-        assert counts[f"UPDATE {kind}"] >= 5, kind
+        assert counts[f"UPDATE {kind}"] >= 3, kind
     for kind in ("Invoice", "CreditNote", "Payment", "Application"):
-        assert counts[f"VOID {kind}"] >= 5, kind
+        assert counts[f"VOID {kind}"] >= 2, kind
 
 
 def test_most_is_compared_and_little_is_excused() -> None:
@@ -69,7 +69,7 @@ def test_the_same_seed_is_the_same_year() -> None:
     """A trace can be replayed, whatever the hashes of the process are."""
     code = "from tieout.testing.year.play import simulate; print(simulate(11).trace)"
     told = {
-        subprocess.run(  # noqa: S603 - this interpreter, with a line of ours
+        subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
@@ -105,6 +105,15 @@ def test_bugs_of_all_kinds_are_planted() -> None:
     """Every invariant is broken by some bug."""
     caught = {each for planted in SABOTAGES.values() for each in planted.caught_by}
     assert caught == set(INVARIANTS)
+
+
+def test_in_a_fair_year_only_people_and_systems_disagree() -> None:
+    """Y1 to Y8 where no call fails and no process ends: what is left is the rules alone."""
+    for seed in range(20):
+        result = simulate(seed, FAIR)
+        assert result.ok, failure(result)
+        assert not result.crashes
+        assert not result.counts.get("lost")
 
 
 def test_the_command_line_tells_the_figures(capsys: pytest.CaptureFixture[str]) -> None:

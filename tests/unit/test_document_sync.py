@@ -435,7 +435,7 @@ def test_a_tie_of_levels_learns_where_the_document_was_made() -> None:
     desks.engine.sync_invoices(DAY)
     desks.engine.sync_payments(DAY)
     desks.sync()
-    links: Mapping[str, Link] = desks.store._facts["link"]  # noqa: SLF001
+    links: Mapping[str, Link] = desks.store._facts["link"]
     (link,) = (each for each in links.values() if each.ledger == bill)
     assert link.origin == "book:1"
 

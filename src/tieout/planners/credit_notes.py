@@ -77,9 +77,7 @@ def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator
     if foreign:
         told = ", ".join(f"{put.amount} to {put.target.id}" for put in foreign)
         agreed = fingerprint(as_made(note))
-        yield issue(
-            Code.APPLIED_THERE, note, f"{told}.", blocking=False, agreed=agreed
-        )
+        yield issue(Code.APPLIED_THERE, note, f"{told}.", blocking=False, agreed=agreed)
 
 
 def wanted(record: CreditNote, course: Course, across: Across) -> CreditNote:

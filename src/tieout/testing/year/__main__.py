@@ -16,7 +16,7 @@ from tieout.testing.simulator.report import failure
 from tieout.testing.simulator.sabotage import hunt
 from tieout.testing.simulator.shards import dealt, watched
 from tieout.testing.simulator.shrink import shrink
-from tieout.testing.year.play import simulate
+from tieout.testing.year.play import FAIR, simulate
 from tieout.testing.year.report import Years, table
 from tieout.testing.year.sabotage import SABOTAGES
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, default=1000, help="how many seeds")
     add("--start", type=int, help="the first of them")
     add("--jobs", type=int, default=1, help="processes")
-    add("--profile", choices=("year",), default="year", help="there is one")
+    add("--profile", choices=("year", FAIR), default="year", help="which years")
     add("--sabotage", choices=(*SABOTAGES, "all"), help="plant this bug, or try all")
     add("--seed", type=int, help="play this one seed, with its timeline")
     add("--until", type=int, help="stop at this step of it")
@@ -73,7 +73,9 @@ def _sabotaged(asked: argparse.Namespace) -> int:
 def _one(asked: argparse.Namespace) -> int:
     planted = SABOTAGES.get(asked.sabotage or "")
     bug = planted.bug() if planted else None
-    result = simulate(asked.seed, until=asked.until, recording=True, sabotage=bug)
+    result = simulate(
+        asked.seed, asked.profile, asked.until, recording=True, sabotage=bug
+    )
     calm = asked.shrink and not planted
     _say(failure(result, shrink(result, world=simulate) if calm else None))
     return 0 if result.ok else 1
@@ -81,20 +83,20 @@ def _one(asked: argparse.Namespace) -> int:
 
 def _many(asked: argparse.Namespace) -> int:
     total, began = Years(), time.monotonic()
-    watched(dealt(played, asked), total, asked.seeds)
+    watched(dealt(played, asked, asked.profile), total, asked.seeds)
     for result in total.failed[:TOLD_MAX]:
-        again = simulate(result.seed, recording=True)
+        again = simulate(result.seed, asked.profile, recording=True)
         _say(failure(again, shrink(again, world=simulate) if asked.shrink else None))
         _say("")
     _say(table(total, time.monotonic() - began))
     return 1 if total.failed else 0
 
 
-def played(first: int, last: int) -> Years:
+def played(first: int, last: int, profile: str = "year") -> Years:
     """The total of a range of seeds, the last one not included."""
     total = Years()
     for seed in range(first, last):
-        total.add(simulate(seed))
+        total.add(simulate(seed, profile))
     return total
 
 

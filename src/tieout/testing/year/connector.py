@@ -164,7 +164,10 @@ class BooksConnector:
     def capabilities(self) -> Capabilities:
         # Asked for at each step: made anew only where a test has taken something away.
         able, most = self._able, self.invoices_per_payment
-        if able is None or (able.kinds, able.invoices_per_payment) != (self.kinds, most):
+        if able is None or (able.kinds, able.invoices_per_payment) != (
+            self.kinds,
+            most,
+        ):
             able = self._able = self._abilities()
         return able
 

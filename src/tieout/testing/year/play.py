@@ -22,6 +22,7 @@ from tieout.models import (
     CreditNote,
     Customer,
     Invoice,
+    Link,
     Payment,
     RecordType,
     Ref,
@@ -300,7 +301,15 @@ def _passed_over(world: World, change: Change) -> bool:
     # Nothing is brought in for a customer who is not active; who is so again is no news.
     inward = change.connection == SHOP and world.settings.active_only
     owner = getattr(world.judge.record(change.source), "customer", None)
-    return inward and any(owner in clerks.retired for clerks in world.clerks)
+    # Who was retired on the other side was so here, too, for a while.
+    both = {
+        ref
+        for e in world.disk.facts(Link)
+        for ref in (e.billing, e.ledger)
+        if owner in (e.billing, e.ledger)
+    } | {owner}
+    retired = {ref for clerks in world.clerks for ref in clerks.retired}
+    return inward and not both.isdisjoint(retired)
 
 
 def _held(world: World) -> list[int]:
