@@ -12,9 +12,17 @@ from attrs import evolve
 from desks import BOTH, DAY, IN, OFF, OUT, Desks
 from tieout.capabilities import Verb
 from tieout.errors import Code
-from tieout.models import Application, CreditNote, Customer, Invoice, Payment, Status
+from tieout.models import (
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Link,
+    Payment,
+    Status,
+)
 from tieout.settings import Fees
-from tieout.store import Held, Link, Stage
+from tieout.store import Held, Stage
 from tieout.testing.year.connector import without
 from tieout.windows import Since
 

@@ -76,6 +76,7 @@ class Books:
     _revision: int = 0
     _ends: dict[str, dict[str, None]] = field(factory=dict)
     """By record, the ids of the applications that have it at one of their ends."""
+    _indexed: int = 0
 
     def ref(self, kind: RecordType, own: str = "") -> Ref:
         """The ref of a record here; a new one where no id is given."""
@@ -109,7 +110,20 @@ class Books:
     def _put_to(self, end: str) -> list[Application]:
         """The applications with this record at one of their ends, or made with it."""
         held = self.of(Application)
-        return [held[own] for own in self._ends.get(end, ()) if own in held]
+        if self._indexed != len(
+            held
+        ):  # a test has put some in, or taken some out, itself
+            self._ends.clear()
+            self._indexed = 0
+            for put in held.values():
+                self._index(put)
+        return [held[own] for own in self._ends.get(end, ())]
+
+    def _index(self, put: Application) -> None:
+        self._indexed += 1
+        with_it = str(put.custom.get("payment", ""))
+        for end in (put.source.id, put.target.id, with_it):
+            self._ends.setdefault(end, {})[put.ref.id] = None
 
     def owed(self, invoice: Invoice) -> Decimal:
         """What is still owed on an invoice."""
@@ -307,11 +321,10 @@ class Books:
         self._revision += 1
         self.made_at.setdefault(record.ref.id, self.now())
         kept = evolve(record, changed_at=self.now(), version=str(self._revision))
-        self.of(type(record))[record.ref.id] = kept
-        if isinstance(record, Application):
-            with_it = str(record.custom.get("payment", ""))
-            for end in (record.source.id, record.target.id, with_it):
-                self._ends.setdefault(end, {})[record.ref.id] = None
+        held = self.of(type(record))
+        if isinstance(record, Application) and record.ref.id not in held:
+            self._index(record)
+        held[record.ref.id] = kept
 
     def _normalised(self, record: Any) -> Any:
         """A record with its texts as this system keeps them; never a number or a mark."""

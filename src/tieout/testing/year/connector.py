@@ -325,6 +325,8 @@ class BooksConnector:
     def _landed(self, change: Change) -> Any:
         made = self._written(change)
         self.landed(change, made)
+        if change.kind is Settlement:
+            return self.books.level(made)
         new = change.target is None
         shown = self.books.shown(made) if made is not None else None
         return self._marked(shown) if new else shown

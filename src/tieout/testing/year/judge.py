@@ -394,7 +394,7 @@ class Verdict:
                 return f"{put.ref} of it is not applied"
             if not put.live and live:
                 return f"{put.ref} of it is still applied"
-            if put.live and put.amount != there.amount:
+            if there is not None and put.live and put.amount != there.amount:
                 return f"{put.ref} is {there.amount} there"
         return ""
 
