@@ -120,7 +120,8 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def simulate(session: nox.Session) -> None:
     """
-    Seeds of the simulator; then worlds in which nearly every answer is lost.
+    Seeds of the simulator; then worlds in which nearly every answer is lost, and years in
+    which two systems talk.
 
     ``nox -s simulate -- --seeds 100000`` plays so many seeds and nothing else.
     """
@@ -129,6 +130,8 @@ def simulate(session: nox.Session) -> None:
     session.run(*play, *(session.posargs or ["--seeds", "5000"]))
     if not session.posargs:
         session.run(*play, "--profile", "ambiguous", "--seeds", "100")
+        years = ("python", "-m", "tieout.testing.year", "--jobs", "2")
+        session.run(*years, "--seeds", "2000")
 
 
 @nox.session

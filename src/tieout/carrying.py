@@ -300,14 +300,18 @@ class Carrying:
         longest = max(side.settle for side in self.sides.values())
         return self.restored.at + WRITE + longest
 
-    def rows(self, sources: Iterable[Ref]) -> dict[Ref, IssueRow]:
-        """The open and the ignored issues of these records, by record."""
+    def rows(
+        self,
+        sources: Iterable[Ref],
+        held: Sequence[Held] = (Held.OPEN, Held.IGNORED),
+    ) -> dict[Ref, IssueRow]:
+        """The issues of these records that are held so, by record."""
         keys = [key_of(self.pair, self.verb, about(source)) for source in sources]
         found = self.store.get(IssueRow, keys).values()
         return {
             row.issue.source: row
             for row in found
-            if row.issue.source and row.held in (Held.OPEN, Held.IGNORED)
+            if row.issue.source and row.held in held
         }
 
     def notes(self, plan: Plan) -> dict[Ref, list[Issue]]:

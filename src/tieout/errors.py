@@ -244,6 +244,13 @@ class Code(Enum):
         False,
         "Take back the named applications by hand, if they are to end too.",
     )
+    APPLIED_THERE = (
+        "A credit note was applied on the side that it was carried to; that is not carried back.",
+        _YELLOW,
+        _RECORD,
+        False,
+        "Take the named application back there and make it where the credit note was made, or let credit notes go both ways.",
+    )
     LEFT_OUT = (
         "A field that the other system does not know was left out of a document.",
         _YELLOW,

@@ -614,7 +614,7 @@ class Journal(Hold):
             ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
-            origin=held.origin if held else born,
+            origin=(held.origin if held else "") or born,
             agreed=agreed,
             owned=outcome.owned,
             open=not change.closes,

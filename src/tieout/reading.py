@@ -32,7 +32,16 @@ from tieout.planners.matching import Candidates, Known
 from tieout.protocol import Page, batches
 from tieout.session import Session
 from tieout.settings import NumberRule, Settings
-from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key, ties
+from tieout.store import (
+    Intent,
+    Store,
+    key,
+    key_of,
+    leg_of,
+    link_billing,
+    link_key,
+    ties,
+)
 from tieout.windows import Window
 
 T = TypeVar("T")
@@ -313,6 +322,16 @@ class Reader:
         values = [leg_of(self._pair, ref) for ref in refs]
         found = self._store.find(Link, "leg", values, limit=len(values) + 1)
         return {ref: link for link in found for ref in (link.billing, link.ledger)}
+
+    def let_go(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
+        """The links of billing records that were let go: no look-up by record knows them."""
+        values = [leg_of(self._pair, ref) for ref in refs]
+        found: dict[Ref, Link] = {}
+        after = ""
+        while some := self._store.find(Link, "released", values, after):
+            after = key(some[-1])
+            found.update((link.billing, link) for link in some if not link.role)
+        return found
 
     def _marks(
         self, records: Sequence[Settlement], links: Mapping[str, Link]

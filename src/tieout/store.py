@@ -457,7 +457,10 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
 
 
 def leg_of(pair: str, made: Ref) -> str:
-    """The value of the ``leg`` index of the link of a part of another side's record."""
+    """
+    The value of the ``leg`` index of the link of a part of another side's record; of the
+    ``released`` index by the billing record of a link that was let go.
+    """
     return key_of(pair, made.connection, made.kind, made.id)
 
 
@@ -472,6 +475,8 @@ def _link_indexes(link: Link) -> Iterable[Index]:
         outward = link.origin == link.billing.connection
         made = link.ledger if outward else link.billing
         yield Index("leg", leg_of(link.pair, made))
+    if link.released:
+        yield Index("released", leg_of(link.pair, link.billing))
     for alias in link.ledger.aliases:
         yield Index("alias", link_key(link.pair, kind, alias, link.role))
     if link.number:
@@ -502,6 +507,7 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
     yield Index("run", row.run)
     if row.held in (Held.OPEN, Held.IGNORED):
         yield Index(row.held.value, key_of(row.pair, row.verb))
+    if row.held is not Held.CLOSED:
         yield Index("held", key_of(row.pair, row.held.value))
     for number in row.issue.numbers:
         yield Index("number", key_of(row.pair, number))

@@ -64,15 +64,17 @@ class Survey:
         page: Sequence[Record],
         course: Course,
         planned: Mapping[Ref, str] | None = None,
+        open_issues: frozenset[Ref] = frozenset(),
     ) -> Across:
         """What bears on the records of a page, which all are of the course's kind."""
         ties = _ties(page, course)
         generations = self._generations(ties)
         # A payment may have documents in parts that it is not made of any more.
         wanted = dict.fromkeys([*ties, *generations])
-        named = {ref for record in page for ref in _named(record)}
+        named = dict.fromkeys(ref for record in page for ref in _named(record))
         made = self._held([each.ref for each in page], wanted, named)
-        records = self._tied(page, made, course)
+        known = Across(held=open_issues)
+        records = self._tied(page, made, course, known)
         held = self._followed(made, records, course)
         links = {ref: link for (ref, role), link in held.items() if not role}
         for (ref, role), link in held.items():
@@ -82,12 +84,13 @@ class Survey:
         fresh = [each for each in page if each.ref not in live]
         records |= self._namesakes(fresh, course)
         news = _news(page, held, course)
-        missing = {ref for each in news for ref in _named(each) if ref not in live}
-        untied = self._untied(missing, course)
+        missing = (ref for each in news for ref in _named(each) if ref not in live)
+        untied = self._untied(dict.fromkeys(missing), course)
         told = {each.ref: clean_number(each.number) for each in untied}
         closed = {e.ref for e in untied if isinstance(e, Customer) and not e.active}
         numbers = {ref: link.number for ref, link in live.items() if link.number}
-        return Across(
+        return evolve(
+            known,
             links=links,
             legs=held,
             ties={ref: link.on(course.target) for ref, link in live.items()},
@@ -100,9 +103,11 @@ class Survey:
             numbers={**numbers, **told},
         )
 
-    def _claimed(self, records: Iterable[Ref], course: Course) -> dict[Ref, Ref]:
-        """To which of the source's records those that were found are tied already."""
-        owners = self.reader.ties((ref, "") for ref in records)
+    def _claimed(self, records: Mapping[Ref, Record], course: Course) -> dict[Ref, Ref]:
+        """To which of the source's records those found, and their parts, are tied already."""
+        parts = (put for each in records.values() for put in _puts(each))
+        refs = [*records, *(put.ref for put in parts)]
+        owners = self.reader.ties((ref, "") for ref in refs)
         return {
             ref: link.on(course.source)
             for (ref, _), link in owners.items()
@@ -129,7 +134,11 @@ class Survey:
     # The target -------------------------------------------------------------------------
 
     def _tied(
-        self, page: Sequence[Record], held: Mapping[Tie, Link], course: Course
+        self,
+        page: Sequence[Record],
+        held: Mapping[Tie, Link],
+        course: Course,
+        known: Across,
     ) -> dict[Ref, Record]:
         """The target's records that are tied and may differ."""
         by_kind: dict[str, list[str]] = {}
@@ -142,7 +151,7 @@ class Survey:
             came = course.kind is not Customer and course.made_there(link)
             if link.released or came:
                 continue
-            if stale or (course.recheck and ref in now):
+            if stale or (ref in now and course.compares(ref, known)):
                 there = link.on(course.target)
                 by_kind.setdefault(there.kind, []).append(there.id)
         found: dict[Ref, Record] = {}
@@ -247,8 +256,13 @@ class Survey:
         """The links of a page's records, and of those that they name."""
         made = self.reader.legs(page)
         found = self.reader.ties([*wanted, *((ref, "") for ref in named)])
-        # What was made as a part of another's record came from there, whatever its role.
-        return {**{(ref, ""): made[ref] for ref in page if ref in made}, **found}
+        released = self.reader.let_go(page)
+        return {
+            **{(ref, ""): link for ref, link in released.items()},
+            # What was made as a part of another's record came from there, whatever its role.
+            **{(ref, ""): made[ref] for ref in page if ref in made},
+            **found,
+        }
 
     def _generations(self, wanted: Iterable[Tie]) -> dict[Tie, int]:
         """How often each was made before: a document made anew is another document."""

@@ -38,7 +38,7 @@ from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Intent, Stage
+from tieout.store import Held, Intent, Stage
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -129,7 +129,8 @@ class DocumentSync(DocumentRun):
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
         first = self._customers(records, course)
-        across = self.survey.across(records, course, _made(first))
+        held = self._held(records)
+        across = self.survey.across(records, course, _made(first), held)
         ties = {**across.ties, **_found(first)}
         across = evolve(across, ties=ties, doubtful=frozenset(doubtful))
         plan = PLANNERS[course.kind](records, across, course)
@@ -138,13 +139,28 @@ class DocumentSync(DocumentRun):
             self.journal.clear(self._settled_refs(records, plan))
         self._take(plan)
 
+    def _held(self, records: Sequence[Any]) -> frozenset[Ref]:
+        """
+        The records of a page about which an issue is open, each with all its parts.
+
+        They are compared until they agree, lest an issue of what a person changed on the
+        other side be closed by a run that looks at what changed on this one.
+        """
+        parts = {e.ref: [e.ref, *(put.ref for put in _parts([e]))] for e in records}
+        about = (ref for refs in parts.values() for ref in refs)
+        open_ = self.rows(about, (Held.OPEN, Held.IGNORED, Held.NOTED)).keys()
+        return frozenset(
+            ref for refs in parts.values() if not open_.isdisjoint(refs) for ref in refs
+        )
+
     def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:
         """The records of a page about which there is nothing to say and nothing to do."""
-        refs = [each.ref for each in records]
-        for each in records:
-            refs += [put.ref for put in getattr(each, "applications", ())]
+        stuck = {each.source for each in plan.issues if each.blocking}
         asked = {change.source for change in plan.changes} | self.unfinished.keys()
         asked |= {each.source for each in plan.issues if each.source}
+        # Of one that is stuck, the parts were not looked at.
+        parts = _parts(each for each in records if each.ref not in stuck)
+        refs = [each.ref for each in records] + [put.ref for put in parts]
         return [ref for ref in refs if ref not in asked]
 
     def _news(self, page: Page[Any]) -> list[Any]:
@@ -277,8 +293,8 @@ class DocumentSync(DocumentRun):
             return
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
-        for ready in self.in_order(plan.changes):
-            self.carry_out(self._worth(ready), notes, lambda change: change)
+        for ready in self.in_order(self._worth(plan.changes)):
+            self.carry_out(ready, notes, lambda change: change)
 
     def _worth(self, changes: Sequence[Change]) -> Sequence[Change]:
         """The changes but those that were refused before, as they are now."""
@@ -296,6 +312,8 @@ class DocumentSync(DocumentRun):
             and not may_pass(row.issue.code)
         }
         self.tally.count("skipped", len(left))
+        assert self.journal is not None
+        self.journal.stuck(each for each in refused if each.name in left)
         return [each for each in changes if each.name not in left]
 
 

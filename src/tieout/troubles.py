@@ -60,13 +60,15 @@ class Standing:
     """
     How many issues are open, of which kinds, by which lights, and since when.
 
-    ``oldest`` is the first time at which the oldest of them was met.
+    ``oldest`` is the first time at which the oldest of them was met; ``noted`` how many
+    records were carried all the same, and differ still.
     """
 
     count: int
     by_code: Mapping[Code, int]
     by_light: Mapping[Severity, int]
     oldest: datetime | None
+    noted: int = 0
 
     def age(self, now: datetime) -> timedelta:
         """How long the oldest has been open."""
@@ -141,14 +143,16 @@ class Troubles(Handover):
         code: Code | None = None,
         number: str = "",
         ignored: bool = False,
+        noted: bool = False,
     ) -> Iterator[IssueRow]:
         """
         What is open, or (``ignored``) what a person wants left alone.
 
+        ``noted``: of what was carried all the same, where both sides still differ.
         ``number`` is that of an invoice or other document: a payment is found by each of
         the invoices that it is for. Read from the store as you go on.
         """
-        held = Held.IGNORED if ignored else Held.OPEN
+        held = Held.IGNORED if ignored else Held.NOTED if noted else Held.OPEN
         for row in self._rows(held, clean_number(number)):
             if code is None or row.issue.code is code:
                 yield row
@@ -162,7 +166,8 @@ class Troubles(Handover):
             codes[row.issue.code] = codes.get(row.issue.code, 0) + 1
             lights[row.issue.severity] += 1
             oldest = min(oldest or row.first_at, row.first_at)
-        return Standing(sum(codes.values()), codes, lights, oldest)
+        noted = sum(1 for _ in self.issues(noted=True))
+        return Standing(sum(codes.values()), codes, lights, oldest, noted)
 
     def retry(self, issue: IssueRow | str, *, by: str = "") -> Report:
         """

@@ -69,6 +69,10 @@ class Course:
         mark = self.there.mark
         return "number" in self.there.writable or (mark is not None and mark.is_number)
 
+    def compares(self, ref: Ref, across: Across) -> bool:
+        """Whether a record is compared with its counterpart though nothing changed here."""
+        return self.recheck or ref in across.held
+
     def made_there(self, link: Link | None) -> bool:
         """Whether a record came from the other side: then it is not sent back there."""
         return link is not None and link.origin == self.target
@@ -88,6 +92,7 @@ class Across:
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
     ``doubtful`` are applications that a write of ours may have made, whose answer was lost.
+    ``held`` are the page's records about which an issue is open, with their parts.
     """
 
     links: Mapping[Ref, Link] = field(factory=dict)
@@ -101,6 +106,7 @@ class Across:
     inactive: frozenset[Ref] = frozenset()
     numbers: Mapping[Ref, str] = field(factory=dict)
     doubtful: frozenset[Ref] = frozenset()
+    held: frozenset[Ref] = frozenset()
 
 
 def issue(

@@ -6,16 +6,25 @@ Pure. A credit note is made before it is applied; each application is a change o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
-from tieout.change import Action
-from tieout.models import CreditNote, Ref, Status, clean_number
+from tieout.change import Action, Issue
+from tieout.errors import Code
+from tieout.models import (
+    CreditNote,
+    Ref,
+    Status,
+    as_made,
+    clean_number,
+    fingerprint,
+)
 from tieout.plan import Plan
-from tieout.planners.course import Across, Course
+from tieout.planners.course import Across, Course, issue
 from tieout.planners.documents import Documents, custom, lines, tied
 from tieout.planners.legs import Legs
+from tieout.settings import Direction
 
 COMPARED = ("number", "currency", "customer", "on", "reference", "total", "lines")
 """By what a changed credit note is compared with the one that is there."""
@@ -34,6 +43,7 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
             # Those of a note that came from there too: each has an origin of its own.
             for put in note.applications:
                 legs.apply(put, note)
+            legs.drafting.issues += _applied_there(note, across, course)
     more = legs.drafting
     undone: dict[Ref | None, list[str]] = {}
     for each in more.changes:
@@ -51,6 +61,23 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
         changes=(*firsts, *more.changes),
         issues=(*whole.issues, *more.issues),
     )
+
+
+def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator[Issue]:
+    """What people applied of a credit note's copy, where nobody reads it there."""
+    link = across.links.get(note.ref)
+    both = course.settings.direction(CreditNote) is Direction.BOTH
+    if link is None or link.released or both:
+        return
+    if any(put.live and put.ref not in across.links for put in note.applications):
+        return  # what is applied there may be one of these, its answer lost
+    there = across.records.get(link.on(course.target))
+    puts = there.applications if isinstance(there, CreditNote) else ()
+    foreign = [put for put in puts if put.live and put.ref not in across.claimed]
+    if foreign:
+        told = ", ".join(f"{put.amount} to {put.target.id}" for put in foreign)
+        agreed = fingerprint(as_made(note))
+        yield issue(Code.APPLIED_THERE, note, f"{told}.", blocking=False, agreed=agreed)
 
 
 def wanted(record: CreditNote, course: Course, across: Across) -> CreditNote:

@@ -219,7 +219,7 @@ class _Customers:
 
     def _tied(self, customer: Customer, link: Link) -> None:
         agreed = link.agreed.get(self.course.key) == fingerprint(customer)
-        if agreed and not self.course.recheck:
+        if agreed and not self.course.compares(customer.ref, self.across):
             self.drafting.kept += 1
             return
         there: Any = self.across.records.get(link.on(self.course.target))

@@ -139,12 +139,26 @@ class Documents(Generic[D]):
         return self._change(Action.KEEP, record, None, there, there, "found by number")
 
     def _create(self, record: D) -> Change | Issue:
+        vanished = self._vanished(record)
+        if vanished is not None:
+            return vanished
         wanted = self.wanted(record, self.course, self.across)
         hindered = self._hindered(record, Verb.CREATE, record.on)
         if hindered is not None:
             return hindered
         change = self._change(Action.CREATE, record, None, None, wanted, "it is new")
         return evolve(change, depends_on=self._first(record))
+
+    def _vanished(self, record: D) -> Issue | None:
+        """That a document was voided there by somebody else: it is not made anew unasked."""
+        link = self.across.links.get(record.ref)
+        if link is None or self.course.by_hand:
+            return None
+        void = fingerprint(as_made(evolve(record, status=Status.VOID)))
+        if link.agreed.get(self.course.key) == void:
+            return None  # it was void here, and is not any more
+        text = f"{link.on(self.course.target).id} was voided there."
+        return self._issue(Code.VANISHED, record, text)
 
     def _first(self, record: D) -> tuple[str, ...]:
         """The change that makes a document's customer, where there is to be one."""
@@ -178,7 +192,7 @@ class Documents(Generic[D]):
 
     def _tied(self, record: D, link: Link) -> None:
         agreed = link.agreed.get(self.course.key) == fingerprint(as_made(record))
-        if agreed and not self.course.recheck:
+        if agreed and not self.course.compares(record.ref, self.across):
             self.drafting.kept += 1
         elif record.status is Status.DRAFT:
             self.drafting.skipped += 1
@@ -214,7 +228,7 @@ class Documents(Generic[D]):
         if not self.course.carries_changes and matters:
             yield self._note(Code.EDIT_NOT_CARRIED, record, wanted, there, matters)
         if computed:
-            yield self._note(Code.TOTAL_DIFFERS, record, wanted, there, ["total"])
+            yield self._computed(record, wanted, there)
 
     def _note(
         self, code: Code, record: D, wanted: D, there: D, names: Sequence[str]
@@ -222,6 +236,12 @@ class Documents(Generic[D]):
         """What is worth knowing of a document that stays as it is."""
         told = ", ".join(_told(name, wanted, there) for name in names)
         return evolve(self._issue(code, record, f"{told}.", names[0]), blocking=False)
+
+    def _computed(self, record: D, wanted: D, there: D) -> Issue:
+        """The other side's own total, in the words in which it was told when it was made."""
+        sent = Money(wanted.total, wanted.currency)
+        text = f"{sent} was sent, {Money(there.total, there.currency)} is there."
+        return evolve(self._issue(Code.TOTAL_DIFFERS, record, text), blocking=False)
 
     def _void(self, record: D, link: Link, there: D | None) -> Change | Issue:
         """A document that was taken back is taken back there, once."""

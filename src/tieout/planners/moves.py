@@ -87,7 +87,7 @@ class Moves:
         Those that are in other parts than today's settings give were made by the
         settings of their time.
         """
-        if self.course.recheck or not all(
+        if self.course.compares(payment.ref, self.across) or not all(
             self._says(link, payment) for link in links.values()
         ):
             return False
@@ -144,7 +144,8 @@ class Moves:
         """What is to become of a wanted document; a ``fixed`` one is not changed."""
         if link is None:
             return Move(role, Fate.CREATE, wanted=wanted)
-        if self._says(link, payment) and not self.course.recheck:
+        compares = self.course.compares(payment.ref, self.across)
+        if self._says(link, payment) and not compares:
             return Move(role, Fate.SAME, link, wanted=wanted)
         there, gone = self._there(link)
         if gone or there is None:

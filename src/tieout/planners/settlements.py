@@ -178,8 +178,20 @@ def keeping(
 
 def _files_alike(link: Link, ledger: Settlement) -> bool:
     """Whether a link says of the ledger's document what it is now."""
-    void = ledger.status is Status.VOID
-    return link.open is (ledger.status is Status.OPEN) and link.released is void
+    open_ = ledger.status is Status.OPEN
+    return link.open is open_ and link.released is _lets_go(ledger, link)
+
+
+def _lets_go(ledger: Settlement, link: Link | None) -> bool:
+    """
+    Whether the tie to a void ledger document ends, so that another may take its place.
+
+    Where the invoice itself came from the ledger, the tie ends once its void was carried.
+    """
+    if ledger.status is not Status.VOID:
+        return False
+    came = link is not None and link.origin == ledger.ref.connection
+    return not came or (link is not None and link.released)
 
 
 def _is_plain(capabilities: Capabilities, settings: Settings) -> bool:
@@ -540,7 +552,7 @@ def _change(
         owned=owned or (link.owned if link else ()),
         take_over=take_over,
         closes=ledger.status is not Status.OPEN,
-        releases=ledger.status is Status.VOID,
+        releases=_lets_go(ledger, link),
         evidence=found.evidence,
         reason=f"{_basis_text(ledger)}, found by {found.evidence}",
     )

@@ -331,7 +331,7 @@ _TOTALS = ("total", "amount")
 
 def _says(row: IssueRow, field: str) -> bool:
     """Whether a note tells of a field that it is not carried."""
-    if row.issue.code is Code.CREDITS_STAY:
+    if row.issue.code in (Code.CREDITS_STAY, Code.APPLIED_THERE):
         return field == "applications"
     named = field == row.issue.field or f"{field} " in row.issue.text
     return row.issue.code is Code.EDIT_NOT_CARRIED and bool(field) and named

@@ -10,17 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 
 from tieout.testing.simulator.profiles import PROFILES, profile_of
 from tieout.testing.simulator.report import Total, failure, table
 from tieout.testing.simulator.result import Result, simulate
 from tieout.testing.simulator.sabotage import SABOTAGES, hunt
+from tieout.testing.simulator.shards import dealt, watched
 from tieout.testing.simulator.shrink import shrink
-
-SHARD = 100
-"""Seeds that one process plays before it reports."""
 
 JUDGED_FROM = 1000
 """Seeds from which on the number of covered faults is judged."""
@@ -97,13 +94,7 @@ def _one(asked: argparse.Namespace) -> int:
 
 def _many(asked: argparse.Namespace) -> int:
     total, began = Total(), time.monotonic()
-    for part in _parts(asked):
-        total.merge(part)
-        rate = total.seeds / max(time.monotonic() - began, 0.001)
-        done = f"\r{total.seeds:,} of {asked.seeds:,} seeds, {rate:.0f} a second, "
-        sys.stderr.write(f"{done}{len(total.failed)} failed ")
-    sys.stderr.write("\n")
-    total.failed.sort(key=lambda each: each.seed)
+    watched(dealt(played, asked, asked.profile), total, asked.seeds)
     for result in total.failed[:TOLD_MAX]:
         again = simulate(result.seed, result.profile, recording=True)
         _say(failure(again, shrink(again) if asked.shrink else None))
@@ -112,21 +103,6 @@ def _many(asked: argparse.Namespace) -> int:
     judged = total.seeds >= JUDGED_FROM and asked.profile in (None, "default")
     few = judged and total.covered < asked.min_faults
     return 1 if total.failed or few else 0
-
-
-def _parts(asked: argparse.Namespace) -> Iterator[Total]:
-    last = asked.start + asked.seeds
-    shards = [
-        (first, min(first + SHARD, last), asked.profile)
-        for first in range(asked.start, last, SHARD)
-    ]
-    if asked.jobs == 1:
-        yield from (played(*shard) for shard in shards)
-        return
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        waiting: list[Future[Total]] = [pool.submit(played, *s) for s in shards]
-        for done in as_completed(waiting):
-            yield done.result()
 
 
 def played(first: int, last: int, profile: str | None) -> Total:

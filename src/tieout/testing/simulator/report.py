@@ -24,7 +24,7 @@ def replay_command(result: Result) -> str:
     """How to see the same failure again."""
     step = result.violations[0].step if result.violations else result.steps
     return (
-        f"python -m tieout.testing.simulator --seed {result.seed} "
+        f"python -m {result.program} --seed {result.seed} "
         f"--profile {result.profile} --until {step}"
     )
 

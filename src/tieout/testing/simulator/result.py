@@ -66,6 +66,8 @@ class Result:
     timeline: tuple[Entry, ...] = field(default=(), repr=False)
     duplicates: int = 0
     detected: int = 0
+    program: str = "tieout.testing.simulator"
+    """What replays it on the command line."""
 
     @property
     def ok(self) -> bool:
@@ -102,7 +104,7 @@ def simulate(
         except Violation as error:
             broken.append(Broken(error.invariant, stage.steps, error.text))
         except Exception as error:  # noqa: BLE001 - whatever a world raises is a bug
-            broken.append(Broken(BUG, stage.steps, _raised(error)))
+            broken.append(Broken(BUG, stage.steps, raised(error)))
         stage.flush()
         try:
             return _result(seed, profile, world, tuple(broken))
@@ -110,7 +112,7 @@ def simulate(
             world.close()
 
 
-def _raised(error: Exception) -> str:
+def raised(error: Exception) -> str:
     """An exception in one line: what it is, and where it was raised."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}, line {place.lineno}"

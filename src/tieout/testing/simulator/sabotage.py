@@ -68,12 +68,17 @@ class Sabotage:
 
 
 def hunt(
-    sabotage: Sabotage, seeds: int, start: int | None = None, profile: str | None = None
+    sabotage: Sabotage,
+    seeds: int,
+    start: int | None = None,
+    profile: str | None = None,
+    *,
+    world: Callable[..., Result] = simulate,
 ) -> tuple[int, Result | None]:
     """How many seeds were played until the bug was caught, and the world that did it."""
     first = sabotage.start if start is None else start
     for count in range(1, seeds + 1):
-        result = simulate(
+        result = world(
             first + count - 1, profile or sabotage.profile, sabotage=sabotage.bug()
         )
         if not result.ok:

@@ -16,19 +16,20 @@ TRIES_MAX = 600
 
 
 def shrink(
-    result: Result, play: Callable[[Sequence[int]], Result] | None = None
+    result: Result,
+    play: Callable[[Sequence[int]], Result] | None = None,
+    *,
+    world: Callable[..., Result] = simulate,
 ) -> Result:
     """
     The failing result with the calmest decisions found, its timeline recorded.
 
-    ``play`` replays a list of decisions, by default in the result's own profile. A result
-    without a violation is given back as it is.
+    ``play`` replays a list of decisions, by default in the result's own profile; ``world``
+    is what plays it. A result without a violation is given back as it is.
     """
     if result.ok:
         return result
-    again = play or (
-        lambda given: simulate(result.seed, result.profile, decisions=given)
-    )
+    again = play or (lambda given: world(result.seed, result.profile, decisions=given))
     wanted = result.violations[0].invariant
     best, tries = list(result.decisions), 0
 
@@ -49,4 +50,4 @@ def shrink(
         size //= 2
     while best and best[-1] == 0:
         best.pop()
-    return simulate(result.seed, result.profile, decisions=best, recording=True)
+    return world(result.seed, result.profile, decisions=best, recording=True)

@@ -54,7 +54,8 @@ NOTHING_PAID = Paid(ZERO)
 class Books:
     """
     What one system holds. ``normalise`` is what it does to every name and description;
-    ``number_limit`` how long a number it takes; ``unique`` whether numbers are. ``levels``:
+    ``number_limit`` how long a number it takes; ``unique`` whether numbers are;
+    ``invoices_per_payment`` how many invoices a payment is put to at most. ``levels``:
     what was paid of an invoice is a field of it, set from outside, and no payments are kept.
     """
 
@@ -63,12 +64,19 @@ class Books:
     normalise: Callable[[str], str] = as_it_is
     unique: bool = True
     number_limit: int = 50
+    invoices_per_payment: int | None = None
+    levels: bool = False
     records: dict[RecordType, dict[str, Any]] = field(factory=dict)
     posted: dict[str, datetime] = field(factory=dict)
-    levels: bool = False
     paid: dict[str, Paid] = field(factory=dict)
+    made_at: dict[str, datetime] = field(factory=dict)
+    """When each record was first there, by its id."""
     writes: int = 0
     _serial: int = 0
+    _revision: int = 0
+    _ends: dict[str, dict[str, None]] = field(factory=dict)
+    """By record, the ids of the applications that have it at one of their ends."""
+    _indexed: int = 0
 
     def ref(self, kind: RecordType, own: str = "") -> Ref:
         """The ref of a record here; a new one where no id is given."""
@@ -92,13 +100,30 @@ class Books:
 
     def puts(self, invoice: str = "", source: str = "") -> Iterator[Application]:
         """The live applications to an invoice, or of a payment or credit."""
-        for put in self.of(Application).values():
-            if not put.live:
-                continue
-            if (invoice and put.target.id == invoice) or (
-                source and put.source.id == source
+        for put in self._put_to(invoice or source):
+            if put.live and (
+                (invoice and put.target.id == invoice)
+                or (source and put.source.id == source)
             ):
                 yield put
+
+    def _put_to(self, end: str) -> list[Application]:
+        """The applications with this record at one of their ends, or made with it."""
+        held = self.of(Application)
+        if self._indexed != len(
+            held
+        ):  # a test has put some in, or taken some out, itself
+            self._ends.clear()
+            self._indexed = 0
+            for put in held.values():
+                self._index(put)
+        return [held[own] for own in self._ends.get(end, ())]
+
+    def _index(self, put: Application) -> None:
+        self._indexed += 1
+        with_it = str(put.custom.get("payment", ""))
+        for end in (put.source.id, put.target.id, with_it):
+            self._ends.setdefault(end, {})[put.ref.id] = None
 
     def owed(self, invoice: Invoice) -> Decimal:
         """What is still owed on an invoice."""
@@ -128,11 +153,11 @@ class Books:
             owed = self.owed(record)
             return evolve(record, status=Status.OPEN if owed > 0 else Status.SETTLED)
         if isinstance(record, CreditNote | Payment):
+            own = record.ref.id
             puts = [
                 put
-                for put in self.of(Application).values()
-                if put.source.id == record.ref.id
-                or put.custom.get("payment") == record.ref.id
+                for put in self._put_to(own)
+                if put.source.id == own or put.custom.get("payment") == own
             ]
             told = tuple(evolve(put, custom={}) for put in puts)
             if isinstance(record, CreditNote):
@@ -144,17 +169,10 @@ class Books:
 
     def level(self, invoice: Invoice) -> Settlement:
         """The money of an invoice."""
-        puts = list(self.puts(invoice=invoice.ref.id))
-        owed = self.owed(invoice)
-        parts = {
-            part: sum((put.amount for put in puts if put.how is part), ZERO)
-            for part in (Part.CASH, Part.CREDIT)
-        }
-        status = invoice.status
+        owed, status = self.owed(invoice), invoice.status
         if status is Status.OPEN and owed <= 0:
             status = Status.SETTLED
-        days = [(put.on, put.amount) for put in puts]
-        level = Settlement(
+        shown = Settlement(
             invoice.ref,
             invoice.number,
             invoice.currency,
@@ -163,16 +181,27 @@ class Books:
             status,
             customer=invoice.customer,
             on=invoice.on,
+            changed_at=invoice.changed_at,
+            version=invoice.version,
+        )
+        if self.levels:
+            paid = self.shown_paid(invoice)
+            parts = {Part.CASH: paid.amount}
+            return evolve(
+                shown, settled_by=parts, paid_on=paid.on, last_on=paid.last_on
+            )
+        puts = list(self.puts(invoice=invoice.ref.id))
+        parts = {
+            part: sum((put.amount for put in puts if put.how is part), ZERO)
+            for part in (Part.CASH, Part.CREDIT)
+        }
+        days = [(put.on, put.amount) for put in puts]
+        return evolve(
+            shown,
             settled_by=parts,
             paid_on=settled_day(invoice.total, days, invoice.on),
             last_on=max((put.on for put in puts), default=None),
-            changed_at=invoice.changed_at,
         )
-        if not self.levels:
-            return level
-        paid = self.shown_paid(invoice)
-        parts = {Part.CASH: paid.amount}
-        return evolve(level, settled_by=parts, paid_on=paid.on, last_on=paid.last_on)
 
     def posting(self, invoice: Invoice) -> Posting:
         """Whether an invoice was handed over."""
@@ -187,64 +216,58 @@ class Books:
         self._check_number(kept)
         if isinstance(kept, Invoice | CreditNote):
             self._check_owner(kept.customer)
-        kept = evolve(kept, changed_at=self.now(), carry=None)
-        self.of(type(kept))[kept.ref.id] = kept
-        self.writes += 1
-        return kept
+            self._check_busy(kept)
+        return self._keep(evolve(kept, carry=None))
 
     def apply(self, put: Application) -> Application:
         """Apply a payment or a credit to an invoice, or a payment's fee to itself."""
         by_cash = put.source.kind == Payment.__name__
         source = self.get(put.source, Payment if by_cash else CreditNote)
+        if put.amount <= 0 or put.amount > self.left(source):
+            raise Fault(Code.REFUSED, f"{self.left(source)} is left of it")
         invoice = None
         if put.target != put.source:
             invoice = self.get(put.target, Invoice)
-            if put.amount > self.owed(invoice):
-                raise Fault(Code.REFUSED, f"{self.owed(invoice)} is owed")
-        if put.amount <= 0 or put.amount > self.left(source):
-            raise Fault(Code.REFUSED, f"{self.left(source)} is left of it")
-        kept = evolve(put, changed_at=self.now(), live=True, carry=None)
-        self.of(Application)[put.ref.id] = kept
-        self._touch(invoice, source)
-        self.writes += 1
+            self._check_put(put, invoice, source)
+        kept: Application = self._keep(evolve(put, live=True, carry=None))
+        self._touch(invoice, source, self._made_with(put))
         return kept
 
     def unapply(self, ref: Ref) -> None:
         """Take an application back."""
         put = self.get(ref, Application)
-        self.of(Application)[ref.id] = evolve(put, live=False, changed_at=self.now())
-        source = self.of(Payment).get(put.source.id) or self.of(CreditNote).get(
-            put.source.id
+        if not put.live:
+            return
+        self._keep(evolve(put, live=False))
+        self._touch(
+            self.of(Invoice).get(put.target.id),
+            self.of(Payment).get(put.source.id),
+            self.of(CreditNote).get(put.source.id),
+            self._made_with(put),
         )
-        self._touch(self.of(Invoice).get(put.target.id), source)
-        self.writes += 1
+
+    def _made_with(self, put: Application) -> Payment | None:
+        """The payment together with which a credit was applied, if any."""
+        return self.of(Payment).get(str(put.custom.get("payment", "")))
 
     def pay(self, payment: Payment) -> Payment:
         """Record a payment with what it is put to, or change one: all of it or nothing."""
-        bare = self._normalised(evolve(payment, applications=(), unapplied=None))
+        self._check_owner(payment.customer)
+        bare = evolve(payment, applications=(), unapplied=None, carry=None)
         puts = [put for put in payment.applications if put.live]
-        applied = sum((put.amount for put in puts), ZERO)
-        if applied > payment.amount:
-            raise Fault(Code.REFUSED, "more is put to invoices than was paid")
-        held = list(self.puts(source=bare.ref.id))
-        own = {put.target.id: put.amount for put in held}
+        self._check_payment(payment, puts)
+        for old in list(self.puts(source=bare.ref.id)):
+            if old.how is not Part.CREDIT:
+                self.unapply(old.ref)
+        self._keep(evolve(bare, status=Status.OPEN))
         for put in puts:
-            if put.target != payment.ref:
-                owed = self.owed(self.get(put.target, Invoice))
-                if put.amount > owed + own.get(put.target.id, ZERO):
-                    raise Fault(Code.REFUSED, f"{put.target.id} is owed less")
-        for old in held:
-            self.unapply(old.ref)
-        self.of(Payment)[bare.ref.id] = evolve(
-            bare, status=Status.OPEN, changed_at=self.now(), carry=None
-        )
-        for put in puts:
-            name = f"{bare.ref.id}:{put.target.id}"
-            if name in self.of(Application):
-                name = f"{name}:{self.writes}"  # applied again is applied anew
-            ref = Ref(self.connection, "Application", name)
-            self.apply(evolve(put, ref=ref, source=bare.ref))
-        self.writes += 1
+            self._revision += 1
+            own = f"{bare.ref.id}:{put.target.id}"
+            if own in self.of(Application):
+                own = f"{own}:{self._revision}"  # applied again is applied anew
+            ref = Ref(self.connection, Application.__name__, own)
+            to = bare.ref if put.target == payment.ref else put.target
+            self.apply(evolve(put, ref=ref, source=bare.ref, target=to))
         return self.of(Payment)[bare.ref.id]  # type: ignore[no-any-return]
 
     def void(self, ref: Ref, kind: RecordType) -> None:
@@ -262,14 +285,13 @@ class Books:
         busy = list(self.puts(invoice=ref.id)) + list(self.puts(source=ref.id))
         if busy:
             raise Fault(Code.REFUSED, "something is applied to it")
-        self.of(kind)[ref.id] = evolve(
-            record, status=Status.VOID, changed_at=self.now()
-        )
-        self.writes += 1
+        self._keep(evolve(self.get(ref, kind), status=Status.VOID))
 
     def show(self, level: Settlement) -> None:
         """Set what is shown as paid of an invoice, where that is a field of it."""
         invoice = self.get(level.ref, Invoice)
+        if invoice.status is Status.VOID and level.paid:
+            raise Fault(Code.REFUSED, "it is void")
         self.paid[level.ref.id] = Paid(level.paid, level.paid_on, level.last_on)
         self._touch(invoice)
         self.writes += 1
@@ -283,13 +305,26 @@ class Books:
             self.posted[invoice] = at
         self.writes += 1
 
+    def _keep(self, record: Any) -> Any:
+        """Write a record down, as of now and in a version of its own."""
+        self._stamp(record)
+        self.writes += 1
+        return self.of(type(record))[record.ref.id]
+
     def _touch(self, *records: Record | None) -> None:
         """Records whose money moved show it by their change time."""
         for record in records:
             if record is not None:
-                now = self.now()
-                kept: Any = evolve(record, changed_at=now)
-                self.of(type(record))[record.ref.id] = kept
+                self._stamp(record)
+
+    def _stamp(self, record: Any) -> None:
+        self._revision += 1
+        self.made_at.setdefault(record.ref.id, self.now())
+        kept = evolve(record, changed_at=self.now(), version=str(self._revision))
+        held = self.of(type(record))
+        if isinstance(record, Application) and record.ref.id not in held:
+            self._index(record)
+        held[record.ref.id] = kept
 
     def _normalised(self, record: Any) -> Any:
         """A record with its texts as this system keeps them; never a number or a mark."""
@@ -315,6 +350,54 @@ class Books:
             dead = getattr(other, "status", None) is Status.VOID
             if other.number == number and other.ref.id != record.ref.id and not dead:
                 raise Fault(Code.DUPLICATE_NUMBER, f"{number} is {other.ref.id}")
+
+    def _check_busy(self, record: Any) -> None:
+        """What is void, or what something is applied to, cannot become just anything."""
+        held = self.of(type(record)).get(record.ref.id)
+        if held is None:
+            return
+        if held.status is Status.VOID:
+            raise Fault(Code.REFUSED, "it is void")
+        own = record.ref.id
+        puts = [*self.puts(invoice=own), *self.puts(source=own)]
+        if not puts:
+            return
+        used = sum((put.amount for put in puts), ZERO)
+        same = (held.currency, held.customer) == (record.currency, record.customer)
+        if not same or record.total < used:
+            raise Fault(Code.REFUSED, f"{used} of it is applied")
+
+    def _check_payment(self, payment: Payment, puts: list[Application]) -> None:
+        """A payment is put to what is owed, by no more than it is, and to no more."""
+        held = self.of(Payment).get(payment.ref.id)
+        if held is not None and held.status is Status.VOID:
+            raise Fault(Code.REFUSED, "it is void")
+        applied = sum((put.amount for put in puts), ZERO)
+        if payment.amount <= 0 or applied > payment.amount:
+            raise Fault(Code.REFUSED, "more is put to invoices than was paid")
+        most = self.invoices_per_payment
+        if most is not None and len(puts) > most:
+            raise Fault(Code.REFUSED, f"a payment is put to {most} invoice")
+        own = {old.target.id: old.amount for old in self.puts(source=payment.ref.id)}
+        for put in puts:
+            if put.target == payment.ref:
+                continue  # a fee
+            invoice = self.get(put.target, Invoice)
+            self._check_put(put, invoice, payment, own.get(put.target.id, ZERO))
+
+    def _check_put(
+        self,
+        put: Application,
+        invoice: Invoice,
+        source: Payment | CreditNote,
+        own: Decimal = ZERO,
+    ) -> None:
+        """An invoice is paid by its own customer, in its currency, up to what is owed."""
+        if put.amount <= 0 or put.amount > self.owed(invoice) + own:
+            raise Fault(Code.REFUSED, f"{self.owed(invoice)} of it is owed")
+        ends = (invoice.currency, invoice.customer), (source.currency, source.customer)
+        if ends[0] != ends[1]:
+            raise Fault(Code.REFUSED, "it is of another customer or currency")
 
     def _check_owner(self, ref: Ref | None) -> None:
         if ref is None:

@@ -8,10 +8,11 @@ here decides what is wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, fields
 
 from tieout.auth import Auth, NoAuth
 from tieout.capabilities import (
@@ -86,8 +87,28 @@ KINDS: Mapping[RecordType, Kind] = {
 }  # fmt: skip
 """What such books can do; a test takes away what another system lacks."""
 
+LEVELS: Mapping[RecordType, Kind] = {
+    **KINDS,
+    Settlement: Kind(
+        frozenset({Verb.READ, Verb.UPDATE}),
+        _LISTED | {Open},
+        frozenset({"paid", "paid_on"}),
+        updates=_SPARSE,
+        page_size=7,
+        batch_size=3,
+    ),
+}
+"""The same where what was paid of an invoice is a field of it, to be set from outside."""
+
 Fates: TypeAlias = Callable[[Change], str]
-"""What becomes of a write: ``""`` done, ``lost`` done and not told, ``never``, ``refused``."""
+"""
+What becomes of a write: ``""`` done, ``lost`` done and not told, ``late`` done later and
+not told, ``never`` and not told, ``refused``, ``stale`` somebody was faster, ``away`` the
+system was not reached.
+"""
+
+Later: TypeAlias = Callable[[Callable[[], object]], object]
+"""Puts something off."""
 
 
 def done(change: Change) -> str:
@@ -95,9 +116,30 @@ def done(change: Change) -> str:
     return ""
 
 
+def nothing(*_: object) -> None:
+    """Nobody is told."""
+
+
+_FAILS: Mapping[str, tuple[Code, str, Fate | None]] = {
+    "refused": (Code.REFUSED, "no", None),
+    "stale": (Code.STALE_VERSION, "somebody was faster", None),
+    "away": (Code.NOT_REACHED, "nobody answers", Fate.NOT_SENT),
+    "never": (Code.ANSWER_LOST, "the line broke", Fate.UNCLEAR),
+    "late": (Code.ANSWER_LOST, "the line broke", Fate.UNCLEAR),
+    "lost": (Code.ANSWER_LOST, "the line broke", Fate.UNCLEAR),
+}
+"""The fault by which each fate is told."""
+
+
 @define(eq=False)
 class BooksConnector:
-    """Books as a system that can be tied out."""
+    """
+    Books as a system that can be tied out.
+
+    ``reached`` is told of each call before it does anything, ``landed`` of each write that
+    was carried out, with the record that it made or changed. ``versioned``: an update or a
+    void of what has changed since it was read is refused.
+    """
 
     books: Books
     kinds: Mapping[RecordType, Kind] = KINDS
@@ -107,6 +149,12 @@ class BooksConnector:
     auth: Auth = field(factory=NoAuth)
     marks: dict[str, str] = field(factory=dict)
     calls: int = 0
+    reached: Callable[[str], object] = nothing
+    landed: Callable[[Change, Any], object] = nothing
+    later: Later = nothing
+    versioned: bool = False
+    search_lag: timedelta = timedelta(0)
+    _able: Capabilities | None = None
 
     @property
     def connection(self) -> str:
@@ -114,19 +162,30 @@ class BooksConnector:
 
     @property
     def capabilities(self) -> Capabilities:
+        # Asked for at each step: made anew only where a test has taken something away.
+        able, most = self._able, self.invoices_per_payment
+        if able is None or (able.kinds, able.invoices_per_payment) != (
+            self.kinds,
+            most,
+        ):
+            able = self._able = self._abilities()
+        return able
+
+    def _abilities(self) -> Capabilities:
         return Capabilities(
             f"Books {self.connection}",
             self.kinds,
             payments=Payments(sweep_every=timedelta(days=1)),
             late_commit=timedelta(minutes=1),
-            search_lag=timedelta(0),
+            search_lag=self.search_lag,
+            version_token=self.versioned,
             overlap=timedelta(seconds=1),
             credits_applicable=True,
             invoices_per_payment=self.invoices_per_payment,
         )
 
     def check(self) -> Flow[Health]:
-        yield from self._asked()
+        yield from self._asked("check")
         company = Company(
             self.connection, self.connection, "EUR", "UTC", self.locked_through
         )
@@ -140,23 +199,23 @@ class BooksConnector:
     def page(
         self, kind: type[R], select: Select, cursor: str | None = None
     ) -> Flow[Page[R]]:
-        yield from self._asked()
+        yield from self._asked(f"page {kind.__name__}")
         able = self.kinds.get(kind)
         if able is None or type(select) not in able.selects:
             raise Fault(Code.NOT_ALLOWED, f"{kind.__name__} by {type(select).__name__}")
         rows = [each for each in self._rows(kind) if self._selected(each, select)]
-        rows.sort(key=lambda each: (str(each.changed_at), each.ref.id))
-        begin = int(cursor or 0)
-        some = rows[begin : begin + able.page_size]
-        more = begin + able.page_size < len(rows)
-        after = str(begin + able.page_size) if more else None
+        rows.sort(key=_place)
+        # By the last row's own place: rows that change meanwhile move to the end.
+        rest = [each for each in rows if cursor is None or _place(each) > cursor]
+        some = rest[: able.page_size]
+        after = _place(some[-1]) if len(rest) > len(some) else None
         page = Page(tuple(some), next=after, as_of=self.books.now())
         return cast(Page[R], page)
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()
     ) -> Flow[Page[R]]:
-        yield from self._asked()
+        yield from self._asked(f"fetch {kind.__name__}")
         own, names = set(ids), set(numbers)
         found = [
             self._told(kind, each)
@@ -166,23 +225,26 @@ class BooksConnector:
         return cast(Page[R], Page(tuple(found)))
 
     def find(self, changes: Sequence[Change]) -> Flow[Page[Record]]:
-        yield from self._asked()
+        yield from self._asked("find")
         found: dict[Ref, Record] = {}
-        for kind in {change.kind for change in changes}:
+        for kind in dict.fromkeys(change.kind for change in changes):
             some = [change for change in changes if change.kind is kind]
             targets = {each.target.id for each in some if each.target is not None}
             marks = {each.mark for each in some if each.mark}
             for kept in self._kept(kind):
                 named = marks & {*_texts(kept), self.marks.get(kept.ref.id, "")}
+                named = named if self._searchable(kept) else set()
                 if kept.ref.id not in targets and not named:
                     continue
                 told = self._told(kind, kept)
-                ours = self._marked(told)
-                if kept.ref.id in targets:
+                if kept.ref.id in targets or any(carries(told, mark) for mark in named):
                     found[told.ref] = told
-                elif any(carries(ours, mark) for mark in named):
-                    found[told.ref] = ours
         return Page(tuple(found.values()))
+
+    def _searchable(self, record: Any) -> bool:
+        """Whether a search shows a record yet."""
+        made = self.books.made_at.get(record.ref.id)
+        return made is None or self.books.now() - made >= self.search_lag
 
     def _marked(self, record: Any) -> Any:
         """A record with the mark that it was made under, where that is not its number."""
@@ -200,10 +262,12 @@ class BooksConnector:
         return list(self.books.of(behind).values())
 
     def _told(self, kind: RecordType, kept: Any) -> Any:
-        """A record of a kind as the system tells it."""
+        """A record of a kind as the system tells it, its mark among its custom fields."""
         if kind is Settlement:
             return self.books.level(kept)
-        return self.books.posting(kept) if kind is Posting else self.books.shown(kept)
+        if kind is Posting:
+            return self.books.posting(kept)
+        return self._marked(self.books.shown(kept))
 
     def _selected(self, record: Any, select: Select) -> bool:
         match select:
@@ -235,24 +299,43 @@ class BooksConnector:
         return tuple(outcomes)
 
     def _one(self, change: Change) -> Flow[Outcome]:
-        answer = yield Call(lambda: self._carried(change), effect=True)
+        answer = yield Call(
+            lambda: self._carried(change), effect=True, name=f"write {change.name}"
+        )
         self.calls += 1
         made = cast(Any, answer.value)
         return Outcome.applied(change, ref=made.ref if made else None, echo=made)
 
     def _carried(self, change: Change) -> Any:
+        self.reached(f"write {change.kind.__name__} {change.action.name}")
         fate = self.fate(change)
-        if fate == "refused":
-            raise Fault(Code.REFUSED, "no")
-        if fate == "never":
-            raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
-        made = self._landed(change)
-        if fate == "lost":
-            raise Fault(Code.ANSWER_LOST, "the line broke", fate=Fate.UNCLEAR)
+        made = self._landed(change) if fate in ("", "lost") else None
+        if fate == "late":
+            self.later(lambda: self._too_late(change))
+        if fate:
+            code, text, known = _FAILS[fate]
+            raise Fault(code, text, fate=known or Fate.REFUSED)
         return made
 
+    def _too_late(self, change: Change) -> None:
+        """A write that lands when its caller has given up; nobody hears of a refusal."""
+        with suppress(Fault):
+            self._landed(change)
+
     def _landed(self, change: Change) -> Any:
+        made = self._written(change)
+        self.landed(change, made)
+        if change.kind is Settlement:
+            return self.books.level(made)
+        new = change.target is None
+        shown = self.books.shown(made) if made is not None else None
+        return self._marked(shown) if new else shown
+
+    def _written(self, change: Change) -> Any:
+        """What a write makes or changes; None where it is no record with an id."""
         books, target = self.books, change.target
+        if self.versioned and target is not None:
+            self._check_version(change)
         if change.kind is Posting:
             assert target is not None
             after = cast(Posting | None, change.after)
@@ -260,30 +343,48 @@ class BooksConnector:
             return None
         if change.kind is Settlement:
             books.show(cast(Settlement, change.after))
-            return None
+            return books.get(cast(Ref, target), Invoice)
         if change.action is Action.VOID:
             assert target is not None
             books.void(target, change.kind)
             return None
-        new = target is None
-        after_: Any = evolve(
-            cast(Any, change.after), ref=target or books.ref(change.kind)
-        )
-        if change.mark:
-            self.marks.setdefault(after_.ref.id, change.mark)
+        after_ = self._as_sent(change)
         if change.kind is Payment:
             made: Any = books.pay(after_)
         elif change.kind is Application:
             made = books.apply(after_)
         else:
             made = books.put(after_)
-        shown = books.shown(made)
-        return self._marked(shown) if new else shown
+        if change.mark:
+            self.marks.setdefault(after_.ref.id, change.mark)
+        return made
 
-    def _asked(self) -> Flow[None]:
+    def _as_sent(self, change: Change) -> Any:
+        """The record as it is to be: of one that is there, what was sent changes alone."""
+        after, before = cast(Any, change.after), change.before
+        if change.target is None:
+            return evolve(after, ref=self.books.ref(change.kind))
+        held = self.books.shown(self.books.get(change.target, change.kind))
+        names = [each.name for each in fields(change.kind) if each.name != "ref"]
+        values = {
+            name: getattr(after, name)
+            for name in names
+            if before is None or getattr(before, name) != getattr(after, name)
+        }
+        return evolve(held, **values)
+
+    def _check_version(self, change: Change) -> None:
+        read: Any = change.after if change.after is not None else change.before
+        kind = Invoice if change.kind is Settlement else change.kind
+        held = self.books.get(cast(Ref, change.target), kind)
+        told = getattr(read, "version", "")
+        if told and told != held.version:
+            raise Fault(Code.STALE_VERSION, "it changed since it was read")
+
+    def _asked(self, what: str) -> Flow[None]:
         """Every verb asks for something, if nothing that could fail."""
         self.calls += 1
-        yield Call(lambda: None)
+        yield Call(lambda: self.reached(what), name=what)
 
 
 def _texts(record: Any) -> set[str]:
@@ -295,6 +396,12 @@ def _texts(record: Any) -> set[str]:
     )
     texts = [text for text in told if isinstance(text, str)]
     return {word for text in texts for word in (text, *text.split())}
+
+
+def _place(record: Any) -> str:
+    """Where a record stands in a list: by its change time, then its id."""
+    at = record.changed_at
+    return f"{at.isoformat() if at else ''} {record.ref.id}"
 
 
 def without(kinds: Iterable[RecordType], *verbs: Verb) -> Mapping[RecordType, Kind]:

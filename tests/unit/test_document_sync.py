@@ -1,0 +1,460 @@
+"""What documents, payments and credits become when both sides go on working."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+
+from desks import BOTH, DAY, IN, OFF, OUT, Desks
+from tieout.capabilities import Verb
+from tieout.errors import Code
+from tieout.models import (
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Link,
+    Payment,
+    Status,
+)
+from tieout.settings import Fees
+from tieout.store import Held, Stage
+from tieout.testing.year.connector import without
+from tieout.windows import Since
+
+
+def amounts(desks: Desks) -> list[int]:
+    """The payments that live in the book."""
+    found = desks.live(desks.book, Payment)
+    return sorted(int(each.amount) for each in found)
+
+
+# What came from one side does not go back -----------------------------------------------
+
+
+def test_the_invoice_of_a_fee_is_not_sent_back() -> None:
+    """B69, B92: the invoice of a fee came from billing, if in a role of its own."""
+    desks = Desks(fees=Fees())
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.pay(105, (bill, 100), fee=5)
+    for _ in range(3):
+        desks.sync()
+    assert [e.number for e in desks.live(desks.shop, Invoice)] == ["I1"]
+    assert len(desks.live(desks.book, Invoice)) == 2
+    assert not desks.issues()
+
+
+def test_a_part_of_a_payment_is_not_sent_back() -> None:
+    """B92: where a ledger puts a payment to one invoice, its parts came from billing."""
+    desks = Desks()
+    desks.ledger.invoices_per_payment = 1
+    desks.customer()
+    desks.pay(150, (desks.bill("I1"), 100), (desks.bill("I2", 50), 50))
+    for _ in range(3):
+        desks.sync()
+    assert amounts(desks) == [50, 100]
+    assert len(desks.live(desks.shop, Payment)) == 1
+
+
+@pytest.mark.parametrize("kind", [Customer, Invoice, CreditNote, Payment, Application])
+def test_what_an_unclear_write_made_is_not_sent_back(kind: type[object]) -> None:
+    """A document whose answer was lost is ours, although nothing ties it yet."""
+    desks = Desks()
+    desks.ledger.search_lag = timedelta(hours=3)
+    if kind is Customer:
+        desks.shop.put(Customer(desks.shop.ref(Customer), "Ada", "C1"))
+    else:
+        desks.customer()
+        bill = desks.bill("I1")
+        if kind is Payment:
+            desks.sync()
+            desks.pay(100, (bill, 100))
+        if kind in (CreditNote, Application):
+            note = desks.credit("N1")
+            if kind is Application:
+                desks.sync()
+                desks.apply(note, bill, 50)
+            else:
+                desks.engine.sync_invoices(DAY)
+    desks.fates = ["lost"]
+    for _ in range(3):
+        desks.sync()
+    desks.clock.pass_by(timedelta(hours=4))
+    for _ in range(2):
+        desks.sync()
+    assert len(desks.live(desks.shop, kind)) == 1
+    assert len(desks.live(desks.book, kind)) == 1
+    assert not desks.issues()
+
+
+def test_a_document_waits_for_an_unclear_write_that_may_have_made_it() -> None:
+    """Until then it is told that it waits, and nothing is made of it."""
+    desks = Desks()
+    desks.customer()
+    desks.ledger.search_lag = timedelta(hours=9)
+    desks.bill("I1")
+    desks.fates = ["lost"]
+    desks.sync()
+    (found,) = (e for e in desks.issues().values() if e.code is Code.WAITS)
+    assert found.source is not None
+    assert found.source.connection == "book:1"
+    assert "it may be what was made for I1" in found.text
+
+
+def test_an_application_made_on_the_other_side_has_an_origin_of_its_own() -> None:
+    """A credit that came from the shop and was applied in the book is so in the shop."""
+    desks = Desks()
+    desks.customer()
+    desks.bill("I1")
+    desks.credit("N1")
+    desks.sync()
+    (note,) = desks.live(desks.book, CreditNote)
+    (bill,) = desks.live(desks.book, Invoice)
+    desks.apply(note.ref, bill.ref, 50)
+    desks.sync()
+    assert desks.owed() == (["I1 50"], ["I1 50"])
+    before = desks.writes
+    desks.sync()
+    assert desks.writes == before
+
+
+def test_an_application_that_nobody_reads_is_told_when_all_is_compared() -> None:
+    """Where credit notes go one way, what people apply of a copy is worth a word."""
+    desks = Desks(directions={CreditNote: OUT})
+    desks.customer()
+    desks.bill("I1")
+    ours = desks.credit("N1")
+    desks.sync()
+    (note,) = desks.live(desks.book, CreditNote)
+    (bill,) = desks.live(desks.book, Invoice)
+    desks.apply(note.ref, bill.ref, 50)
+    desks.sync(recheck=True)
+    told = desks.issues(Held.NOTED)[ours.id]
+    assert told.code is Code.APPLIED_THERE
+    assert "50" in told.text
+
+
+# Payments that are put otherwise ---------------------------------------------------------
+
+
+def _parts(*, replace: bool) -> Desks:
+    """A payment of two parts in the book, the first of which is taken off its invoice."""
+    desks = Desks(replace_payments=replace)
+    desks.ledger.invoices_per_payment = 1
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.pay(150, (bill, 100))
+    desks.sync()
+    assert amounts(desks) == [50, 100]
+    (put,) = desks.live(desks.shop, Application)
+    desks.shop.unapply(put.ref)
+    desks.sync()
+    return desks
+
+
+def test_a_payment_that_is_put_otherwise_is_made_anew() -> None:
+    """Its parts are taken back first: money is never there twice."""
+    desks = _parts(replace=True)
+    assert amounts(desks) == [150]
+    assert not desks.issues()
+
+
+def test_a_payment_that_is_put_otherwise_is_left_where_nothing_may_be_replaced() -> (
+    None
+):
+    """Nothing is added to its parts, and a person is told."""
+    desks = _parts(replace=False)
+    assert amounts(desks) == [50, 100]
+    (found,) = desks.issues().values()
+    assert found.code is Code.POSTED_CANNOT_CHANGE
+    assert "replace_payments" in found.remedy
+
+
+def test_two_applications_to_one_invoice_are_one_part() -> None:
+    """Each invoice has one part of a payment, however often it was put to it."""
+    desks = Desks()
+    desks.ledger.invoices_per_payment = 1
+    desks.customer()
+    bill = desks.bill("I1")
+    payment = desks.pay(100, (bill, 50))
+    own = desks.shop.ref(Application)
+    desks.shop.apply(Application(own, payment, bill, Decimal(50), "EUR", DAY))
+    desks.sync()
+    assert amounts(desks) == [100]
+    assert desks.owed() == (["I1 0"], ["I1 0"])
+
+
+def test_a_fee_is_found_in_its_invoice_when_all_is_compared() -> None:
+    """The part of a payment that is its fee is put to the fee's invoice, then as before."""
+    desks = Desks(fees=Fees())
+    desks.ledger.kinds = {
+        **desks.ledger.kinds,
+        Payment: evolve(
+            desks.ledger.kinds[Payment],
+            verbs=desks.ledger.kinds[Payment].verbs | {Verb.UPDATE},
+            writable=frozenset({"amount", "on"}),
+        ),
+    }
+    desks.customer()
+    desks.pay(105, (desks.bill("I1"), 100), fee=5)
+    desks.sync()
+    before = desks.writes
+    desks.sync(recheck=True)
+    assert desks.writes == before
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(Status.OPEN, Code.POSTED_CANNOT_CHANGE), (Status.VOID, Code.VANISHED)],
+)
+def test_an_invoice_of_a_fee_that_was_changed_there_is_told(
+    status: Status, code: Code
+) -> None:
+    """What people make of it is found when all is compared."""
+    desks = Desks(fees=Fees())
+    desks.customer()
+    payment = desks.pay(105, (desks.bill("I1"), 100), fee=5)
+    desks.sync()
+    fee = next(e for e in desks.live(desks.book, Invoice) if e.number != "I1")
+    for put in list(desks.book.puts(invoice=fee.ref.id)):
+        desks.book.unapply(put.ref)
+    desks.book.put(evolve(fee, total=Decimal(7), status=Status.OPEN))
+    if status is Status.VOID:
+        desks.book.void(fee.ref, Invoice)
+    desks.sync(recheck=True)
+    assert desks.issues()[payment.id].code is code
+
+
+def test_a_fee_that_is_none_any_more_is_taken_back() -> None:
+    """Its invoice goes once the payment is put otherwise."""
+    desks = Desks(fees=Fees(), replace_payments=True)
+    desks.customer()
+    bill = desks.bill("I1")
+    payment = desks.pay(105, (bill, 100), fee=5)
+    desks.sync()
+    held = desks.shop.shown(desks.shop.get(payment, Payment))
+    cash = tuple(put for put in held.applications if put.target == bill)
+    desks.shop.pay(evolve(held, amount=Decimal(100), applications=cash))
+    desks.sync()
+    assert [e.number for e in desks.live(desks.book, Invoice)] == ["I1"]
+    assert amounts(desks) == [100]
+    assert not desks.issues()
+
+
+def test_a_payment_is_compared_again_when_asked() -> None:
+    """``recheck`` finds what people changed in a payment that was agreed."""
+    desks = Desks()
+    desks.customer()
+    payment = desks.pay(100, (desks.bill("I1"), 100))
+    desks.sync()
+    (put,) = desks.live(desks.book, Application)
+    desks.book.unapply(put.ref)
+    desks.sync()
+    assert not desks.issues()
+    desks.sync(recheck=True)
+    assert desks.issues()[payment.id].code is Code.POSTED_CANNOT_CHANGE
+
+
+def test_an_application_that_was_taken_back_there_is_told_when_all_is_compared() -> (
+    None
+):
+    """So is a credit that nobody here took back."""
+    desks = Desks()
+    desks.customer()
+    put = desks.apply(desks.credit("N1"), desks.bill("I1"), 50)
+    desks.sync()
+    (copy,) = desks.live(desks.book, Application)
+    desks.book.unapply(copy.ref)
+    desks.sync(recheck=True)
+    assert desks.issues()[put.id].code is Code.VANISHED
+
+
+def test_what_one_part_lacks_outlives_what_another_is_kept() -> None:
+    """An issue of a payment stays although a second part of it agrees."""
+    desks = Desks()
+    desks.ledger.invoices_per_payment = 1
+    desks.customer()
+    payment = desks.pay(150, (desks.bill("I1"), 100))
+    desks.sync()
+    (put,) = desks.live(desks.book, Application)
+    desks.book.unapply(put.ref)
+    desks.sync(recheck=True)
+    assert desks.issues()[payment.id].code is Code.POSTED_CANNOT_CHANGE
+
+
+# Issues come and go -----------------------------------------------------------------------
+
+
+def test_credits_that_stay_are_told() -> None:
+    """B100: a void of a payment lists the applications that a person has to reverse."""
+    desks = Desks(directions={CreditNote: OUT})
+    desks.customer()
+    bill, note = desks.bill("I1"), desks.credit("N1")
+    payment = desks.pay(50, (bill, 50))
+    put = desks.apply(note, bill, 50, payment=payment.id)
+    desks.sync()
+    assert desks.owed() == (["I1 0"], ["I1 0"])
+    desks.shop.unapply(put)
+    desks.shop.void(payment, Payment)
+    desks.clock.pass_by(timedelta(hours=1))
+    desks.engine.sync_payments(DAY)
+    told = desks.issues(Held.NOTED)[put.id]
+    assert told.code is Code.CREDITS_STAY
+    assert not told.blocking
+    assert desks.owed()[1] == ["I1 50"]
+
+
+def test_an_issue_of_what_is_in_order_again_is_closed() -> None:
+    """What was refused and is void since is open no longer."""
+    desks = Desks()
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.fates = ["refused"]
+    desks.sync()
+    assert desks.issues()[bill.id].code is Code.REFUSED
+    desks.shop.void(bill, Invoice)
+    desks.changed()
+    assert not desks.issues()
+
+
+def test_a_write_that_is_no_longer_wanted_is_given_up() -> None:
+    """What was planned for a document that is void since waits for nothing."""
+    desks = Desks()
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.fates = ["away"]
+    desks.sync()
+    desks.shop.void(bill, Invoice)
+    desks.sync()
+    stages = {each.stage for each in desks.intents() if each.source == bill}
+    assert stages == {Stage.SUPERSEDED}
+    assert not desks.issues()
+
+
+def test_what_a_comparison_found_stays_open() -> None:
+    """A run that trusts what was agreed does not close what a comparison has shown."""
+    desks = Desks()
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    (copy,) = desks.live(desks.book, Invoice)
+    desks.book.void(copy.ref, Invoice)
+    desks.sync(recheck=True)
+    desks.sync()
+    desks.changed()
+    assert desks.issues()[bill.id].code is Code.VANISHED
+
+
+@pytest.mark.parametrize("fate", ["away", "never", "late"])
+def test_an_application_is_carried_although_its_credit_did_not_change(
+    fate: str,
+) -> None:
+    """B102: runs of what changed alone bring about what was left of a credit note."""
+    desks = Desks()
+    desks.customer()
+    bill, note = desks.bill("I1"), desks.credit("N1")
+    desks.sync()
+    desks.apply(note, bill, 50)
+    desks.fates = [fate]
+    for _ in range(4):
+        desks.changed()
+    assert desks.owed() == (["I1 50"], ["I1 50"])
+    assert not desks.issues()
+
+
+def test_what_is_found_to_be_written_is_compared_once_more() -> None:
+    """A payment that changed while its first write was unclear is not forgotten."""
+    desks = Desks(replace_payments=True)
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    payment = desks.pay(100, (bill, 100))
+    desks.fates = ["lost"]
+    desks.sync()
+    held = desks.shop.shown(desks.shop.get(payment, Payment))
+    changed = evolve(held, amount=Decimal(50), applications=())
+    desks.shop.pay(changed)
+    desks.clock.pass_by(timedelta(hours=1))
+    # Another kind's run finds it; the payments' own marker is behind the change already.
+    desks.engine.sync_customers(Since.LAST_RUN)
+    desks.changed()
+    assert amounts(desks) == [50]
+    assert not desks.issues()
+
+
+def test_a_void_of_an_application_whose_answer_was_lost_is_found() -> None:
+    """It is taken back once."""
+    desks = Desks()
+    desks.customer()
+    put = desks.apply(desks.credit("N1"), desks.bill("I1"), 50)
+    desks.sync()
+    desks.shop.unapply(put)
+    desks.fates = ["lost"]
+    desks.changed()
+    before = desks.writes
+    for _ in range(3):
+        desks.changed()
+    assert desks.writes == before
+    assert desks.owed() == (["I1 100"], ["I1 100"])
+
+
+# Beside levels ------------------------------------------------------------------------------
+
+
+def test_a_void_is_carried_beside_levels() -> None:
+    """The level of a void invoice does not let it go before its document is void too."""
+    desks = Desks(shop_levels=True, directions={Invoice: IN, CreditNote: OFF})
+    desks.customer()
+    bill = desks.bill("I1", books=desks.book)
+    desks.sync()
+    desks.book.void(bill, Invoice)
+    desks.engine.sync_payments(DAY)
+    desks.sync()
+    assert not desks.live(desks.shop, Invoice)
+    assert not desks.issues()
+
+
+def test_what_the_levels_let_go_is_not_made_anew() -> None:
+    """B135: a document that was voided in the ledger is not issued again unasked."""
+    desks = Desks(shop_levels=True, directions={Invoice: OUT, CreditNote: OFF})
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    (copy,) = desks.live(desks.book, Invoice)
+    desks.book.void(copy.ref, Invoice)
+    desks.sync()
+    desks.sync()
+    assert not desks.live(desks.book, Invoice)
+    assert desks.issues()[bill.id].code is Code.VANISHED
+
+
+def test_a_tie_of_levels_learns_where_the_document_was_made() -> None:
+    """B92: a level may tie an invoice before the answer to its making is known."""
+    desks = Desks(shop_levels=True, directions={Invoice: BOTH, CreditNote: OFF})
+    desks.customer()
+    bill = desks.bill("I1", books=desks.book)
+    desks.fates = ["lost"]
+    desks.clock.pass_by(timedelta(hours=1))
+    desks.engine.sync_invoices(DAY)
+    desks.engine.sync_payments(DAY)
+    desks.sync()
+    links: Mapping[str, Link] = desks.store._facts["link"]
+    (link,) = (each for each in links.values() if each.ledger == bill)
+    assert link.origin == "book:1"
+
+
+def test_without_takes_a_verb_away() -> None:
+    """The desks can lack what a system lacks: then it is an issue."""
+    desks = Desks()
+    desks.ledger.kinds = without([Invoice], Verb.VOID)
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    desks.shop.void(bill, Invoice)
+    desks.sync()
+    assert desks.issues()[bill.id].code is Code.NOT_ALLOWED
