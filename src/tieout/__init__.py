@@ -35,6 +35,7 @@ from tieout.change import (
     mark_of,
 )
 from tieout.clock import Clock, SystemClock
+from tieout.connections import Connection, ConnectionState
 from tieout.connector import (
     Books,
     Connector,
@@ -119,6 +120,8 @@ __all__ = [
     "Code",
     "Columns",
     "ConfigError",
+    "Connection",
+    "ConnectionState",
     "Connector",
     "CreditNote",
     "Customer",

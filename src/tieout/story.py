@@ -115,7 +115,7 @@ class Story:
     @property
     def remedies(self) -> tuple[str, ...]:
         """What a person can do, a step each."""
-        return tuple(dict.fromkeys(_remedies(self)))
+        return tuple(dict.fromkeys(filter(None, _remedies(self))))
 
     def __str__(self) -> str:
         return "\n".join(map(visible, _lines(self)))

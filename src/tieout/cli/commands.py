@@ -227,7 +227,7 @@ def schedule(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
 
         def work(stop: Callable[[], bool]) -> Sequence[Report]:
-            reports = made.sync_now(stop=stop)
+            reports = made.sync_now(stop=stop, retry=False)
             for report in reports:
                 screen.say(str(report).splitlines()[0])
             return reports
