@@ -40,6 +40,7 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "What was not carried, and why": (
             *("IssueRow", "Standing", "Event", "Run", "Story", "Said"),
         ),
+        "What errors mean": (*("Remedy", "RemedyRow", "Who", "Retry", "UnknownError"),),
         "How the connections are": (*("Connection", "ConnectionState"),),
         "Writes in doubt": ("Intent", "Doubt", "Landed", "Reply"),
         "Connectors": (

@@ -35,6 +35,7 @@ from tieout.change import (
     mark_of,
 )
 from tieout.clock import Clock, SystemClock
+from tieout.clusters import UnknownError
 from tieout.connections import Connection, ConnectionState
 from tieout.connector import (
     Books,
@@ -51,10 +52,12 @@ from tieout.errors import (
     Code,
     ConfigError,
     Fault,
+    Retry,
     Severity,
     StoreError,
     StoreTrouble,
     TieoutError,
+    Who,
 )
 from tieout.handover import Listing
 from tieout.journal import Landed, Reply
@@ -76,6 +79,7 @@ from tieout.models import (
 )
 from tieout.money import Money
 from tieout.plan import Plan
+from tieout.remedies import Remedy, RemedyRow
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings
@@ -165,12 +169,15 @@ __all__ = [
     "Preview",
     "Progress",
     "Ref",
+    "Remedy",
+    "RemedyRow",
     "Reply",
     "Report",
     "Request",
     "Resource",
     "Response",
     "RestConnector",
+    "Retry",
     "Rule",
     "Run",
     "SQLiteStore",
@@ -192,7 +199,9 @@ __all__ = [
     "Table",
     "TieoutError",
     "Transport",
+    "UnknownError",
     "Unposted",
+    "Who",
     "__version__",
     "change_name",
     "fingerprint",

@@ -40,13 +40,40 @@ class Fate(Enum):
     """It may have had its effect."""
 
 
+class Who(Enum):
+    """Who can put something right."""
+
+    ADMIN = "admin"
+    """Who looks after a system, its users and rights, or the settings of the pair."""
+    USER = "user"
+    """Who keeps the records: in billing, or in the books."""
+    DEVELOPER = "developer"
+    """Who maintains the application that calls tieout, or tieout itself."""
+    NOBODY = "nobody"
+    """It passes by itself: wait."""
+
+
+class Retry(Enum):
+    """When something is tried again, in words; what runs go by."""
+
+    NEXT_RUN = "it is tried again in the next run"
+    ON_CHANGE = (
+        "it is tried again when the record or the settings change, by retry, or by "
+        "sync_now"
+    )
+    PUT_RIGHT = "nothing goes by this connection until a person has put it right"
+    ANSWERED = "nothing, until somebody answers what came of the write"
+
+
 _RED, _YELLOW = Severity.RED, Severity.YELLOW
 _RECORD, _CONNECTION = Scope.RECORD, Scope.CONNECTION
+_ADMIN, _USER, _DEVELOPER, _NOBODY = Who
 
 
 class Code(Enum):
     """
-    One kind of trouble: its ``meaning``, ``severity``, ``scope`` and ``remedy``.
+    One kind of trouble: its ``meaning``, ``severity``, ``scope``, ``remedy``, and ``who``
+    can put it right.
 
     ``retryable`` says whether trying again later, unchanged, may help.
     """
@@ -55,6 +82,7 @@ class Code(Enum):
     severity: Severity
     scope: Scope
     retryable: bool
+    who: Who
     remedy: str
 
     # Records that cannot be read ------------------------------------------------
@@ -63,6 +91,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the named field in the system the record comes from; it is read again when it changes.",
     )
     BAD_AMOUNT = (
@@ -70,6 +99,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the amount in the system the record comes from: digits, a point, no more decimals than the currency has.",
     )
     BAD_CURRENCY = (
@@ -77,6 +107,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Set the currency of the record to a three-letter ISO 4217 code.",
     )
     BAD_DATE = (
@@ -84,6 +115,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the date in the system the record comes from.",
     )
     UNKNOWN_STATUS = (
@@ -91,6 +123,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _DEVELOPER,
         "Nothing was guessed. Update tieout, or report the status so that it can be added.",
     )
     TOTALS_DISAGREE = (
@@ -98,6 +131,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the invoice in the ledger: what was applied and what is left must make its total.",
     )
 
@@ -107,6 +141,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Normal for invoices made by hand in the ledger. If billing should have it, compare the invoice numbers.",
     )
     NUMBER_MEANS_ANOTHER_DOCUMENT = (
@@ -114,6 +149,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Compare currency, total and customer of the two documents. If they are the same, correct the one that is wrong; otherwise renumber one.",
     )
     AMBIGUOUS_NUMBER = (
@@ -121,6 +157,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Give each document a number of its own, or void the one that is not meant.",
     )
     REFERENCE_AND_NUMBER_DISAGREE = (
@@ -128,6 +165,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the reference or the number in the ledger so that both mean the same invoice.",
     )
     ALREADY_LINKED = (
@@ -135,6 +173,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
     )
     NO_SUCH_RECORD = (
@@ -142,6 +181,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Compare it with the system that the record comes from; nothing was guessed.",
     )
     VANISHED = (
@@ -149,6 +189,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "It was deleted on the other side. Restore it, or remove the link; nothing is made anew unasked.",
     )
 
@@ -158,6 +199,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the currency on one side. Amounts of two currencies are never compared or converted.",
     )
     TOTAL_DIFFERS = (
@@ -165,6 +207,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Make the totals equal, or set a tolerance for the currency in the settings.",
     )
     WENT_BACK = (
@@ -172,6 +215,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Post the invoice again, or void it; until then billing is left as it is.",
     )
     PARTS_UNKNOWN = (
@@ -179,6 +223,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Use the setting paid_amount='settled', or a connector that reads the parts.",
     )
     PAID_ON_BOTH_SIDES = (
@@ -186,6 +231,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Delete the payment in billing, or make it equal to the ledger, or set take_over=True to let it be replaced.",
     )
     OVERPAID = (
@@ -193,6 +239,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Refund the excess or apply it to another invoice in the ledger.",
     )
     WRITTEN_OFF = (
@@ -200,6 +247,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Write it off in billing too, or set write_off='settle' to count it as paid.",
     )
     VOIDED_AFTER_PAYMENT = (
@@ -207,6 +255,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Billing now shows nothing paid. Void the invoice there too if it is not owed.",
     )
     PAID_BEFORE_INVOICE = (
@@ -214,6 +263,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Nothing to do if it was a prepayment; otherwise correct the date in the ledger.",
     )
     WITHIN_TOLERANCE = (
@@ -221,6 +271,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _NOBODY,
         "Nothing to do. The residue is named so that it can be booked away.",
     )
     PARTIAL_NOT_HELD = (
@@ -228,6 +279,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _NOBODY,
         "Nothing to do: billing shows the invoice as paid once nothing is owed.",
     )
     UNAPPLIED_CREDIT = (
@@ -235,6 +287,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Apply the named amount to the invoice in the billing system.",
     )
     CREDITS_STAY = (
@@ -242,6 +295,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Take back the named applications by hand, if they are to end too.",
     )
     LEFT_OUT = (
@@ -249,6 +303,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _ADMIN,
         "Correct the name of the named field, or remove it; the document itself was written.",
     )
 
@@ -257,6 +312,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Shorten the named field where the record was made. What a record is found by is never cut off.",
     )
     AMBIGUOUS_NAME = (
@@ -264,6 +320,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Give the customers numbers, or names of their own, on both sides.",
     )
     NAME_AND_NUMBER_DISAGREE = (
@@ -271,6 +328,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Look at the named customers, and correct the number or the name of one.",
     )
     POSTED_CANNOT_CHANGE = (
@@ -278,6 +336,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Change it by hand, or void it there and post it anew. Nothing is credited and issued again unasked.",
     )
     EDIT_NOT_CARRIED = (
@@ -285,6 +344,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Make the same change by hand, or set updates='update' to let changes be carried.",
     )
     OWNED_BY_THE_OTHER_SIDE = (
@@ -292,6 +352,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Change the field on the side that owns it, or name another owner in the settings.",
     )
     PAYMENTS_LEFT_OUT = (
@@ -299,6 +360,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Bring over the payments of the same days too, so that what is owed is right.",
     )
     NOT_LISTED = (
@@ -306,6 +368,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "List them once more: it may be void, a draft, dated later, or handed over by now.",
     )
     AUTO_PAY_FAILED = (
@@ -313,6 +376,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         True,
+        _DEVELOPER,
         "See to the automatic payment. The invoice is left as it is and tried again.",
     )
     NO_ACCOUNT = (
@@ -320,6 +384,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Set the named account mapping; `check` names every one that is missing.",
     )
 
@@ -329,6 +394,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "The table of systems says what each one can do. Make this change by hand.",
     )
     WAITS = (
@@ -336,6 +402,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "See to the record that it waits for; this one follows by itself.",
     )
     STALE_PLAN = (
@@ -343,6 +410,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "Make a new plan.",
     )
     STALE_VERSION = (
@@ -350,6 +418,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing was overwritten. It is read and compared again in the next run.",
     )
     NOT_IN_TIME = (
@@ -357,6 +426,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing to do: it is sent in the next step, or in the next run.",
     )
     OUTCOME_UNKNOWN = (
@@ -364,6 +434,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
     )
     PARKED = (
@@ -371,6 +442,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the other system, then answer: engine.parked() lists the writes, engine.answer() takes Landed(id), Reply.NOT_THERE or Reply.IGNORE.",
     )
     REFUSED = (
@@ -378,6 +450,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Its own words are given. Correct the record; it is tried again when it changes.",
     )
     DUPLICATE_NUMBER = (
@@ -385,6 +458,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the existing document. If it is the same one, link it; otherwise choose another number.",
     )
     LOCKED_PERIOD = (
@@ -392,6 +466,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Reopen the period, or date the document into an open one. Nothing is re-dated unasked.",
     )
     IN_USE = (
@@ -399,6 +474,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "Close it there; it is tried again in the next run.",
     )
     UNKNOWN_ERROR = (
@@ -406,6 +482,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _DEVELOPER,
         "Its own words are kept. Report them so that a remedy can be added.",
     )
 
@@ -415,6 +492,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Check the address, the network and whether the service is up; then run again.",
     )
     ANSWER_LOST = (
@@ -422,6 +500,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _NOBODY,
         "Run again. Writes whose answer was lost are looked at before they are repeated.",
     )
     SERVER_ERROR = (
@@ -429,6 +508,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _NOBODY,
         "Run again later; if it lasts, tell the vendor's support and quote the request id.",
     )
     TOO_MANY_REQUESTS = (
@@ -436,6 +516,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: the run waited, and goes on next time.",
     )
     DAY_LIMIT_REACHED = (
@@ -443,6 +524,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: run again after the time that is named.",
     )
     SIGN_IN_REFUSED = (
@@ -450,6 +532,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Check user, password or keys of the connection.",
     )
     RECONNECT_NEEDED = (
@@ -457,6 +540,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Connect the system again; only a person can.",
     )
     DISCONNECTED = (
@@ -464,6 +548,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _ADMIN,
         "Connect it again with engine.reconnect(); ties, logs and markers are as they were.",
     )
     LOCKED_OUT = (
@@ -471,6 +556,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Correct the password and wait until the lock ends; trying again makes it longer.",
     )
     PERMISSION_MISSING = (
@@ -478,6 +564,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Give the user the permission that is named.",
     )
     ACCESS_NEEDED = (
@@ -485,6 +572,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Allow third-party access in the ledger program, restart it if it asks for that, and try again.",
     )
     WRONG_COMPANY = (
@@ -492,6 +580,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Use the credentials of the company that this store belongs to, or another store.",
     )
     NO_SUCH_RESOURCE = (
@@ -499,6 +588,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "The record is gone, or the connection's address or module is wrong.",
     )
     BAD_PAYLOAD = (
@@ -506,6 +596,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Run again; if it lasts, check that the address leads to the system itself and not to a sign-in page.",
     )
     TOO_LARGE = (
@@ -513,6 +604,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _DEVELOPER,
         "Use a smaller page size, or raise the limit of the transport.",
     )
     FOREIGN_LINK = (
@@ -520,6 +612,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "No credential was sent there. Check that the base address is the vendor's own; a proxy may be rewriting links.",
     )
     LOOPING_PAGES = (
@@ -527,6 +620,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _DEVELOPER,
         "Run again; if it lasts, report it to the vendor.",
     )
     BAD_SIGNATURE = (
@@ -534,6 +628,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _DEVELOPER,
         "Answer 401. If the vendor's own deliveries are refused, set the key anew, and give the body as it came in, before a framework reads it.",
     )
     STALE_DELIVERY = (
@@ -541,6 +636,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _NOBODY,
         "Nothing to do: the next sync finds what changed. If new deliveries are refused, set this machine's clock right.",
     )
     RUN_IN_PROGRESS = (
@@ -548,6 +644,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Wait until it has ended; a run that died is taken over after its lease.",
     )
     RESTORED = (
@@ -555,6 +652,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: a run after the time that is named looks for each document before it makes one.",
     )
     LEASE_LOST = (
@@ -562,6 +660,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: the other run carries on.",
     )
 
@@ -571,16 +670,40 @@ class Code(Enum):
         severity: Severity,
         scope: Scope,
         retryable: bool,
+        who: Who,
         remedy: str,
     ) -> None:
         self.meaning = meaning
         self.severity = severity
         self.scope = scope
         self.retryable = retryable
+        self.who = who
         self.remedy = remedy
+
+    @property
+    def retry(self) -> Retry:
+        """When what ended with it is tried again."""
+        if self is Code.PARKED:
+            return Retry.ANSWERED
+        if self.retryable or self in READ_AGAIN:
+            return Retry.NEXT_RUN
+        return Retry.ON_CHANGE if self.scope is Scope.RECORD else Retry.PUT_RIGHT
 
     def __str__(self) -> str:
         return self.name
+
+
+READ_AGAIN = frozenset(
+    {
+        Code.BAD_FIELD,
+        Code.BAD_AMOUNT,
+        Code.BAD_CURRENCY,
+        Code.BAD_DATE,
+        Code.UNKNOWN_STATUS,
+        Code.TOTALS_DISAGREE,
+    }
+)
+"""What was garbled once on its way need not have changed to be read well the next time."""
 
 
 class TieoutError(Exception):

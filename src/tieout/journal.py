@@ -398,6 +398,7 @@ class Journal(Hold):
             basis=change.agreed,
             within=change.within,
             at=self._clock.now(),
+            connection=change.connection,
         )
         facts.append(self._row(issue, Held.OPEN, rows))
         return issue
@@ -526,6 +527,7 @@ class Journal(Hold):
             basis=change.agreed,
             within=change.within,
             at=self._clock.now(),
+            connection=change.connection,
         )
 
     def follow(self, link: Link, gone: Ref, into: Ref) -> bool:

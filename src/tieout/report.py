@@ -17,6 +17,7 @@ from tieout.change import Issue
 from tieout.errors import Code, Severity
 from tieout.models import Ref
 from tieout.money import Money
+from tieout.remedies import CATALOGUE, Remedies
 from tieout.session import Traffic
 from tieout.store import Ending, Event, IssueRow, ResumePoint, Store, key
 
@@ -80,6 +81,9 @@ class Report:
     remedy: str = ""
     batch: str = ""
     _store: Store | None = field(default=None, repr=False, eq=False, alias="store")
+    _remedies: Remedies = field(
+        default=CATALOGUE, repr=False, eq=False, alias="remedies"
+    )
 
     @property
     def ok(self) -> bool:
@@ -95,7 +99,7 @@ class Report:
     @property
     def issues(self) -> Iterator[Issue]:
         """The issues that this run met, read from the store."""
-        return (row.issue for row in self._facts(IssueRow))
+        return (row.issue.by(self._remedies) for row in self._facts(IssueRow))
 
     @property
     def records(self) -> Iterator[Event]:

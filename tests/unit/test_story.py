@@ -11,7 +11,7 @@ from attrs import evolve
 from doubles import NOW
 
 from tieout.change import Action, Issue
-from tieout.errors import Code, Severity
+from tieout.errors import Code, Severity, Who
 from tieout.models import (
     Application,
     CreditNote,
@@ -24,6 +24,7 @@ from tieout.models import (
     Settlement,
     Status,
 )
+from tieout.remedies import CATALOGUE
 from tieout.store import Ending, Event, Held, Intent, IssueRow, Run, Stage
 from tieout.story import Said, Story, described, in_time, left_alone
 
@@ -121,8 +122,10 @@ def test_a_side_may_have_nothing_or_be_out_of_reach() -> None:
     assert str(said) == "billing (shop:1) has nothing of this number"
     bad = said.troubled(Code.NOT_REACHED, "nobody answers", "")
     assert str(bad) == "billing (shop:1) could not be asked: nobody answers"
-    assert bad.remedy == Code.NOT_REACHED.remedy
-    assert said.troubled(Code.NOT_REACHED, "x", "call them").remedy == "call them"
+    assert bad.advice == CATALOGUE.of(Code.NOT_REACHED)
+    own = said.troubled(Code.NOT_REACHED, "x", "Call them.").advice
+    assert own is not None
+    assert own.steps == ("Call them.",)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +167,9 @@ def test_the_records_own_trouble_comes_before_its_connections() -> None:
     assert story.causes == (Code.WAITS, Code.NOT_REACHED)
     assert story.light is Severity.RED
     assert [run.task for run in story.stopped] == ["invoices"]
-    assert story.next == (
-        "it is tried again in the next run",
-        "the next run tries again",
-    )
+    assert story.next == ("it is tried again in the next run",)
     assert story.remedies == (Code.WAITS.remedy, Code.NOT_REACHED.remedy)
+    assert story.who == (Who.USER, Who.ADMIN)
 
 
 def test_a_yellow_trouble_is_a_yellow_light() -> None:
@@ -237,6 +238,7 @@ def test_every_part_of_a_story_has_its_lines() -> None:
         "    2026-03-10 12:00  invoice was looked for and is not there yet",
         f"  open since 2026-03-10 12:00, met once ({number}): {cause}",
         "  next: it is tried again when the record or the settings change, by retry, or by sync_now",
+        "  who can put it right: user",
         f"  you can: {Code.TOTAL_DIFFERS.remedy}",
         f"  you can: then retry('{number}'), or ignore('{number}') to leave it alone",
     ]
