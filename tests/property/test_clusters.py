@@ -31,7 +31,8 @@ TEMPLATE = st.lists(st.one_of(WORD, st.just(SLOT)), min_size=1, max_size=8)
 
 def fill(data: st.DataObject, template: list[str | None]) -> str:
     """A text of the words of a template, with something drawn for each slot."""
-    return " ".join(data.draw(NUMBER) if each is SLOT else each for each in template)
+    words = [data.draw(NUMBER) if each is SLOT else each for each in template]
+    return " ".join(map(str, words))
 
 
 @given(st.data(), TEMPLATE)

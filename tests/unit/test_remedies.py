@@ -235,7 +235,7 @@ SYSTEMS = (
 
 def tables() -> list[tuple[str, tuple[Rule, ...]]]:
     """Every table of rules: by its system and name."""
-    found = [("a token endpoint", TOKEN_RULES)]
+    found: list[tuple[str, tuple[Rule, ...]]] = [("a token endpoint", TOKEN_RULES)]
     for system in SYSTEMS:
         room = import_module(f"tieout.connectors.{system}.errors")
         for name, value in vars(room).items():

@@ -149,7 +149,7 @@ def _unknown(asked: Namespace, screen: Screen) -> int:
                 Column("System"),
                 Column("Code"),
                 Column("Last"),
-                Column("Example"),
+                Column("Such as", optional=True),
             ],
             [
                 (
@@ -157,11 +157,13 @@ def _unknown(asked: Namespace, screen: Screen) -> int:
                     each.system or "-",
                     each.code.name,
                     f"{each.last_at:%Y-%m-%d}",
-                    visible(each.example),
+                    visible(", ".join(each.numbers)),
                 )
                 for each in found
             ],
         )
+        for each in found[:SHOWN_MAX]:
+            screen.say(f"{each.count}: {visible(each.example)}", hang=4)
     return AGREES
 
 

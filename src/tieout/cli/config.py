@@ -91,7 +91,7 @@ class Config:
             settings=self._settings(),
             store=tieout.SQLiteStore(self.path.parent / store),
             profile=str(self.data.get("profile") or tieout.this_user()),
-            remedies=self._remedies(),
+            remedies=self.remedies(),
         )
 
     # Connectors ---------------------------------------------------------------------------
@@ -160,7 +160,8 @@ class Config:
 
     # Remedies -----------------------------------------------------------------------------
 
-    def _remedies(self) -> list[RemedyRow]:
+    def remedies(self) -> list[RemedyRow]:
+        """The host's own rows. Raises `ConfigError` for what in them cannot be."""
         rows = self.data.get("remedies", [])
         if not isinstance(rows, list) or not all(isinstance(r, Mapping) for r in rows):
             text = "each row is a section of its own: [[remedies]]"
