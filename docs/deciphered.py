@@ -15,6 +15,7 @@ from tieout.wire import Answer
 
 AGAIN: Mapping[Retry, str] = {
     Retry.NEXT_RUN: "in the next run, by itself",
+    Retry.READ_AGAIN: "read again in the next run",
     Retry.ON_CHANGE: "when the record, the settings or a mapping change, or by `retry`",
     Retry.PUT_RIGHT: "once a person has put the connection right",
     Retry.ANSWERED: "once a person has said what came of it",

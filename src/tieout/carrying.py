@@ -18,7 +18,7 @@ from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities, Creates, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
-from tieout.errors import Code, Fate, Fault, Retry, Scope, Severity
+from tieout.errors import Code, Fate, Fault, Retry, Severity
 from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
@@ -545,9 +545,9 @@ def _unseen(intent: Intent) -> Issue:
 
 def _looks_again(code: Code) -> bool:
     """Whether a record is read again in each run, although it may not have changed."""
-    return code.retry in (Retry.NEXT_RUN, Retry.PUT_RIGHT)
+    return code.retry is Retry.READ_AGAIN or may_pass(code)
 
 
 def may_pass(code: Code) -> bool:
     """Whether trying again may help although the record is as it was."""
-    return code.retryable or code.scope is Scope.CONNECTION
+    return code.retry in (Retry.NEXT_RUN, Retry.PUT_RIGHT)

@@ -57,6 +57,10 @@ class Retry(Enum):
     """When something is tried again, in words; what runs go by."""
 
     NEXT_RUN = "it is tried again in the next run"
+    READ_AGAIN = (
+        "it is read again in the next run, and tried again if it can be read by then "
+        "or has changed"
+    )
     ON_CHANGE = (
         "it is tried again when the record or the settings change, by retry, or by "
         "sync_now"
@@ -685,7 +689,9 @@ class Code(Enum):
         """When what ended with it is tried again."""
         if self is Code.PARKED:
             return Retry.ANSWERED
-        if self.retryable or self in READ_AGAIN:
+        if self in GARBLED:
+            return Retry.READ_AGAIN
+        if self.retryable:
             return Retry.NEXT_RUN
         return Retry.ON_CHANGE if self.scope is Scope.RECORD else Retry.PUT_RIGHT
 
@@ -693,7 +699,7 @@ class Code(Enum):
         return self.name
 
 
-READ_AGAIN = frozenset(
+GARBLED = frozenset(
     {
         Code.BAD_FIELD,
         Code.BAD_AMOUNT,

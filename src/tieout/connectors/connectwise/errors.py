@@ -66,7 +66,7 @@ SITE_RULES = (Rule(Code.NOT_REACHED, 404, remedy=_NOWHERE),)
 
 COMPANY = RemedyRow(
     Code.SIGN_IN_REFUSED, "Unknown company id: check the company id and the site.",
-    says="the site does not know the company id",
+    meaning="The site does not know the company.", says="the site does not know the company id",
 )
 DELETING = RemedyRow(
     Code.REFUSED,

@@ -25,6 +25,8 @@ _ORDER = "Numbers follow dates: date it later, or post the older documents first
 _CODE = (
     "Link the customer to the party in Tryton that has this code, or give it another."
 )
+_INACTIVE = "The module for invoices is not active in Tryton."
+_NO_DATABASE = "The server has no database of this name, or speaks another dialect."
 _DENIED = "not allowed to (access|search|execute)"
 _LOCKED = "must (create|reopen) a period|closed period"
 _BUSY = "database is locked|could not serialize|deadlock"
@@ -32,11 +34,11 @@ _BUSY = "database is locked|could not serialize|deadlock"
 # fmt: off
 RULES = (
     Rule(Code.BAD_PAYLOAD, text=r"^HTTP 2\d\d\b", answer=Answer.UNCLEAR, says="HTTP 204"),
-    Rule(Code.PERMISSION_MISSING, 403, remedy=_MODULE),
-    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_DATABASE),
-    Rule(Code.NO_SUCH_RESOURCE, 405, remedy=_DATABASE),
-    Rule(Code.SERVER_ERROR, 504, remedy=_SLOW, answer=Answer.UNCLEAR),
-    Rule(Code.PERMISSION_MISSING, vendor_code="lookup", remedy=_MODULE),
+    Rule(Code.PERMISSION_MISSING, 403, remedy=_MODULE, meaning=_INACTIVE),
+    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_DATABASE, meaning=_NO_DATABASE),
+    Rule(Code.NO_SUCH_RESOURCE, 405, remedy=_DATABASE, meaning=_NO_DATABASE),
+    Rule(Code.SERVER_ERROR, 504, remedy=_SLOW, answer=Answer.UNCLEAR, who=Who.ADMIN, meaning="The request took Tryton too long."),
+    Rule(Code.PERMISSION_MISSING, vendor_code="lookup", remedy=_MODULE, meaning=_INACTIVE),
     Rule(Code.SIGN_IN_REFUSED, vendor_code="LoginException"),
     Rule(Code.STALE_VERSION, vendor_code="ConcurrencyException"),
     Rule(Code.PERMISSION_MISSING, None, "UserError", _DENIED, _GROUP, says='You are not allowed to access "Invoice".'),
