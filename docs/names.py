@@ -42,6 +42,10 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
         "What errors mean": (*("Remedy", "RemedyRow", "Who", "Retry", "UnknownError"),),
         "How the connections are": (*("Connection", "ConnectionState"),),
+        "The tie-out certificate": (
+            *("Certificate", "Balance", "Amounts", "Difference", "DifferenceKind"),
+            *("Shift", "load_certificate"),
+        ),
         "Writes in doubt": ("Intent", "Doubt", "Landed", "Reply"),
         "Connectors": (
             *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health"),

@@ -79,6 +79,14 @@ from tieout.models import (
 )
 from tieout.money import Money
 from tieout.plan import Plan
+from tieout.proof.certificate import Certificate, load_certificate
+from tieout.proof.differences import (
+    Amounts,
+    Balance,
+    Difference,
+    DifferenceKind,
+    Shift,
+)
 from tieout.remedies import Remedy, RemedyRow
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
@@ -106,11 +114,13 @@ from tieout.wire import Call, Flow, Request, Response, Transport
 __all__ = [
     "Action",
     "Adapter",
+    "Amounts",
     "Application",
     "AutoPay",
     "AutoPayRules",
     "AutoPayState",
     "AutoPayStatus",
+    "Balance",
     "Batch",
     "BatchType",
     "Bill",
@@ -118,6 +128,7 @@ __all__ = [
     "Call",
     "Callbacks",
     "Capabilities",
+    "Certificate",
     "Change",
     "Changed",
     "Clock",
@@ -130,6 +141,8 @@ __all__ = [
     "CreditNote",
     "Customer",
     "Dated",
+    "Difference",
+    "DifferenceKind",
     "Direct",
     "Direction",
     "Doubt",
@@ -187,6 +200,7 @@ __all__ = [
     "Settings",
     "Settlement",
     "Severity",
+    "Shift",
     "Since",
     "Standing",
     "State",
@@ -205,6 +219,7 @@ __all__ = [
     "__version__",
     "change_name",
     "fingerprint",
+    "load_certificate",
     "mark_of",
     "this_user",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_type
@@ -51,6 +51,10 @@ report = engine.sync_payments(since=tieout.Since.LAST_RUN)
 assert_type(report, tieout.Report)
 assert_type(engine.apply(plan), tieout.Report)
 assert_type(report.ok, bool)
+assert_type(report.html(), str)
+assert_type(plan.html(), str)
+assert_type(plan.html(engine.deep_link), str)
+assert_type(report.effects, Mapping[tieout.Effect, Mapping[str, tieout.Money]])
 assert_type(report.issues, Iterator[tieout.Issue])
 engine.sync_payments(since=datetime(2026, 3, 1, tzinfo=UTC), recheck=True)
 if report.resume is not None:
@@ -104,6 +108,21 @@ for write in engine.parked():
     engine.answer(write.name, tieout.Reply.NOT_THERE)
 assert_type(engine.audit(), list[tieout.Issue])
 assert_type(tieout.mark_of("book:1", "Invoice", own.changes[0].source), str)
+
+proof = engine.verify(date(2026, 1, 1), kinds=[tieout.Settlement], on_progress=show)
+assert_type(proof, tieout.Certificate)
+for found in proof.differences:
+    assert_type(found.kind, tieout.DifferenceKind)
+    assert_type(found.shifts[0].amounts, tieout.Amounts)
+for balance in (*proof.totals, *proof.customers):
+    assert_type(balance, tieout.Balance)
+    assert_type(balance.difference.open, Decimal)
+    assert_type(balance.customer, tieout.Ref | None)
+assert_type((proof.ok, proof.complete, proof.unexplained), tuple[bool, bool, int])
+assert_type((proof.verdict, proof.digest, proof.to_json()), tuple[str, str, str])
+assert_type(proof.counts[tieout.DifferenceKind.POLICY], int)
+proof.save("proof.jsonl")
+assert_type(tieout.load_certificate("proof.jsonl").digest, str)
 
 adapter: tieout.Adapter = tieout.Callbacks(update=pay, find=look)
 engine.sync_payments(

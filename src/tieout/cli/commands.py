@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tieout import codec
-from tieout.cli import config
+from tieout.cli import config, statement
 from tieout.cli.screen import Column, Screen
 from tieout.engine import Engine
 from tieout.errors import ConfigError, Severity
-from tieout.models import visible
+from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
 from tieout.plan import Plan, load, save
-from tieout.report import Progress, Report
+from tieout.report import Progress, Report, html_of
 from tieout.schedule import Schedule
 from tieout.store import IssueRow
 
@@ -28,6 +28,14 @@ AGREES, RED, COULD_NOT_RUN = 0, 1, 2
 
 KINDS = ("payments", "invoices", "customers", "credit_notes")
 """What can be planned and synced, as the verbs of the engine are called."""
+
+VERIFIED = {
+    "levels": Settlement,
+    "invoices": Invoice,
+    "credit_notes": CreditNote,
+    "payments": Payment,
+}
+"""What can be verified: levels are what was paid of each invoice."""
 
 SHOWN_MAX = 50
 """Issues that are listed under a report; the rest is counted."""
@@ -83,6 +91,7 @@ def plan(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         make: Callable[..., Plan] = getattr(made, f"plan_{asked.what}")
         found = make(config.since(asked.since), **_named(asked))
+        html = found.html(made.deep_link) if asked.html else ""
     if asked.out:
         save(found, asked.out)
         screen.say(f"Saved as {asked.out}. To carry it out: tieout apply {asked.out}")
@@ -90,6 +99,7 @@ def plan(asked: Namespace, screen: Screen) -> int:
         _print(screen, codec.dump(found.changes))
     else:
         screen.plan(found, rows=None if asked.full else 20)
+    _page(screen, asked, html)
     red = any(each.severity is Severity.RED for each in found.issues)
     return RED if red else AGREES if found.complete else COULD_NOT_RUN
 
@@ -256,6 +266,28 @@ def undo(asked: Namespace, screen: Screen) -> int:
         return _shown(screen, asked, [made.undo(asked.batch)])
 
 
+def verify(asked: Namespace, screen: Screen) -> int:
+    """Both sides read to their end and compared, line by line."""
+    first, last = (
+        config.day(text) if text else None for text in (asked.first, asked.last)
+    )
+    with engine(asked) as made, _telling(screen, asked, 0) as tell:
+        kinds = [VERIFIED[each] for each in asked.kind or ()]
+        found = made.verify(first, last, kinds=kinds, on_progress=tell)
+    if asked.json:
+        screen.raw(found.to_json())
+    else:
+        statement.show(screen, found, full=asked.full)
+    if asked.out:
+        try:
+            found.save(asked.out)
+        except OSError as error:
+            raise ConfigError(f"--out {asked.out}: {error.strerror}") from error
+    if not found.complete:
+        return COULD_NOT_RUN
+    return AGREES if found.ok else RED
+
+
 def schedule(asked: Namespace, screen: Screen) -> int:
     """Sync all that is switched on, every so many minutes, until it is interrupted."""
     every = config.minutes(asked.every)
@@ -277,7 +309,11 @@ def schedule(asked: Namespace, screen: Screen) -> int:
 
 
 def engine(asked: Namespace) -> Engine:
-    """The engine of the file."""
+    """The engine of the file; raises `ConfigError` before a run whose file has no place."""
+    for name in ("html", "out"):
+        file = getattr(asked, name, None)
+        if file and not Path(file).parent.is_dir():
+            raise ConfigError(f"--{name} {file}: there is no such folder")
     return config.load(Path(asked.config)).engine()
 
 
@@ -307,9 +343,22 @@ def _shown(screen: Screen, asked: Namespace, reports: Iterable[Report]) -> int:
             screen.say(f"! {visible(str(issue))}", hang=4)
         if len(rows) > SHOWN_MAX:
             screen.say(f"... and {len(rows) - SHOWN_MAX} more: tieout issues")
+    _page(screen, asked, html_of(found) if asked.html else "")
     if any(report.code and report.code.severity is Severity.RED for report in found):
         return COULD_NOT_RUN
     return AGREES if all(report.ok for report in found) else RED
+
+
+def _page(screen: Screen, asked: Namespace, html: str) -> None:
+    """Write a page, if one is wanted. Raises `ConfigError` where that is not possible."""
+    if not asked.html:
+        return
+    try:
+        Path(asked.html).write_text(html, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html {asked.html}: {error.strerror}") from error
+    if not asked.json:
+        screen.say(f"Wrote {visible(asked.html)}: open it in a browser.")
 
 
 def _plain(report: Report) -> dict[str, Any]:

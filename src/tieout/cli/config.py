@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -285,6 +285,14 @@ def since(text: str) -> Any:
         ) from None
     bare = len(text.strip()) == len("2026-03-01")
     return moment.date() if bare else moment
+
+
+def day(text: str) -> date:
+    """A day as it is written. Raises `ConfigError` for what is none."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{text} is not a day such as 2026-03-01") from None
 
 
 def minutes(text: str) -> timedelta:
