@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import cards
+import deciphered
 import evidence
 import names
 from attrs import fields
@@ -34,8 +35,9 @@ from tieout.errors import Code, Scope, StoreTrouble
 from tieout.journal import TRANSITIONS
 from tieout.local import CreditNotes, Customers, Documents, Invoices, Payments
 from tieout.models import KINDS, Settlement
+from tieout.remedies import CATALOGUE
 from tieout.testing.conformance import CHECKS, Check
-from tieout.wire import Answer, Response
+from tieout.wire import Response
 
 DOCS = Path(__file__).parent
 
@@ -96,22 +98,26 @@ def codes(scope: Scope) -> str:
     """Every code of a scope: a short table, then a paragraph for each."""
     found = [code for code in Code if code.scope is scope]
     rows = [
-        (f"[{each.name}](#{each.name.lower()})", each.severity.value, each.meaning)
+        (
+            f"[{each.name}](#{each.name.lower()})",
+            each.severity.value,
+            each.who.value,
+            each.meaning,
+        )
         for each in found
     ]
-    return "\n\n".join([table(("Code", "Light", "Meaning"), rows), *map(entry, found)])
+    short = table(("Code", "Light", "Who", "Meaning"), rows)
+    return "\n\n".join([short, *map(entry, found)])
 
 
 def entry(code: Code) -> str:
     """The paragraph of one code."""
-    again = (
-        "Trying again later, unchanged, may help: the next run does."
-        if code.retryable
-        else "Trying again unchanged does not help."
-    )
+    remedy = CATALOGUE.of(code)
     return (
-        f"({code.name.lower()})=\n### {code.name}\n\n{code.meaning}\n\n"
-        f"**What to do:** {code.remedy}\n\nLight: {code.severity.value}. {again}"
+        f"({code.name.lower()})=\n### {code.name}\n\n{remedy.meaning}\n\n"
+        f"**What to do:** {' '.join(remedy.steps)}\n\n"
+        f"Light: {code.severity.value}. Who: {remedy.who.value}. "
+        f"Tried again: {deciphered.AGAIN[remedy.retry]}."
     )
 
 
@@ -121,39 +127,27 @@ def troubles() -> str:
     return table(("Trouble", "Meaning", "What to do"), rows)
 
 
-THEN: Mapping[Answer, str] = {
-    Answer.OK: "it is a good answer",
-    Answer.WAIT: "it was not processed; asked again after a pause",
-    Answer.SIGN_IN: "it was not processed; one new sign-in is tried",
-    Answer.REFUSED: "it certainly had no effect",
-    Answer.UNCLEAR: "a write may have had its effect: it is looked at first",
-}
-
-
-STATUSES_MAX = 5
-"""More than these in one row are a connector's word for all the rest."""
-
-
 def errors(connector: Any) -> Callable[[], str]:
-    """The table of a connector's own rules."""
+    """What a system says, by its connector's tables: in answers, and while signing in."""
+    return lambda: table(deciphered.TITLES, deciphered.rules(connector.rules))
 
-    def rows() -> Iterator[Sequence[str]]:
-        merged: dict[tuple[str, ...], list[str]] = {}
-        for rule in connector.rules:
-            status = "any but 5xx" if rule.status is None else str(rule.status)
-            text = f"`{rule.text}`" if rule.text.strip(".") else ""
-            code = f"`{rule.vendor_code}`" if rule.vendor_code else ""
-            what = " and ".join(each for each in (code, text) if each) or "anything"
-            link = f"[{rule.code.name}](../{anchor(rule.code)})"
-            remedy = rule.remedy or rule.code.remedy
-            row = (what, link, remedy, THEN[rule.answer])
-            merged.setdefault(row, []).append(status)
-        for (what, *rest), statuses in merged.items():
-            many = len(statuses) > STATUSES_MAX
-            yield ("other 4xx" if many else ", ".join(statuses), what, *rest)
 
-    titles = ("Status", "Code or text", "Becomes", "What to do", "What is certain")
-    return lambda: table(titles, rows())
+def sign_in_errors(connector: Any) -> Callable[[], str]:
+    """The same while signing in, where other rules hold then."""
+    rules = (*connector.sign_in_rules, *getattr(connector.auth, "rules", ()))
+    own = [each for each in rules if each not in connector.rules]
+    return lambda: table(deciphered.TITLES, deciphered.rules(own))
+
+
+def findings(connector: Any) -> Callable[[], str]:
+    """What a connector itself finds wrong."""
+    found = connector.findings
+    return lambda: table(deciphered.OUR_TITLES, deciphered.findings(found))
+
+
+def signs_in_by_rules(connector: Any) -> bool:
+    """Whether other rules hold while it signs in."""
+    return bool(connector.sign_in_rules or getattr(connector.auth, "rules", ()))
 
 
 def statuses() -> str:
@@ -164,7 +158,7 @@ def statuses() -> str:
         assert verdict.code is not None
         shown = {302: "3xx", 500: "5xx"}.get(status, str(status))
         link = f"[{verdict.code.name}](#{verdict.code.name.lower()})"
-        rows.append((shown, link, THEN[verdict.answer]))
+        rows.append((shown, link, deciphered.THEN[verdict.answer]))
     return table(("Status", "Becomes", "What is certain"), rows)
 
 
@@ -514,6 +508,16 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "troubles of the store": troubles,
     "bare statuses": statuses,
     **{f"errors of {name}": errors(each) for name, each in MADE.items()},
+    **{
+        f"signing in to {name}": sign_in_errors(each)
+        for name, each in MADE.items()
+        if signs_in_by_rules(each)
+    },
+    **{
+        f"findings of {name}": findings(each)
+        for name, each in MADE.items()
+        if each.findings
+    },
     **{f"arguments of {name}": arguments(each) for name, each in CONNECTORS.items()},
     **{f"kinds of {name}": kinds(each.capabilities) for name, each in MADE.items()},
     **{f"features of {name}": features(e.capabilities) for name, e in MADE.items()},

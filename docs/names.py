@@ -40,6 +40,8 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "What was not carried, and why": (
             *("IssueRow", "Standing", "Event", "Run", "Story", "Said"),
         ),
+        "What errors mean": (*("Remedy", "RemedyRow", "Who", "Retry", "UnknownError"),),
+        "How the connections are": (*("Connection", "ConnectionState"),),
         "The tie-out certificate": (
             *("Certificate", "Balance", "Amounts", "Difference", "DifferenceKind"),
             *("Shift", "load_certificate"),

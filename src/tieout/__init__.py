@@ -35,6 +35,8 @@ from tieout.change import (
     mark_of,
 )
 from tieout.clock import Clock, SystemClock
+from tieout.clusters import UnknownError
+from tieout.connections import Connection, ConnectionState
 from tieout.connector import (
     Books,
     Connector,
@@ -50,10 +52,12 @@ from tieout.errors import (
     Code,
     ConfigError,
     Fault,
+    Retry,
     Severity,
     StoreError,
     StoreTrouble,
     TieoutError,
+    Who,
 )
 from tieout.handover import Listing
 from tieout.journal import Landed, Reply
@@ -83,6 +87,7 @@ from tieout.proof.differences import (
     DifferenceKind,
     Shift,
 )
+from tieout.remedies import Remedy, RemedyRow
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings
@@ -130,6 +135,8 @@ __all__ = [
     "Code",
     "Columns",
     "ConfigError",
+    "Connection",
+    "ConnectionState",
     "Connector",
     "CreditNote",
     "Customer",
@@ -175,12 +182,15 @@ __all__ = [
     "Preview",
     "Progress",
     "Ref",
+    "Remedy",
+    "RemedyRow",
     "Reply",
     "Report",
     "Request",
     "Resource",
     "Response",
     "RestConnector",
+    "Retry",
     "Rule",
     "Run",
     "SQLiteStore",
@@ -203,7 +213,9 @@ __all__ = [
     "Table",
     "TieoutError",
     "Transport",
+    "UnknownError",
     "Unposted",
+    "Who",
     "__version__",
     "change_name",
     "fingerprint",

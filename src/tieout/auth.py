@@ -130,16 +130,18 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-_RECONNECT = (
-    "An administrator has to connect the system again: the refresh token was used up, "
-    "revoked, or not used for too long. What is queued is kept."
-)
+_RECONNECT = "An administrator has to connect the system again; what is queued is kept."
+_CLIENT = "invalid_client|unauthorized_client"
+_USED_UP = "The refresh token was used up, revoked, or not used for too long."
+
+# fmt: off
 TOKEN_RULES = (
-    Rule(Code.RECONNECT_NEEDED, 400, text="invalid_grant", remedy=_RECONNECT),
-    Rule(Code.SIGN_IN_REFUSED, 400, text="invalid_client|unauthorized_client"),
-    Rule(Code.PERMISSION_MISSING, 400, text="invalid_scope"),
+    Rule(Code.RECONNECT_NEEDED, 400, text="invalid_grant", remedy=_RECONNECT, meaning=_USED_UP, says="invalid_grant"),
+    Rule(Code.SIGN_IN_REFUSED, 400, text=_CLIENT, says="invalid_client"),
+    Rule(Code.PERMISSION_MISSING, 400, text="invalid_scope", says="invalid_scope"),
     Rule(Code.SIGN_IN_REFUSED, 401),
 )
+# fmt: on
 """The errors of a token endpoint (RFC 6749, section 5.2)."""
 
 LIFETIME_DEFAULT = 1800.0

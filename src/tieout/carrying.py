@@ -19,7 +19,7 @@ from tieout.capabilities import Capabilities, Creates, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.effects import Sums
-from tieout.errors import Code, Fate, Fault, Scope, Severity
+from tieout.errors import Code, Fate, Fault, Retry, Severity
 from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
 from tieout.lease import WRITE
@@ -66,19 +66,6 @@ WORDS: Mapping[Code, str] = {
     Code.OUTCOME_UNKNOWN: "unknown",
 }
 """How an issue is counted where it is not a failure."""
-
-
-UNREADABLE = frozenset(
-    {
-        Code.BAD_FIELD,
-        Code.BAD_AMOUNT,
-        Code.BAD_CURRENCY,
-        Code.BAD_DATE,
-        Code.UNKNOWN_STATUS,
-        Code.TOTALS_DISAGREE,
-    }
-)
-"""What was garbled once on its way need not have changed to be read well the next time."""
 
 
 @define
@@ -559,14 +546,15 @@ def _unseen(intent: Intent) -> Issue:
         text=text,
         basis=intent.agreed,
         within=intent.within,
+        connection=intent.connection,
     )
 
 
 def _looks_again(code: Code) -> bool:
     """Whether a record is read again in each run, although it may not have changed."""
-    return code in UNREADABLE or may_pass(code)
+    return code.retry is Retry.READ_AGAIN or may_pass(code)
 
 
 def may_pass(code: Code) -> bool:
     """Whether trying again may help although the record is as it was."""
-    return code.retryable or code.scope is Scope.CONNECTION
+    return code.retry in (Retry.NEXT_RUN, Retry.PUT_RIGHT)

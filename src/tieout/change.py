@@ -11,10 +11,11 @@ import hashlib
 from datetime import datetime
 from enum import Enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.models import Record, RecordType, Ref, instant
+from tieout.remedies import CATALOGUE, Remedies, Remedy, looked_up
 
 
 class Action(Enum):
@@ -225,14 +226,39 @@ class Issue:
     within: Ref | None = None
     """The record that the source is read with, where it is a part of one."""
     at: datetime | None = instant()
+    connection: str = ""
+    """Where it went wrong, where a system said so; empty for what we found ourselves."""
+    deciphered: Remedy | None = looked_up()
+    """What the engine's table of remedies says of it; looked up when it is read."""
 
     @property
     def severity(self) -> Severity:
         """Its light: red, yellow, green."""
         return self.code.severity
 
-    def __str__(self) -> str:
+    @property
+    def system(self) -> str:
+        """The system where it went wrong, or else that of the record, such as ``xero``."""
+        source = self.source.connection if self.source else ""
+        return (self.connection or source).partition(":")[0]
+
+    @property
+    def advice(self) -> Remedy:
+        """What it means, who can put it right, by which steps, and when it is tried again."""
+        return self.deciphered or CATALOGUE.of(self.code, self.text, self.remedy)
+
+    def by(self, remedies: Remedies) -> Issue:
+        """The same, as a table of remedies reads it."""
+        told = remedies.of(self.code, self.text, self.remedy, self.system)
+        return evolve(self, deciphered=told)
+
+    @property
+    def headline(self) -> str:
+        """Of what it is and what is wrong, without what to do about it."""
         who = ", ".join(self.numbers) or (self.source.id if self.source else "?")
-        what = self.text or self.code.meaning
+        what = self.text or self.advice.meaning
         at = f" [{self.field}]" if self.field else ""
-        return f"{who}{at}: {what} {self.remedy or self.code.remedy}".strip()
+        return f"{who}{at}: {what}"
+
+    def __str__(self) -> str:
+        return " ".join((self.headline, *self.advice.steps))

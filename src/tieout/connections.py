@@ -53,7 +53,7 @@ class Connection:
     text: str = ""
 
     def __str__(self) -> str:
-        why = f" ({', '.join(self.missing)} missing)" if self.missing else ""
+        why = f" (missing: {', '.join(self.missing)})" if self.missing else ""
         why = f" ({self.text})" if self.text else why
         return f"{self.side} {self.name}: {self.state.value}{why}"
 

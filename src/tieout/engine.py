@@ -45,8 +45,9 @@ class Engine(Verification):
     has an HTTP client of its own that lives as long as the engine. ``store`` defaults to
     memory, which forgets: give a `tieout.SQLiteStore` in earnest. ``profile`` names whose
     "last run" is meant. Raises `ConfigError` where the two sides cannot be tied out by the
-    settings. ``auto_pay`` is asked of each invoice that is posted by hand. A context
-    manager; not for two threads at once.
+    settings. ``auto_pay`` is asked of each invoice that is posted by hand. ``remedies`` are
+    rows of your own on what errors mean and who can put them right; they come before what
+    tieout knows. A context manager; not for two threads at once.
     """
 
     def deep_link(self, ref: Ref) -> str:

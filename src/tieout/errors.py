@@ -40,13 +40,44 @@ class Fate(Enum):
     """It may have had its effect."""
 
 
+class Who(Enum):
+    """Who can put something right."""
+
+    ADMIN = "admin"
+    """Who looks after a system, its users and rights, or the settings of the pair."""
+    USER = "user"
+    """Who keeps the records: in billing, or in the books."""
+    DEVELOPER = "developer"
+    """Who maintains the application that calls tieout, or tieout itself."""
+    NOBODY = "nobody"
+    """It passes by itself: wait."""
+
+
+class Retry(Enum):
+    """When something is tried again, in words; what runs go by."""
+
+    NEXT_RUN = "it is tried again in the next run"
+    READ_AGAIN = (
+        "it is read again in the next run, and tried again if it can be read by then "
+        "or has changed"
+    )
+    ON_CHANGE = (
+        "it is tried again when the record or the settings change, by retry, or by "
+        "sync_now"
+    )
+    PUT_RIGHT = "nothing goes by this connection until a person has put it right"
+    ANSWERED = "nothing, until somebody answers what came of the write"
+
+
 _RED, _YELLOW = Severity.RED, Severity.YELLOW
 _RECORD, _CONNECTION = Scope.RECORD, Scope.CONNECTION
+_ADMIN, _USER, _DEVELOPER, _NOBODY = Who
 
 
 class Code(Enum):
     """
-    One kind of trouble: its ``meaning``, ``severity``, ``scope`` and ``remedy``.
+    One kind of trouble: its ``meaning``, ``severity``, ``scope``, ``remedy``, and ``who``
+    can put it right.
 
     ``retryable`` says whether trying again later, unchanged, may help.
     """
@@ -55,6 +86,7 @@ class Code(Enum):
     severity: Severity
     scope: Scope
     retryable: bool
+    who: Who
     remedy: str
 
     # Records that cannot be read ------------------------------------------------
@@ -63,6 +95,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the named field in the system the record comes from; it is read again when it changes.",
     )
     BAD_AMOUNT = (
@@ -70,6 +103,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the amount in the system the record comes from: digits, a point, no more decimals than the currency has.",
     )
     BAD_CURRENCY = (
@@ -77,6 +111,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Set the currency of the record to a three-letter ISO 4217 code.",
     )
     BAD_DATE = (
@@ -84,6 +119,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the date in the system the record comes from.",
     )
     UNKNOWN_STATUS = (
@@ -91,6 +127,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _DEVELOPER,
         "Nothing was guessed. Update tieout, or report the status so that it can be added.",
     )
     TOTALS_DISAGREE = (
@@ -98,6 +135,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the invoice in the ledger: what was applied and what is left must make its total.",
     )
 
@@ -107,6 +145,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Normal for invoices made by hand in the ledger. If billing should have it, compare the invoice numbers.",
     )
     NUMBER_MEANS_ANOTHER_DOCUMENT = (
@@ -114,6 +153,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Compare currency, total and customer of the two documents. If they are the same, correct the one that is wrong; otherwise renumber one.",
     )
     AMBIGUOUS_NUMBER = (
@@ -121,6 +161,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Give each document a number of its own, or void the one that is not meant.",
     )
     REFERENCE_AND_NUMBER_DISAGREE = (
@@ -128,6 +169,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the reference or the number in the ledger so that both mean the same invoice.",
     )
     ALREADY_LINKED = (
@@ -135,6 +177,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
     )
     NO_SUCH_RECORD = (
@@ -142,6 +185,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Compare it with the system that the record comes from; nothing was guessed.",
     )
     VANISHED = (
@@ -149,6 +193,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "It was deleted on the other side. Restore it, or remove the link; nothing is made anew unasked.",
     )
 
@@ -158,6 +203,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Correct the currency on one side. Amounts of two currencies are never compared or converted.",
     )
     TOTAL_DIFFERS = (
@@ -165,6 +211,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Make the totals equal, or set a tolerance for the currency in the settings.",
     )
     WENT_BACK = (
@@ -172,6 +219,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Post the invoice again, or void it; until then billing is left as it is.",
     )
     PARTS_UNKNOWN = (
@@ -179,6 +227,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Use the setting paid_amount='settled', or a connector that reads the parts.",
     )
     PAID_ON_BOTH_SIDES = (
@@ -186,6 +235,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Delete the payment in billing, or make it equal to the ledger, or set take_over=True to let it be replaced.",
     )
     OVERPAID = (
@@ -193,6 +243,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Refund the excess or apply it to another invoice in the ledger.",
     )
     WRITTEN_OFF = (
@@ -200,6 +251,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Write it off in billing too, or set write_off='settle' to count it as paid.",
     )
     VOIDED_AFTER_PAYMENT = (
@@ -207,6 +259,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Billing now shows nothing paid. Void the invoice there too if it is not owed.",
     )
     PAID_BEFORE_INVOICE = (
@@ -214,6 +267,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Nothing to do if it was a prepayment; otherwise correct the date in the ledger.",
     )
     WITHIN_TOLERANCE = (
@@ -221,6 +275,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _NOBODY,
         "Nothing to do. The residue is named so that it can be booked away.",
     )
     PARTIAL_NOT_HELD = (
@@ -228,6 +283,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _NOBODY,
         "Nothing to do: billing shows the invoice as paid once nothing is owed.",
     )
     UNAPPLIED_CREDIT = (
@@ -235,6 +291,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Apply the named amount to the invoice in the billing system.",
     )
     CREDITS_STAY = (
@@ -242,6 +299,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Take back the named applications by hand, if they are to end too.",
     )
     APPLIED_THERE = (
@@ -256,6 +314,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _ADMIN,
         "Correct the name of the named field, or remove it; the document itself was written.",
     )
 
@@ -264,6 +323,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Shorten the named field where the record was made. What a record is found by is never cut off.",
     )
     AMBIGUOUS_NAME = (
@@ -271,6 +331,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Give the customers numbers, or names of their own, on both sides.",
     )
     NAME_AND_NUMBER_DISAGREE = (
@@ -278,6 +339,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Look at the named customers, and correct the number or the name of one.",
     )
     POSTED_CANNOT_CHANGE = (
@@ -285,6 +347,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Change it by hand, or void it there and post it anew. Nothing is credited and issued again unasked.",
     )
     EDIT_NOT_CARRIED = (
@@ -292,6 +355,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Make the same change by hand, or set updates='update' to let changes be carried.",
     )
     OWNED_BY_THE_OTHER_SIDE = (
@@ -299,6 +363,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Change the field on the side that owns it, or name another owner in the settings.",
     )
     PAYMENTS_LEFT_OUT = (
@@ -306,6 +371,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Bring over the payments of the same days too, so that what is owed is right.",
     )
     NOT_LISTED = (
@@ -313,6 +379,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "List them once more: it may be void, a draft, dated later, or handed over by now.",
     )
     AUTO_PAY_FAILED = (
@@ -320,6 +387,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         True,
+        _DEVELOPER,
         "See to the automatic payment. The invoice is left as it is and tried again.",
     )
     NO_ACCOUNT = (
@@ -327,6 +395,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Set the named account mapping; `check` names every one that is missing.",
     )
 
@@ -336,6 +405,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "The table of systems says what each one can do. Make this change by hand.",
     )
     WAITS = (
@@ -343,6 +413,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "See to the record that it waits for; this one follows by itself.",
     )
     STALE_PLAN = (
@@ -350,6 +421,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "Make a new plan.",
     )
     STALE_VERSION = (
@@ -357,6 +429,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing was overwritten. It is read and compared again in the next run.",
     )
     NOT_IN_TIME = (
@@ -364,6 +437,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing to do: it is sent in the next step, or in the next run.",
     )
     OUTCOME_UNKNOWN = (
@@ -371,6 +445,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _NOBODY,
         "Nothing to do: the other side is looked at once the answer can no longer be late, before anything is sent again.",
     )
     PARKED = (
@@ -378,6 +453,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the other system, then answer: engine.parked() lists the writes, engine.answer() takes Landed(id), Reply.NOT_THERE or Reply.IGNORE.",
     )
     REFUSED = (
@@ -385,6 +461,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Its own words are given. Correct the record; it is tried again when it changes.",
     )
     DUPLICATE_NUMBER = (
@@ -392,6 +469,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _USER,
         "Look at the existing document. If it is the same one, link it; otherwise choose another number.",
     )
     LOCKED_PERIOD = (
@@ -399,6 +477,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "Reopen the period, or date the document into an open one. Nothing is re-dated unasked.",
     )
     IN_USE = (
@@ -406,6 +485,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         True,
+        _USER,
         "Close it there; it is tried again in the next run.",
     )
     UNKNOWN_ERROR = (
@@ -413,6 +493,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _DEVELOPER,
         "Its own words are kept. Report them so that a remedy can be added.",
     )
 
@@ -422,6 +503,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Check the address, the network and whether the service is up; then run again.",
     )
     ANSWER_LOST = (
@@ -429,6 +511,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _NOBODY,
         "Run again. Writes whose answer was lost are looked at before they are repeated.",
     )
     SERVER_ERROR = (
@@ -436,6 +519,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _NOBODY,
         "Run again later; if it lasts, tell the vendor's support and quote the request id.",
     )
     TOO_MANY_REQUESTS = (
@@ -443,6 +527,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: the run waited, and goes on next time.",
     )
     DAY_LIMIT_REACHED = (
@@ -450,6 +535,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: run again after the time that is named.",
     )
     SIGN_IN_REFUSED = (
@@ -457,6 +543,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Check user, password or keys of the connection.",
     )
     RECONNECT_NEEDED = (
@@ -464,6 +551,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Connect the system again; only a person can.",
     )
     DISCONNECTED = (
@@ -471,6 +559,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _ADMIN,
         "Connect it again with engine.reconnect(); ties, logs and markers are as they were.",
     )
     LOCKED_OUT = (
@@ -478,6 +567,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Correct the password and wait until the lock ends; trying again makes it longer.",
     )
     PERMISSION_MISSING = (
@@ -485,6 +575,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Give the user the permission that is named.",
     )
     ACCESS_NEEDED = (
@@ -492,6 +583,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Allow third-party access in the ledger program, restart it if it asks for that, and try again.",
     )
     WRONG_COMPANY = (
@@ -499,6 +591,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "Use the credentials of the company that this store belongs to, or another store.",
     )
     NO_SUCH_RESOURCE = (
@@ -506,6 +599,7 @@ class Code(Enum):
         _RED,
         _RECORD,
         False,
+        _ADMIN,
         "The record is gone, or the connection's address or module is wrong.",
     )
     BAD_PAYLOAD = (
@@ -513,6 +607,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _ADMIN,
         "Run again; if it lasts, check that the address leads to the system itself and not to a sign-in page.",
     )
     TOO_LARGE = (
@@ -520,6 +615,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _DEVELOPER,
         "Use a smaller page size, or raise the limit of the transport.",
     )
     FOREIGN_LINK = (
@@ -527,6 +623,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         False,
+        _ADMIN,
         "No credential was sent there. Check that the base address is the vendor's own; a proxy may be rewriting links.",
     )
     LOOPING_PAGES = (
@@ -534,6 +631,7 @@ class Code(Enum):
         _RED,
         _CONNECTION,
         True,
+        _DEVELOPER,
         "Run again; if it lasts, report it to the vendor.",
     )
     BAD_SIGNATURE = (
@@ -541,6 +639,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _DEVELOPER,
         "Answer 401. If the vendor's own deliveries are refused, set the key anew, and give the body as it came in, before a framework reads it.",
     )
     STALE_DELIVERY = (
@@ -548,6 +647,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         False,
+        _NOBODY,
         "Nothing to do: the next sync finds what changed. If new deliveries are refused, set this machine's clock right.",
     )
     RUN_IN_PROGRESS = (
@@ -555,6 +655,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Wait until it has ended; a run that died is taken over after its lease.",
     )
     RESTORED = (
@@ -562,6 +663,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: a run after the time that is named looks for each document before it makes one.",
     )
     LEASE_LOST = (
@@ -569,6 +671,7 @@ class Code(Enum):
         _YELLOW,
         _CONNECTION,
         True,
+        _NOBODY,
         "Nothing to do: the other run carries on.",
     )
 
@@ -578,16 +681,42 @@ class Code(Enum):
         severity: Severity,
         scope: Scope,
         retryable: bool,
+        who: Who,
         remedy: str,
     ) -> None:
         self.meaning = meaning
         self.severity = severity
         self.scope = scope
         self.retryable = retryable
+        self.who = who
         self.remedy = remedy
+
+    @property
+    def retry(self) -> Retry:
+        """When what ended with it is tried again."""
+        if self is Code.PARKED:
+            return Retry.ANSWERED
+        if self in GARBLED:
+            return Retry.READ_AGAIN
+        if self.retryable:
+            return Retry.NEXT_RUN
+        return Retry.ON_CHANGE if self.scope is Scope.RECORD else Retry.PUT_RIGHT
 
     def __str__(self) -> str:
         return self.name
+
+
+GARBLED = frozenset(
+    {
+        Code.BAD_FIELD,
+        Code.BAD_AMOUNT,
+        Code.BAD_CURRENCY,
+        Code.BAD_DATE,
+        Code.UNKNOWN_STATUS,
+        Code.TOTALS_DISAGREE,
+    }
+)
+"""What was garbled once on its way need not have changed to be read well the next time."""
 
 
 class TieoutError(Exception):

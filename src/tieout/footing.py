@@ -28,8 +28,9 @@ from tieout.journal import Journal
 from tieout.models import Ref, Settlement
 from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
-from tieout.protocol import Connector, Health
+from tieout.protocol import Connector, Health, known_rows
 from tieout.reading import Reader
+from tieout.remedies import Remedies, RemedyRow
 from tieout.report import Progress, Report
 from tieout.session import Session
 from tieout.settings import Settings
@@ -122,6 +123,7 @@ class Footing:
         clock: Clock | None = None,
         profile: str = "shared",
         auto_pay: AutoPay | None = None,
+        remedies: Iterable[RemedyRow] = (),
     ) -> None:
         self.settings = settings or Settings()
         self.pair = key_of(billing.connection, ledger.connection)
@@ -130,6 +132,8 @@ class Footing:
         self._clock: Clock = clock or SystemClock()
         self._profile = profile
         self._auto_pay = auto_pay
+        known = (*known_rows(billing), *known_rows(ledger))
+        self._remedies = Remedies(remedies, known)
         self._opened: list[_OnDemand] = []
         self._seen: dict[str, Identity] = {}
         if isinstance(transport, Mapping):
@@ -354,6 +358,7 @@ class Footing:
             remedy=under.fault.remedy if under.fault else "",
             task=" and ".join(track.verb for track in under.tracks),
             whole=under.whole,
+            connection=under.fault.connection if under.fault else "",
         )
 
     def _report(self, run: Carrying, under: Under) -> Report:
@@ -387,6 +392,7 @@ class Footing:
             effects=run.tally.sums.effects,
             left_out=run.tally.sums.left_out,
             store=self._store,
+            remedies=self._remedies,
             links=self._deep_links,
         )
 

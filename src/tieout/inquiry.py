@@ -99,7 +99,7 @@ class Inquiry(Retention):
         try:
             self._refuse_ended(connector.connection)
         except Fault as fault:
-            return said.troubled(fault.code, fault.text, fault.remedy)
+            return self._troubled(said, fault)
         for kind in KINDS:
             if not connector.capabilities.kind(kind).can(Verb.READ):
                 continue
@@ -111,7 +111,7 @@ class Inquiry(Retention):
             try:
                 page = session.run(connector.fetch(kind, ids=ids, numbers=numbers))
             except Fault as fault:
-                said = said.troubled(fault.code, fault.text, fault.remedy)
+                said = self._troubled(said, fault)
                 if fault.code.scope is Scope.CONNECTION:
                     return said
                 continue
@@ -120,8 +120,14 @@ class Inquiry(Retention):
                 return Said(connector.connection, side, found)
             for each in page.issues:
                 if not {*names}.isdisjoint(each.numbers) or each.source in own:
-                    return said.troubled(each.code, str(each), each.remedy)
+                    told = (each.code, str(each), each.remedy)
+                    return said.troubled(*told, self._remedies)
         return said
+
+    def _troubled(self, said: Said, fault: Fault) -> Said:
+        """A side that could not be asked, and what can be done about it."""
+        told = (fault.code, fault.text, fault.remedy)
+        return said.troubled(*told, self._remedies)
 
     def _reasons(self, said: Sequence[Said]) -> Iterator[str]:
         """By which rules a record is left alone that a side tells of and nothing else does."""

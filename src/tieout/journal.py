@@ -399,6 +399,7 @@ class Journal(Hold):
             basis=change.agreed,
             within=change.within,
             at=self._clock.now(),
+            connection=change.connection,
         )
         facts.append(self._row(issue, Held.OPEN, rows))
         return issue
@@ -527,6 +528,7 @@ class Journal(Hold):
             basis=change.agreed,
             within=change.within,
             at=self._clock.now(),
+            connection=change.connection,
         )
 
     def follow(self, link: Link, gone: Ref, into: Ref) -> bool:

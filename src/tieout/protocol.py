@@ -17,6 +17,7 @@ from tieout.capabilities import Capabilities, Select
 from tieout.change import Change, Issue, Outcome
 from tieout.errors import Code, Fault
 from tieout.models import R, Record, Ref
+from tieout.remedies import RemedyRow
 from tieout.wire import Flow, Response, Verdict
 
 T = TypeVar("T")
@@ -108,6 +109,16 @@ class Page(Generic[R_co]):
     next: str | None = None
     token: str | None = None
     as_of: datetime | None = None
+
+
+def known_rows(connector: Connector) -> Iterator[RemedyRow]:
+    """What a connector's own tables say to people: of its rules, and of what it finds itself."""
+    signing_in = getattr(connector, "sign_in_rules", ())
+    auth = getattr(connector.auth, "rules", ())
+    for rule in (*getattr(connector, "rules", ()), *signing_in, *auth):
+        if rule.row is not None:
+            yield rule.row
+    yield from getattr(connector, "findings", ())
 
 
 class Connector(Protocol):

@@ -20,6 +20,7 @@ from tieout.listing import KINDS
 from tieout.models import Ref
 from tieout.money import Money
 from tieout.pages.sheet import Row, Sheet, groups_of, page, troubles_of
+from tieout.remedies import CATALOGUE, Remedies
 from tieout.session import Traffic
 from tieout.store import (
     SEPARATOR,
@@ -96,6 +97,9 @@ class Report:
     effects: Effects = field(factory=dict)
     left_out: int = 0
     _store: Store | None = field(default=None, repr=False, eq=False, alias="store")
+    _remedies: Remedies = field(
+        default=CATALOGUE, repr=False, eq=False, alias="remedies"
+    )
     _links: Mapping[str, Callable[[Ref], str]] = field(
         factory=dict, repr=False, eq=False, alias="links"
     )
@@ -114,7 +118,7 @@ class Report:
     @property
     def issues(self) -> Iterator[Issue]:
         """The issues that this run met, read from the store."""
-        return (row.issue for row in self._facts(IssueRow))
+        return (row.issue.by(self._remedies) for row in self._facts(IssueRow))
 
     @property
     def records(self) -> Iterator[Event]:

@@ -23,6 +23,7 @@ from tieout.fields import Fields
 from tieout.guarding import guarded
 from tieout.models import R, Record, RecordType, Ref, Settlement, Status, clean_number
 from tieout.protocol import Books, Health, Page, ailing
+from tieout.remedies import RemedyRow
 from tieout.rows import Loaded, enveloped, read_rows
 from tieout.rules import FINE, Rule, judge, server_time
 from tieout.wire import Answer, Flow, Request, Response, Verdict
@@ -98,6 +99,10 @@ class RestConnector:
     capabilities: Capabilities
     auth: Auth
     rules: Sequence[Rule] = ()
+    sign_in_rules: Sequence[Rule] = ()
+    """By which answers to signing in are judged, where they are others."""
+    findings: Sequence[RemedyRow] = ()
+    """What the connector itself finds wrong, and what people can do about it."""
     resources: Mapping[RecordType, Resource[Any]] = {}
     feeds: Sequence[Resource[Any]] = ()
     """The lists that tell whose payment info changed, where one is not enough: first that

@@ -81,6 +81,7 @@ def _unreadable(
         field=fault.field,
         text=fault.text,
         remedy=fault.remedy,
+        connection=connection,
     )
 
 

@@ -14,8 +14,9 @@ from http import HTTPStatus
 
 from attrs import frozen
 
-from tieout.errors import Code
+from tieout.errors import Code, Who
 from tieout.models import visible
+from tieout.remedies import RemedyRow
 from tieout.wire import Answer, Response, Verdict
 
 
@@ -27,6 +28,11 @@ class Rule:
     ``text`` is a pattern searched for, whatever the case; ``status`` and ``vendor_code``
     are compared. A rule without a status says nothing about 5xx, which prove nothing.
     ``answer`` says what is certain about the request.
+
+    ``remedy`` says what to do, a step each sentence. ``who`` and ``meaning`` are given
+    where they are not the code's; ``says`` are words of such an error, as the vendor has
+    them or nearly so. A rule with a ``text`` needs them: they are what its page shows, and
+    the proof that no rule before it takes the error.
     """
 
     code: Code
@@ -35,6 +41,17 @@ class Rule:
     text: str = ""
     remedy: str = ""
     answer: Answer = Answer.REFUSED
+    who: Who | None = None
+    meaning: str = ""
+    says: str = ""
+
+    @property
+    def row(self) -> RemedyRow | None:
+        """What it says to people, as a row of a table; None where that is the code's."""
+        if not self.remedy:
+            return None
+        told = (self.code, self.remedy, self.who, self.meaning)
+        return RemedyRow(*told, text=self.text, says=self.says)
 
     def holds(self, status: int, vendor_code: str, text: str) -> bool:
         """Whether this is the error of the rule."""

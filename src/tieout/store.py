@@ -14,13 +14,14 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, Severity
 from tieout.models import Application, Link, RecordType, Ref, Settlement
 from tieout.money import Money
+from tieout.remedies import CATALOGUE, Remedies, Remedy, looked_up
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -200,7 +201,8 @@ class Run:
     One run: who, when, with which window, and how it ended.
 
     ``task`` is what it was to carry, in words, and ``whole`` whether all that had changed;
-    ``verb`` is that under which intents and issues are filed.
+    ``verb`` is that under which intents and issues are filed. ``connection`` is where it
+    ended early, where that is known.
     """
 
     id: str
@@ -217,6 +219,24 @@ class Run:
     remedy: str = ""
     task: str = ""
     whole: bool = False
+    connection: str = ""
+    deciphered: Remedy | None = looked_up()
+    """What the engine's table of remedies says of how it ended; never stored."""
+
+    @property
+    def advice(self) -> Remedy | None:
+        """What can be done about how it ended; None where it did not end early."""
+        if self.code is None:
+            return None
+        return self.deciphered or CATALOGUE.of(self.code, self.text, self.remedy)
+
+    def by(self, remedies: Remedies) -> Run:
+        """The same, as a table of remedies reads it."""
+        if self.code is None:
+            return self
+        system = self.connection.partition(":")[0]
+        told = remedies.of(self.code, self.text, self.remedy, system)
+        return evolve(self, deciphered=told)
 
 
 @frozen

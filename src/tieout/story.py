@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from tieout.errors import Code, Scope, Severity
+from tieout.errors import Code, Scope, Severity, Who
 from tieout.models import (
     CreditNote,
     Customer,
@@ -26,6 +26,7 @@ from tieout.models import (
     visible,
 )
 from tieout.money import Money
+from tieout.remedies import CATALOGUE, Remedies, Remedy
 from tieout.store import Event, Intent, IssueRow, Run, Stage
 
 
@@ -34,7 +35,8 @@ class Said:
     """
     What one side says of a number: a record, nothing, or why it could not be asked.
 
-    ``trouble`` says why in words, ``code`` which kind of trouble it is.
+    ``trouble`` says why in words, ``code`` which kind of trouble it is, ``advice`` what can
+    be done about it.
     """
 
     connection: str
@@ -42,12 +44,15 @@ class Said:
     record: Record | None = None
     trouble: str = ""
     code: Code | None = None
-    remedy: str = ""
+    advice: Remedy | None = None
 
-    def troubled(self, code: Code, trouble: str, remedy: str) -> Said:
-        """The same side, which could not be asked."""
-        remedy = remedy or code.remedy
-        return evolve(self, code=code, trouble=trouble, remedy=remedy)
+    def troubled(
+        self, code: Code, trouble: str, remedy: str, remedies: Remedies = CATALOGUE
+    ) -> Said:
+        """The same side, which could not be asked; a table says what can be done."""
+        system = self.connection.partition(":")[0]
+        advice = remedies.of(code, trouble, remedy, system)
+        return evolve(self, code=code, trouble=trouble, advice=advice)
 
     def __str__(self) -> str:
         where = f"{self.side} ({self.connection})"
@@ -113,6 +118,20 @@ class Story:
         return tuple(dict.fromkeys(_next(self)))
 
     @property
+    def advice(self) -> tuple[Remedy, ...]:
+        """What is known of each cause: who can put it right, by which steps, and when."""
+        own = [row.issue.advice for row in self.issues]
+        sides = [each.advice for each in self.said]
+        return tuple(
+            each for each in (*own, *sides, *(r.advice for r in self.stopped)) if each
+        )
+
+    @property
+    def who(self) -> tuple[Who, ...]:
+        """Who can put it right, of each cause, each once."""
+        return tuple(dict.fromkeys(each.who for each in self.advice))
+
+    @property
     def remedies(self) -> tuple[str, ...]:
         """What a person can do, a step each."""
         return tuple(dict.fromkeys(_remedies(self)))
@@ -147,6 +166,9 @@ def _open(story: Story) -> Iterator[str]:
         yield f"  left alone: {reason}"
     for step in story.next:
         yield f"  next: {step}"
+    if story.who:
+        who = ", ".join(each.value for each in story.who)
+        yield f"  who can put it right: {who}"
     for step in story.remedies:
         yield f"  you can: {step}"
 
@@ -160,7 +182,7 @@ def _verdict(story: Story) -> str:
     if not story.known:
         return "nobody knows this number."
     if story.issues:
-        return " ".join(dict.fromkeys(r.issue.code.meaning for r in story.issues))
+        return " ".join(dict.fromkeys(r.issue.advice.meaning for r in story.issues))
     if story.waiting:
         return "it is under way."
     carried = "it is carried" if story.links else "it was not carried yet"
@@ -175,7 +197,7 @@ def _cause(row: IssueRow) -> str:
     """What is wrong, in the words of whoever said it."""
     issue = row.issue
     at = f" [{issue.field}]" if issue.field else ""
-    return f"{issue.code.name}{at}: {issue.text or issue.code.meaning}"
+    return f"{issue.code.name}{at}: {issue.text or issue.advice.meaning}"
 
 
 def _ended(run: Run) -> str:
@@ -196,18 +218,11 @@ def _next(story: Story) -> Iterator[str]:
             case _:
                 yield "it is sent in the next run"
     for row in story.issues:
-        if row.issue.code.retryable:
-            yield "it is tried again in the next run"
-        else:
-            yield "it is tried again when the record or the settings change, by retry, or by sync_now"
+        yield row.issue.advice.retry.value
     for code in story.causes:
         if code.scope is Scope.CONNECTION:
-            again = "the next run tries again" if code.retryable else _SHUT
-            yield again
+            yield code.retry.value
     yield from _quiet(story)
-
-
-_SHUT = "nothing goes by this connection until a person has put it right"
 
 
 def _quiet(story: Story) -> Iterator[str]:
@@ -222,17 +237,16 @@ def _quiet(story: Story) -> Iterator[str]:
 
 def _remedies(story: Story) -> Iterator[str]:
     for row in story.issues:
-        yield row.issue.remedy or row.issue.code.remedy
+        yield from row.issue.advice.steps
         if not row.issue.code.retryable:
             yield f"then retry({row.id!r}), or ignore({row.id!r}) to leave it alone"
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
             yield f"answer({intent.name!r}, Landed(id) or a Reply), after a look over there"
     for said in story.said:
-        if said.remedy:
-            yield said.remedy
+        yield from said.advice.steps if said.advice else ()
     for run in story.stopped:
-        yield run.remedy
+        yield from run.advice.steps if run.advice else ()
 
 
 def left_alone(

@@ -14,6 +14,7 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
+from tieout.clusters import Met, UnknownError, clustered
 from tieout.errors import Code, ConfigError, Severity
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
 from tieout.handover import Handover
@@ -118,7 +119,8 @@ class Troubles(Handover):
 
     def runs(self) -> Iterator[Run]:
         """The runs of this pair, the oldest first: when, by whom, and how each ended."""
-        yield from self._found_runs("")
+        for run in self._found_runs(""):
+            yield run.by(self._remedies)
 
     def last_runs(self) -> dict[str, Run]:
         """
@@ -134,7 +136,7 @@ class Troubles(Handover):
             held = last.get(run.task)
             heals = held is not None and not held.whole
             if run.whole or run.code is not None or heals:
-                last[run.task] = run
+                last[run.task] = run.by(self._remedies)
         return last
 
     def issues(
@@ -155,19 +157,29 @@ class Troubles(Handover):
         held = Held.IGNORED if ignored else Held.NOTED if noted else Held.OPEN
         for row in self._rows(held, clean_number(number)):
             if code is None or row.issue.code is code:
-                yield row
+                yield evolve(row, issue=row.issue.by(self._remedies))
 
     def standing(self) -> Standing:
         """How many issues are open, of which kinds, and since when."""
         codes: dict[Code, int] = {}
         lights = dict.fromkeys(Severity, 0)
         oldest: datetime | None = None
-        for row in self.issues():
+        for row in self._rows(Held.OPEN, ""):
             codes[row.issue.code] = codes.get(row.issue.code, 0) + 1
             lights[row.issue.severity] += 1
             oldest = min(oldest or row.first_at, row.first_at)
         noted = sum(1 for _ in self.issues(noted=True))
         return Standing(sum(codes.values()), codes, lights, oldest, noted)
+
+    def unknown_errors(self) -> tuple[UnknownError, ...]:
+        """
+        What the other systems said that no table knows, the most frequent first.
+
+        Of what is open, and of the last runs. Messages that differ only in numbers, ids,
+        dates and quoted names are one, with a count and an example; a row that is given
+        as ``remedies=`` to the engine takes what it is for out of the list.
+        """
+        return clustered(self._unknown())
 
     def retry(self, issue: IssueRow | str, *, by: str = "") -> Report:
         """
@@ -220,6 +232,22 @@ class Troubles(Handover):
                 yield event
 
     # How it is done -----------------------------------------------------------------------
+
+    def _unknown(self) -> Iterator[Met]:
+        """What no table knows: open issues, and how the last runs ended."""
+        for row in self._rows(Held.OPEN, ""):
+            issue = row.issue
+            told = (issue.code, issue.text, issue.remedy, issue.system)
+            if not self._remedies.knows(*told):
+                times = (row.first_at, row.last_at)
+                numbers = issue.numbers
+                yield Met(issue.system, issue.code, issue.text, *times, numbers)
+        for run in self.last_runs().values():
+            system, at = run.connection.partition(":")[0], run.ended_at
+            if run.code is None or at is None:
+                continue
+            if not self._remedies.knows(run.code, run.text, run.remedy, system):
+                yield Met(system, run.code, run.text, run.started_at, at)
 
     def _tasks(
         self,

@@ -96,7 +96,7 @@ def test_what_is_lacking_is_named() -> None:
     assert health.missing == named
     (_, ledger) = offices.engine().connections()
     assert (ledger.side, ledger.missing, ledger.code) == ("ledger", named, None)
-    assert str(ledger) == f"ledger book:1: connected ({', '.join(named)} missing)"
+    assert str(ledger) == f"ledger book:1: connected (missing: {', '.join(named)})"
     (report, *_) = offices.sync()
     assert report.code is Code.PERMISSION_MISSING
     assert "book:1 lacks: Accounts Receivable, General Ledger" in report.text

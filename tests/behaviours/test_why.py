@@ -98,7 +98,9 @@ def test_a_failed_payment_is_found_by_its_invoices_number() -> None:
         assert row.issue.source == paid.ref
         text = str(story)
         assert "payment rejected [REFUSED] no" in text
-        assert f"you can: {Code.REFUSED.remedy}" in text
+        told = ("Its own words are given.", "Correct the record;")
+        assert all(f"you can: {step}" in text for step in told)
+        assert "who can put it right: user" in text
         assert f"retry({row.id!r})" in text
     own = offices.engine().why("P-1")
     assert "says: payment P-1 of 80.00 EUR" in str(own.said[0])
@@ -439,7 +441,7 @@ def test_a_run_that_ended_early_is_a_cause_for_what_it_had_not_come_to() -> None
         "the last run of payments ended early at 2026-03-20 12:00: NOT_REACHED"
         in str(story)
     )
-    assert "the next run tries again" in story.next
+    assert "it is tried again in the next run" in story.next
     (event,) = world.engine().events(code=Code.NOT_REACHED)
     assert event.what == "ended early"
     world.clock.advance(A_DAY)

@@ -33,6 +33,16 @@ engine = tieout.Engine(
     transport={xero.connection: transport},
     clock=tieout.SystemClock(),
     profile=tieout.this_user(),
+    remedies=[
+        tieout.RemedyRow(
+            tieout.Code.LOCKED_PERIOD,
+            "Ask Ada. She opens it.",
+            tieout.Who.USER,
+            system="xero",
+            text="lock date",
+        ),
+        tieout.RemedyRow(steps=["Wait."], meaning="It is Sunday.", text="sunday"),
+    ],
 )
 
 plan = engine.plan_payments(since=date(2026, 3, 1))
@@ -76,6 +86,20 @@ for effect, sums in own.effects.items():
     assert_type(effect, tieout.Effect)
     assert_type(sums["USD"], tieout.Money)
 assert_type(own.calls[xero.connection], int)
+for row in engine.issues(code=tieout.Code.LOCKED_PERIOD):
+    assert_type(row.issue.advice, tieout.Remedy)
+    assert_type(row.issue.advice.who, tieout.Who)
+    assert_type(row.issue.advice.steps, tuple[str, ...])
+    assert_type(row.issue.advice.retry, tieout.Retry)
+for unknown in engine.unknown_errors():
+    assert_type(unknown, tieout.UnknownError)
+    assert_type(unknown.count, int)
+story = engine.why("INV-1")
+assert_type(story.who, tuple[tieout.Who, ...])
+assert_type(story.advice, tuple[tieout.Remedy, ...])
+for connection in engine.connections():
+    assert_type(connection, tieout.Connection)
+    assert_type(connection.state, tieout.ConnectionState)
 for write in engine.parked():
     assert_type(write, tieout.Intent)
     assert_type(write.doubt, tieout.Doubt | None)

@@ -13,13 +13,15 @@ from attrs import define, evolve
 
 import tieout
 from onlooker import check_harmless
+from tieout.change import Change
 from tieout.cli import config, main
-from tieout.errors import ConfigError
+from tieout.errors import Code, ConfigError, Fault, Who
 from tieout.models import Customer, Invoice, Status
+from tieout.remedies import RemedyRow
 from tieout.settings import Direction, Settings
 from tieout.testing.conformance import SetClock
 from tieout.testing.year.books import Books
-from tieout.testing.year.connector import BooksConnector
+from tieout.testing.year.connector import BooksConnector, done
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
@@ -34,12 +36,13 @@ class Pair:
     ledger: Books
     clock: SetClock
     store: tieout.MemoryStore
+    fate: Callable[[Change], str] = done
 
     def engine(self) -> tieout.Engine:
         ways = {Customer: Direction.TO_LEDGER, Invoice: Direction.TO_LEDGER}
         return tieout.Engine(
             billing=BooksConnector(self.billing),
-            ledger=BooksConnector(self.ledger),
+            ledger=BooksConnector(self.ledger, fate=self.fate),
             settings=Settings(directions={**ways, tieout.Settlement: Direction.OFF}),
             store=self.store,
             clock=self.clock,
@@ -139,6 +142,48 @@ def test_what_is_left_alone_is_open_no_more(pair: Pair, say: Say) -> None:
     code, told = say("retry", "nothing")
     assert code == 2
     assert "there is no issue 'nothing'" in told
+
+
+def test_issues_say_who_can_put_them_right_and_how(pair: Pair, say: Say) -> None:
+    """B107: in the table, step by step, and for another program."""
+    pair.billing.number_limit = 100
+    pair.invoice("X" * 51)
+    say("sync", "invoices", "--since", "past-week")
+    _, told = say("issues")
+    title, _, row, *lines = told.splitlines()
+    assert "Who" in title.split()
+    assert "user" in row.split()
+    assert any(line.strip().startswith("user: Shorten") for line in lines)
+    (found,) = json.loads(say("issues", "--json")[1])
+    deciphered = found["issue"]["deciphered"]
+    assert (deciphered["who"], deciphered["retry"]) == ("USER", "ON_CHANGE")
+    assert deciphered["steps"][0].startswith("Shorten the named field")
+    assert "who can put it right: user" in say("why", "X" * 51)[1]
+
+
+def test_unknown_errors_are_shown_in_clusters(pair: Pair, say: Say) -> None:
+    """B110: how often, where, and an example; also for another program."""
+    assert say("issues", "--unknown") == (0, "  Nothing is unknown.\n")
+    number = iter(range(9))
+
+    def odd(change: Change) -> str:
+        if change.kind is Invoice:
+            raise Fault(Code.REFUSED, f"gremlin {next(number)} in the\u202e 'books'")
+        return ""
+
+    pair.fate = odd
+    for each in ("INV-1", "INV-2"):
+        pair.invoice(each)
+    say("sync", "invoices", "--since", "past-week")
+    code, told = say("issues", "--unknown")
+    assert code == 0
+    row, example = told.splitlines()[2:]
+    assert row.split()[:3] == ["2", "book", "REFUSED"]
+    assert row.endswith("INV-1, INV-2")
+    assert "gremlin 1 in the" in example
+    assert "\u202e" not in told
+    (found,) = json.loads(say("issues", "--unknown", "--json")[1])
+    assert (found["count"], found["numbers"]) == (2, ["INV-1", "INV-2"])
 
 
 def test_a_plan_is_saved_and_carried_out_later(pair: Pair, say: Say) -> None:
@@ -267,14 +312,33 @@ def test_hostile_names_come_out_harmless(pair: Pair, say: Say) -> None:
         ("billing = 3\n", "[billing]"),
         ("[biling]\n", "did you mean billing?"),
         ("[billing\n", "tieout.toml"),
+        ("remedies = 3\n", "tieout.toml:1: remedies: each row is a section"),
+        ("[remedies]\nwho = 'user'\n", "each row is a section of its own: [[remedies]]"),
+        ("[[remedies]]\nstpes = 'Ask.'\n", ":2: remedies[1].stpes: there is no such key"),
+        ("[[remedies]]\nstpes = 'Ask.'\n", "did you mean steps?"),
+        (
+            "[[remedies]]\nsteps = 'Ask.'\n\n[[remedies]]\ncode = 'LOKED_PERIOD'\n",
+            ":5: remedies[2].code: 'LOKED_PERIOD' is none that there is",
+        ),
+        ("[[remedies]]\ncode = 'LOKED_PERIOD'\n", "did you mean LOCKED_PERIOD?"),
+        ("[[remedies]]\nwho = 'admn'\n", "(admin, user, developer, nobody); did you mean admin?"),
+        ("[[remedies]]\nsystem = 'zero'\n", "did you mean xero?"),
+        ("[[remedies]]\nsteps = [1]\n", ":2: remedies[1].steps: [1] is no text"),
+        ("[[remedies]]\nwho = 7\n", ":2: remedies[1].who: 7 is no text"),
+        (
+            "[[remedies]]\nwho = 'user'\ntext = '('\n",
+            ":3: remedies[1].text: text is no pattern",
+        ),
+        ("[[remedies]]\ncode = 'REFUSED'\n", ":1: remedies[1]: a row of remedies says"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, told: str) -> None:
     """The key, the file and line, and the nearest key that there is; never a secret."""
     path = tmp_path / "tieout.toml"
     path.write_text(text, "utf-8")
+    read = config.load(path).remedies if "remedies" in text else None
     with pytest.raises(ConfigError) as caught:
-        config.load(path).engine()
+        read() if read else config.load(path).engine()
     assert told in str(caught.value)
 
 
@@ -287,6 +351,8 @@ def test_a_whole_file_makes_an_engine(
     more = (
         "paid_amount = 'cash'\ntolerance = {EUR = '0.05'}\n"
         "fees = {account = '4000'}\n[settings.directions]\nCustomer = 'to ledger'\n"
+        "[[remedies]]\ncode = 'REFUSED'\nwho = 'admin'\nsteps = ['Ask.', 'Wait.']\n"
+        "[[remedies]]\nsystem = 'xero'\nsteps = 'Ask Ada. Then wait.'\n"
     )
     path.write_text(text + more, "utf-8")
     for name in ("CONNECTWISE_PUBLIC_KEY", "CONNECTWISE_PRIVATE_KEY"):
@@ -297,6 +363,10 @@ def test_a_whole_file_makes_an_engine(
     assert made.settings.paid_amount == "cash"
     assert made.settings.tolerance == {"EUR": Decimal("0.05")}
     assert made.settings.direction(Customer) is Direction.TO_LEDGER
+    assert config.load(path).remedies() == [
+        RemedyRow(Code.REFUSED, ("Ask.", "Wait."), Who.ADMIN),
+        RemedyRow(steps="Ask Ada. Then wait.", system="xero"),
+    ]
     bad = text + "tolerance = {EUR = 'five'}\n"
     path.write_text(bad, "utf-8")
     with pytest.raises(ConfigError, match=r"settings\.tolerance"):

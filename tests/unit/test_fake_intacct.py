@@ -1442,6 +1442,8 @@ def test_a_summary_by_hand_wants_a_batch_key() -> None:
     told = client.refused(payment(detail(key, "5")))
     assert told[1] == "Please provide a payment batch key"
     client.do(payment(detail(key, "5"), PRBATCH="March"))
+    fake.make_summaries()
+    client.do(payment(detail(key, "4")))
 
 
 def test_payments_need_not_move_the_invoice(acme: str) -> None:
@@ -2000,6 +2002,13 @@ def test_a_function_may_fail_for_no_reason_that_is_told(client: Client) -> None:
     assert client.query("AUDITHISTORY", "ID") == []
 
 
+def test_a_function_may_be_refused_in_the_words_of_a_test(client: Client) -> None:
+    client.fake.refuse("BL01001973", "The moon is in the wrong phase", of="query AUDIT")
+    asked = query("AUDITHISTORY", "ID")
+    assert client.refused(asked) == ("BL01001973", "The moon is in the wrong phase")
+    assert client.query("AUDITHISTORY", "ID") == []
+
+
 def test_a_missing_permission_names_the_object(client: Client) -> None:
     client.fake.deny("AUDITHISTORY")
     told = client.refused(query("AUDITHISTORY", "ID"))[1]
@@ -2010,6 +2019,8 @@ def test_a_missing_permission_names_the_object(client: Client) -> None:
     told = client.refused(create_invoice("A", line("5")))[1]
     assert told.startswith("You do not have permission for API")
     assert client.query("ARINVOICE", "RECORDNO") == []
+    client.fake.allow("AUDITHISTORY")
+    assert client.query("AUDITHISTORY", "ID") == []
 
 
 def test_a_company_has_one_job_at_a_time() -> None:

@@ -413,7 +413,8 @@ def test_a_record_in_trouble_says_all_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("code", "blocking", "words"),
     [
-        (Code.BAD_FIELD, True, "when the record or the settings change"),
+        (Code.BAD_FIELD, True, "read again in the next run"),
+        (Code.REFUSED, True, "when the record or the settings change"),
         (Code.STALE_VERSION, True, "tried again in the next run"),
         (Code.SIGN_IN_REFUSED, True, "until a person has put it right"),
         (Code.OVERPAID, False, "the record was carried"),

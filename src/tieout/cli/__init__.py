@@ -134,6 +134,7 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
     ("issues", "what could not be carried, and what to do", (
         _NUMBER,
         (("--ignored",), {"action": "store_true", "help": "those that are left alone"}),
+        (("--unknown",), {"action": "store_true", "help": "errors that nobody has deciphered, in clusters"}),
     )),
     ("retry", "carry the record of an issue once more", (_ISSUES, _PAGE)),
     ("ignore", "leave a record alone until it changes", (_ISSUES,)),

@@ -131,7 +131,9 @@ def sync(asked: Namespace, screen: Screen) -> int:
 
 
 def issues(asked: Namespace, screen: Screen) -> int:
-    """What is open, and what to do about it."""
+    """What is open, who can put it right, and how; or what nobody has deciphered."""
+    if asked.unknown:
+        return _unknown(asked, screen)
     with engine(asked) as made:
         rows = list(made.issues(number=asked.number or "", ignored=asked.ignored))
     if asked.json:
@@ -140,6 +142,39 @@ def issues(asked: Namespace, screen: Screen) -> int:
         _list(screen, rows)
     red = any(row.issue.severity is Severity.RED for row in rows)
     return RED if red and not asked.ignored else AGREES
+
+
+def _unknown(asked: Namespace, screen: Screen) -> int:
+    """Errors that no table knows, in clusters, the most frequent first."""
+    with engine(asked) as made:
+        found = made.unknown_errors()
+    if asked.json:
+        _print(screen, [codec.dump(each) for each in found])
+    elif not found:
+        screen.say("Nothing is unknown.")
+    else:
+        screen.table(
+            [
+                Column("Times", right=True),
+                Column("System"),
+                Column("Code"),
+                Column("Last"),
+                Column("Such as", optional=True),
+            ],
+            [
+                (
+                    str(each.count),
+                    each.system or "-",
+                    each.code.name,
+                    f"{each.last_at:%Y-%m-%d}",
+                    visible(", ".join(each.numbers)),
+                )
+                for each in found
+            ],
+        )
+        for each in found[:SHOWN_MAX]:
+            screen.say(f"{each.count}: {visible(each.example)}", hang=4)
+    return AGREES
 
 
 def retry(asked: Namespace, screen: Screen) -> int:
@@ -259,7 +294,7 @@ def schedule(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
 
         def work(stop: Callable[[], bool]) -> Sequence[Report]:
-            reports = made.sync_now(stop=stop)
+            reports = made.sync_now(stop=stop, retry=False)
             for report in reports:
                 screen.say(str(report).splitlines()[0])
             return reports
@@ -344,7 +379,7 @@ def _plain(report: Report) -> dict[str, Any]:
 
 
 def _list(screen: Screen, rows: Sequence[IssueRow]) -> None:
-    """Issues as a table, and under it what to do about each kind."""
+    """Issues as a table, and under it of each what to do, a step a line."""
     if not rows:
         screen.say("Nothing is open.")
         return
@@ -354,6 +389,7 @@ def _list(screen: Screen, rows: Sequence[IssueRow]) -> None:
             Column("Light"),
             Column("Numbers"),
             Column("What"),
+            Column("Who"),
             Column("Since", optional=True),
         ],
         [
@@ -362,13 +398,16 @@ def _list(screen: Screen, rows: Sequence[IssueRow]) -> None:
                 row.issue.severity.value,
                 visible(", ".join(row.issue.numbers)),
                 row.issue.code.name,
+                row.issue.advice.who.value,
                 f"{row.first_at:%Y-%m-%d}",
             )
             for row in rows
         ],
     )
     for row in rows[:SHOWN_MAX]:
-        screen.say(f"{row.id}: {visible(str(row.issue))}", hang=4)
+        screen.say(f"{row.id}: {visible(row.issue.headline)}", hang=4)
+        for step in row.issue.advice.steps:
+            screen.say(f"{row.issue.advice.who.value}: {visible(step)}", indent=6)
 
 
 def _print(screen: Screen, value: Any) -> None:

@@ -12,7 +12,8 @@ import inspect
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -23,8 +24,9 @@ from attrs import fields, frozen
 
 import tieout
 from tieout.connector import Connector
-from tieout.errors import ConfigError
+from tieout.errors import Code, ConfigError, Who
 from tieout.models import KINDS
+from tieout.remedies import RemedyRow
 from tieout.settings import Direction, Fees, NumberRule, Settings
 
 FILE = "tieout.toml"
@@ -41,7 +43,7 @@ SYSTEMS: Mapping[str, str] = {
 }
 """The class of each system, in `tieout.connectors`."""
 
-TOP = ("billing", "ledger", "settings", "store", "profile")
+TOP = ("billing", "ledger", "settings", "remedies", "store", "profile")
 
 SECRET = re.compile(r"(?:^|_)(?:secret|password|token|api_key|private_key|public_key)$")
 """Arguments of connectors whose values are secrets, by their names."""
@@ -55,6 +57,20 @@ DIRECTIONS: Mapping[str, Direction] = {
     "to ledger": Direction.TO_LEDGER,
     "both": Direction.BOTH,
 }
+
+
+ROW = ("system", "code", "text", "meaning", "who", "steps")
+"""The keys of a row of ``[[remedies]]``."""
+
+ROW_WORDS: Mapping[str, Mapping[str, Any]] = {
+    "system": {name: name for name in SYSTEMS},
+    "code": Code.__members__,
+    "who": {each.value: each for each in Who},
+}
+"""Of which keys the values are words, and what these stand for."""
+
+FEW = 12
+"""More words than these are not listed where one of them is misspelt."""
 
 
 @frozen
@@ -75,6 +91,7 @@ class Config:
             settings=self._settings(),
             store=tieout.SQLiteStore(self.path.parent / store),
             profile=str(self.data.get("profile") or tieout.this_user()),
+            remedies=self.remedies(),
         )
 
     # Connectors ---------------------------------------------------------------------------
@@ -141,6 +158,42 @@ class Config:
                 raise self._wrong(f"settings.{key}", text) from error
         return Settings(**values)
 
+    # Remedies -----------------------------------------------------------------------------
+
+    def remedies(self) -> list[RemedyRow]:
+        """The host's own rows. Raises `ConfigError` for what in them cannot be."""
+        rows = self.data.get("remedies", [])
+        if not isinstance(rows, list) or not all(isinstance(r, Mapping) for r in rows):
+            text = "each row is a section of its own: [[remedies]]"
+            raise self._wrong("remedies", text)
+        return [self._row(f"remedies[{at}]", row) for at, row in enumerate(rows, 1)]
+
+    def _row(self, where: str, given: Mapping[str, Any]) -> RemedyRow:
+        """One of the host's own rows on what errors mean and who can put them right."""
+        self._known(where, given, ROW)
+        for key, value in given.items():
+            many = key == "steps" and isinstance(value, list)
+            if not all(isinstance(each, str) for each in (value if many else [value])):
+                raise self._wrong(f"{where}.{key}", f"{value!r} is no text")
+        values = dict(given)
+        for key, names in ROW_WORDS.items():
+            if key in values:
+                values[key] = self._word(f"{where}.{key}", values[key], names)
+        try:
+            return RemedyRow(**values)
+        except ConfigError as error:
+            key = str(error).partition(" ")[0]
+            at = f"{where}.{key}" if key in given else where
+            raise self._wrong(at, str(error)) from error
+
+    def _word(self, where: str, word: str, names: Mapping[str, Any]) -> Any:
+        """What a word stands for; the nearest is told for one that is none of them."""
+        if word not in names:
+            few = ", ".join(names) if len(names) < FEW else "docs/errors.md lists them"
+            text = f"{word!r} is none that there is ({few}){_near(word, names)}"
+            raise self._wrong(where, text)
+        return names[word]
+
     # What is wrong ------------------------------------------------------------------------
 
     def _section(self, name: str) -> Mapping[str, Any]:
@@ -153,10 +206,8 @@ class Config:
         for key in given:
             if key in known:
                 continue
-            near = difflib.get_close_matches(key, known, 1, 0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
             where = f"{section}.{key}" if section else key
-            raise self._wrong(where, f"there is no such key{hint}")
+            raise self._wrong(where, f"there is no such key{_near(key, known)}")
 
     def _wrong(self, where: str, text: str) -> ConfigError:
         return ConfigError(f"{self.path}:{self._line(where)}: {where}: {text}")
@@ -165,16 +216,26 @@ class Config:
         """The line on which a key stands, or its section, or the first."""
         section, _, key = where.rpartition(".")
         wanted, inside, at = key or section, "", 1
+        rows: Counter[str] = Counter()
         for number, line in enumerate(self.text.splitlines(), 1):
-            head = re.match(r"\s*\[([^\]]+)\]", line)
+            head = re.match(r"\s*\[(\[?)([^\[\]]+)\]", line)
             if head:
-                inside = head[1].strip()
+                inside = head[2].strip()
+                if head[1]:
+                    rows[inside] += 1
+                    inside = f"{inside}[{rows[inside]}]"
                 if inside in (where, section):
                     at = number
             name = re.match(r"""\s*["']?([\w.-]+)["']?\s*=""", line)
             if name and name[1] == wanted and inside == section:
                 return number
         return at
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """A hint at the nearest of some words; nothing where none is near."""
+    near = difflib.get_close_matches(word, [*known], 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def load(path: Path) -> Config:
@@ -273,6 +334,14 @@ refresh_token_env = "XERO_REFRESH_TOKEN"
 # [settings.directions]
 # Customer = "to ledger"        # off, to billing, to ledger, both
 # Invoice = "to ledger"
+
+# What an error means here, and who can put it right: before what tieout says of it.
+# [[remedies]]
+# system = "xero"
+# code = "LOCKED_PERIOD"          # of those in docs/errors.md
+# text = "lock date"              # a pattern in the other system's own words
+# who = "admin"                   # or: user, developer, nobody
+# steps = ["Ask Ada to open the period."]
 """
 """What `tieout init` writes."""
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from tieout.change import Issue
 from tieout.effects import Effect, Effects
-from tieout.errors import Code, Scope, Severity
+from tieout.errors import Code, Retry, Severity
 from tieout.listing import in_words
 from tieout.models import Ref
 from tieout.money import Money
@@ -347,6 +347,7 @@ def _trouble(trouble: Trouble, at: Shown) -> Html:
     )
     said = [
         ("Code", element("code", own(code.name))),
+        ("Who can put it right", own(code.who.value)),
         ("What to do", told(code.remedy)),
         ("What is next", own(_next(trouble))),
     ]
@@ -367,14 +368,11 @@ def _trouble(trouble: Trouble, at: Shown) -> Html:
 
 def _next(trouble: Trouble) -> str:
     """What happens by itself."""
-    code = trouble.code
-    if code.retryable:
-        return "It is tried again in the next run."
-    if code.scope is Scope.CONNECTION:
-        return "Nothing goes by this connection until a person has put it right."
-    if any(issue.blocking for issue, _ in trouble.issues):
-        return "It is tried again when the record or the settings change, or by retry."
-    return "Nothing: the record was carried, and this was a word about it."
+    retry = trouble.code.retry
+    waits = retry in (Retry.ON_CHANGE, Retry.READ_AGAIN)
+    if waits and not any(issue.blocking for issue, _ in trouble.issues):
+        return "Nothing: the record was carried, and this was a word about it."
+    return f"{retry.value[0].upper()}{retry.value[1:]}."
 
 
 def _issue(issue: Issue, refs: tuple[Ref, ...], at: Shown) -> Html:
@@ -382,8 +380,9 @@ def _issue(issue: Issue, refs: tuple[Ref, ...], at: Shown) -> Html:
     who = ", ".join(issue.numbers) or (issue.source.id if issue.source else "the run")
     what = element("span", told(issue.text)) if issue.text else NOTHING
     said: list[Html] = []
-    if issue.remedy and issue.remedy != issue.code.remedy:
-        said.append(element("p", own("What to do: "), told(issue.remedy)))
+    words, own_who = " ".join(issue.advice.steps), issue.advice.who.value
+    if (words, own_who) != (issue.code.remedy, issue.code.who.value):
+        said.append(element("p", own(f"What to do ({own_who}): "), told(words)))
     where = [_record(ref, who, at) for ref in refs]
     if issue.field:
         where.append(element("span", own("field: "), told(issue.field)))

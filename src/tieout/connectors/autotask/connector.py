@@ -28,7 +28,14 @@ from tieout.connectors.autotask.bodies import (
     paid_body,
     renumbered_body,
 )
-from tieout.connectors.autotask.errors import ERRORS, PAUSES, RULES, explain
+from tieout.connectors.autotask.errors import (
+    ERRORS,
+    FINDINGS,
+    PAUSES,
+    RULES,
+    ZONE_RULES,
+    explain,
+)
 from tieout.connectors.autotask.joins import with_currencies, with_lines
 from tieout.connectors.autotask.queries import (
     FETCH_MAX,
@@ -86,6 +93,8 @@ class Autotask(RestConnector):
     """
 
     rules = RULES
+    sign_in_rules = ZONE_RULES
+    findings = FINDINGS
     ids = ID
     cursors = re.compile(r"\w+/query\S*")
     plain = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NUMBER_LENGTH}}}")

@@ -70,7 +70,7 @@ class ZoneKeys:
         current = grant.expires_at is not None and now < grant.expires_at
         if grant.signed_in and current and base == grant.base_url:
             text = "the user, the secret or the integration code was refused"
-            raise Fault(Code.SIGN_IN_REFUSED, text, remedy=KEYS, fate=Fate.NOT_SENT)
+            raise KEYS.fault(text, fate=Fate.NOT_SENT)
         fresh = grant.renewed({}, expires_at=now + ZONE_LASTS, base_url=base)
         return evolve(fresh, previous={})
 
@@ -81,7 +81,7 @@ class ZoneKeys:
             raise verdict.fault()
         url = Fields(response.json()).text("url")
         if not url:
-            raise Fault(Code.SIGN_IN_REFUSED, "the user has no zone", remedy=USER)
+            raise USER.fault("the user has no zone")
         home, place = urlsplit(self.base_url), urlsplit(url)
         host, known = place.netloc.lower(), home.netloc.lower()
         sound = re.fullmatch(r"https?://[\w.-]+(:\d+)?(/[\w./-]*)?", url, re.ASCII)

@@ -151,8 +151,7 @@ def _ready(
             ready[change.name] = [entry for entries in told for entry in entries]
         else:
             text = f"{held.number} is not among what can be handed over"
-            fault = Fault(Code.REFUSED, text, remedy=UNPOSTED)
-            refused.append(Outcome.failed(change, fault))
+            refused.append(Outcome.failed(change, UNPOSTED.fault(text)))
     return ready, refused
 
 
@@ -199,7 +198,7 @@ def _deleted(
     others = sorted(name for own, name in inside.items() if own not in ours)
     if others:
         text = f"its accounting batch also holds {', '.join(others)}"
-        raise Fault(Code.REFUSED, text, remedy=WHOLE_BATCH)
+        raise WHOLE_BATCH.fault(text)
     yield from documents.ask(Request("DELETE", f"{BATCHES}/{batch}", effect=True))
     return [Outcome.applied(change) for change in changes]
 

@@ -25,7 +25,13 @@ from tieout.connectors.connectwise.conditions import (
     PAGE_SIZE_MAX,
     payments_of,
 )
-from tieout.connectors.connectwise.errors import RULES, explained, mapping
+from tieout.connectors.connectwise.errors import (
+    FINDINGS,
+    RULES,
+    SITE_RULES,
+    explained,
+    mapping,
+)
 from tieout.connectors.connectwise.member import MemberKeys, host_of
 from tieout.connectors.connectwise.records import Records, ids_of, of_type, only
 from tieout.connectors.connectwise.writing import Writer
@@ -86,6 +92,8 @@ class ConnectWise(Writer):
     """
 
     rules = RULES
+    sign_in_rules = SITE_RULES
+    findings = FINDINGS
 
     # fmt: off
     def __init__(

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tieout.connector import BY_STATUS, Rule
-from tieout.connectors.connectwise.member import ADDRESS
 from tieout.errors import Code, Fault
+from tieout.remedies import RemedyRow
 from tieout.wire import Answer, Response
 
 NOT_THE_API = "not the API"
@@ -27,40 +27,70 @@ _FIELDS = (
 )
 _SINGLE = "Change the invoice's one payment in ConnectWise, or delete it there."
 _OURS = "This is a mistake of tieout: please report it with the text."
+_NOT_TAKEN = "ConnectWise does not take what it was asked."
 _STRANGER = "UserNotAuthenticated"
 _AGAIN = Answer.SIGN_IN
 
-DELETING = (
-    "Unbatch or reopen it in ConnectWise, or make a credit memo. Documents that are "
-    "neither batched nor closed can be deleted where the argument may_delete is set."
-)
-UNPOSTED = (
-    "Check in ConnectWise that it is closed and that its GL accounts are mapped; then "
+_UNPOSTED = (
+    "Check in ConnectWise that it is closed and that its GL accounts are mapped. Then "
     "set its status open, save, close it again, save. The API member's system level has "
     "to cover its location."
 )
-WHOLE_BATCH = (
-    "Take back all that is in the batch together, or delete the batch in ConnectWise."
-)
-TOTALS = "Look at the invoice's payments and credits in ConnectWise, then run again."
+_NOWHERE = "No ConnectWise API answers there. Check the site, or the base address."
 
+# fmt: off
 RULES = (
-    Rule(Code.SIGN_IN_REFUSED, text=_STRANGER, remedy=_KEYS, answer=_AGAIN),
+    Rule(Code.SIGN_IN_REFUSED, text=_STRANGER, remedy=_KEYS, answer=_AGAIN, says="UserNotAuthenticated"),
     Rule(Code.SIGN_IN_REFUSED, 401, remedy=_KEYS, answer=_AGAIN),
     Rule(Code.PERMISSION_MISSING, 403, remedy=_ROLE),
     # The code base moved: the session asks for it once and repeats.
-    Rule(Code.NOT_REACHED, 404, NOT_THE_API, remedy=ADDRESS, answer=_AGAIN),
-    Rule(Code.PAID_ON_BOTH_SIDES, 400, text="single payment", remedy=_SINGLE),
+    Rule(Code.NOT_REACHED, 404, NOT_THE_API, remedy=_NOWHERE, answer=_AGAIN),
+    Rule(Code.PAID_ON_BOTH_SIDES, 400, text="single payment", remedy=_SINGLE,
+         meaning="The invoice has a payment already, and ConnectWise takes no second one.",
+         says="Only a single payment is allowed per invoice"),
     Rule(Code.DUPLICATE_NUMBER, 400, "ObjectExists"),
-    Rule(Code.UNKNOWN_ERROR, 400, text="values should be enclosed", remedy=_OURS),
-    Rule(Code.REFUSED, 400, text="unposted list", remedy=UNPOSTED),
-    Rule(Code.REFUSED, 400, "InvalidObject", remedy=_FIELDS),
-    Rule(Code.UNKNOWN_ERROR, 405, remedy=_OURS),
-    Rule(Code.UNKNOWN_ERROR, 415, remedy=_OURS),
+    Rule(Code.UNKNOWN_ERROR, 400, text="values should be enclosed", remedy=_OURS,
+         meaning=_NOT_TAKEN, says="String values should be enclosed in double quotes"),
+    Rule(Code.REFUSED, 400, text="unposted list", remedy=_UNPOSTED,
+         meaning="The invoice is not among those that can be handed over.", says="12 is not in the unposted list"),
+    Rule(Code.REFUSED, 400, "InvalidObject", remedy=_FIELDS,
+         meaning="A field of the record is missing or is not what ConnectWise takes.", says="payment is invalid"),
+    Rule(Code.UNKNOWN_ERROR, 405, remedy=_OURS, meaning=_NOT_TAKEN),
+    Rule(Code.UNKNOWN_ERROR, 415, remedy=_OURS, meaning=_NOT_TAKEN),
     Rule(Code.IN_USE, 409, remedy="It is in use in ConnectWise; close it there."),
     # No other 4xx is worth repeating.
     *(Rule(Code.UNKNOWN_ERROR, each) for each in {*range(400, 500)} - {*BY_STATUS}),
 )
+SITE_RULES = (Rule(Code.NOT_REACHED, 404, remedy=_NOWHERE),)
+"""While the site is asked where the company's API is."""
+
+COMPANY = RemedyRow(
+    Code.SIGN_IN_REFUSED, "Unknown company id: check the company id and the site.",
+    meaning="The site does not know the company.", says="the site does not know the company id",
+)
+DELETING = RemedyRow(
+    Code.REFUSED,
+    "Unbatch or reopen it in ConnectWise, or make a credit memo. Documents that are neither batched nor "
+    "closed can be deleted where the argument may_delete is set.",
+    meaning="ConnectWise does not let a document be taken back that counts in the books.",
+    says="it stands in batch 12",
+)
+MAY_NOT_DELETE = RemedyRow(Code.NOT_ALLOWED, DELETING.words, meaning=DELETING.meaning, says="cannot void Invoice records")
+UNPOSTED = RemedyRow(
+    Code.REFUSED, _UNPOSTED, meaning="The invoice is not among those that can be handed over.",
+    says="INV-1 is not among what can be handed over",
+)
+WHOLE_BATCH = RemedyRow(
+    Code.REFUSED, "Take back all that is in the batch together, or delete the batch in ConnectWise.",
+    meaning="An accounting batch is taken back as a whole.", says="its accounting batch also holds INV-2",
+)
+TOTALS = RemedyRow(
+    Code.TOTALS_DISAGREE, "Look at the invoice's payments and credits in ConnectWise, then run again.",
+    says="total 100, payments 40, credits 10, balance 60",
+)
+FINDINGS = (COMPANY, DELETING, MAY_NOT_DELETE, UNPOSTED, WHOLE_BATCH, TOTALS)
+"""What is found wrong without an error of ConnectWise's."""
+# fmt: on
 
 
 def explained(response: Response) -> tuple[str, str]:

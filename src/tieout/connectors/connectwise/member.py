@@ -14,15 +14,13 @@ from urllib.parse import quote
 from attrs import evolve
 
 from tieout.auth import Grant
-from tieout.connector import Rule, judge
+from tieout.connector import judge
+from tieout.connectors.connectwise.errors import COMPANY, SITE_RULES
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.wire import Answer, Flow, Request, Response
 
 HOSTED = (".myconnectwise.net", ".connectwisedev.com")
 """The vendor's own sites: their API has the site's host name with ``api-`` before it."""
-
-ADDRESS = "No ConnectWise API answers there. Check the site, or the base address."
-_COMPANY = "Unknown company id: check the company id and the site."
 
 
 def host_of(site: str) -> str:
@@ -75,13 +73,12 @@ class MemberKeys:
 
 def _code_base(response: Response) -> str:
     """Such as ``v2025_1``, out of the company's information."""
-    verdict = judge(response, (Rule(Code.NOT_REACHED, 404, remedy=ADDRESS),))
+    verdict = judge(response, SITE_RULES)
     if verdict.answer is not Answer.OK:
         raise verdict.fault()
     info = response.json()
     if info is None:
-        text = "the site does not know the company id"
-        raise Fault(Code.SIGN_IN_REFUSED, text, remedy=_COMPANY)
+        raise COMPANY.fault("the site does not know the company id")
     # It becomes a part of the address that the keys are sent to.
     told = info.get("Codebase") if isinstance(info, Mapping) else None
     found = re.fullmatch(r"(\w+)/?", str(told or ""), re.ASCII)

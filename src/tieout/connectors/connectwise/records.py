@@ -101,7 +101,7 @@ def _parts(
     if credit not in {*told, *map(abs, told)}:
         said = " or ".join(map(str, told))
         text = f"total {total}, payments {cash}, credits {said}, balance {balance}"
-        raise Fault(Code.TOTALS_DISAGREE, text, field="balance", remedy=TOTALS)
+        raise TOTALS.fault(text, field="balance")
     return {Part.CASH: cash, Part.CREDIT: credit}
 
 

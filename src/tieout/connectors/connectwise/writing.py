@@ -33,7 +33,7 @@ from tieout.connectors.connectwise.conditions import (
     payment_at,
     payments_of,
 )
-from tieout.connectors.connectwise.errors import DELETING, mapping
+from tieout.connectors.connectwise.errors import DELETING, MAY_NOT_DELETE, mapping
 from tieout.connectors.connectwise.reading import Reader
 from tieout.connectors.connectwise.records import id_behind, receipt_of, receipts_of
 from tieout.errors import Code, Fault
@@ -65,7 +65,7 @@ class Writer(Reader):
             super().check_allowed(change)
         except Fault as fault:
             if change.action is Action.VOID and change.kind in (Invoice, CreditNote):
-                raise Fault(fault.code, fault.text, remedy=DELETING) from fault
+                raise MAY_NOT_DELETE.fault(fault.text) from fault
             raise
 
     def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
@@ -95,7 +95,7 @@ class Writer(Reader):
         batch = id_behind(row, "glBatch")
         if batch or row.inside("status").flag("isClosed", default=True):
             text = f"it stands in batch {batch}" if batch else "it is closed"
-            raise Fault(Code.REFUSED, text, remedy=DELETING)
+            raise DELETING.fault(text)
 
     def write_request(self, resource: Resource[Any], change: Change) -> Request:
         """POST, PATCH of what differs, or DELETE; a company is taken back by a PATCH."""

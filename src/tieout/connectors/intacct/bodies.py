@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from tieout.change import Action, Change
+from tieout.connectors.intacct.errors import BANK_ACCOUNT, DEPOSIT_ACCOUNT, METHOD
 from tieout.connectors.intacct.lines import Lines, rounded
 from tieout.connectors.intacct.values import UNDEPOSITED, split_contact
 from tieout.connectors.intacct.xml import (
@@ -277,9 +278,10 @@ class Bodies:
         """The vendor's word for the method, and the account for it and the currency."""
         method = self.methods.get(after.method, after.method) or self.method
         if method not in METHODS:
-            remedy = f"Map it with payment_methods= to one of {', '.join(METHODS)}."
-            text = f"Intacct has no payment method {method}"
-            raise Fault(Code.NOT_ALLOWED, text, field="method", remedy=remedy)
+            text = (
+                f"Intacct has no payment method {method}: it has {', '.join(METHODS)}"
+            )
+            raise METHOD.fault(text, field="method")
         ways = (
             f"{after.currency}/{method}",
             f"{after.currency}/*",
@@ -289,16 +291,13 @@ class Bodies:
         found = (self.deposit_accounts.get(way, "") for way in ways)
         account = after.account or next(filter(None, found), "")
         if not account:
-            remedy = f"Give deposit_accounts an account for {after.currency}/{method}."
             text = f"no account for {after.currency} by {method}"
-            raise Fault(Code.NOT_ALLOWED, text, field="account", remedy=remedy)
+            raise DEPOSIT_ACCOUNT.fault(text, field="account")
         foreign = self.base_currency and after.currency != self.base_currency
         if foreign and account.startswith(UNDEPOSITED):
-            remedy = (
-                f"Give deposit_accounts a bank account for {after.currency}/{method}."
-            )
-            text = "undeposited funds hold no foreign currency"
-            raise Fault(Code.NOT_ALLOWED, text, field="account", remedy=remedy)
+            way = f"{after.currency} by {method}"
+            text = f"undeposited funds hold no foreign currency: {way}"
+            raise BANK_ACCOUNT.fault(text, field="account")
         return method, account
 
     def _applied(self, after: Application) -> Element:

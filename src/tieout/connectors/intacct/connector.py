@@ -21,7 +21,7 @@ from tieout.connector import (
 )
 from tieout.connectors.intacct.abilities import Arguments, able
 from tieout.connectors.intacct.bodies import Bodies
-from tieout.connectors.intacct.errors import RULES
+from tieout.connectors.intacct.errors import FINDINGS, RULES
 from tieout.connectors.intacct.gateway import IntacctSession, asking
 from tieout.connectors.intacct.joins import Joins
 from tieout.connectors.intacct.landing import Landing
@@ -87,6 +87,7 @@ class Intacct(IntacctWriter):
     """
 
     rules = RULES
+    findings = FINDINGS
 
     def __init__(
         self,

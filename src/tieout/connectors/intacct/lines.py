@@ -14,6 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.connector import iso_day
+from tieout.connectors.intacct.errors import LINE_ACCOUNT, TAX_ACCOUNT
 from tieout.connectors.intacct.xml import Content, Element, elements, split_date
 from tieout.errors import Code, Fault
 from tieout.models import CreditNote, Invoice, Line
@@ -106,8 +107,7 @@ class Lines:
             account = self.tax_accounts.get(code) or self.tax_accounts.get("", "")
             if not account:
                 text = f"no account for tax {code}".strip()
-                remedy = "Give tax_accounts the account of this tax code."
-                raise Fault(Code.NOT_ALLOWED, text, field="tax", remedy=remedy)
+                raise TAX_ACCOUNT.fault(text, field="tax")
             title, where = f"Tax {code}".strip(), places[code]
             found.append(Line(title, amount, account=account, dimensions=where))
         return found
@@ -133,11 +133,7 @@ class Lines:
             elif key.startswith("intacct_"):
                 left_out.append(f"{where}: {key}")
         if not told["glaccountno"]:
-            remedy = (
-                "Give account= a general ledger account, or the line one of its own."
-            )
-            text = f"{where} has no account"
-            raise Fault(Code.NOT_ALLOWED, text, field="account", remedy=remedy)
+            raise LINE_ACCOUNT.fault(f"{where} has no account", field="account")
         return told
 
 

@@ -80,6 +80,7 @@ class Invoiced(Writer):
     """
 
     rules = errors.RULES
+    findings = errors.FINDINGS
 
     def __init__(
         self,

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tieout.connector import Rule
-from tieout.errors import Code, Fault
+from tieout.errors import Code, Fault, Who
+from tieout.remedies import RemedyRow
 from tieout.wire import Answer, Response
 
 PAUSE = 60.0
 """Seconds after a 429 that names none: what a public client waits."""
-
-LOOK = "Look at the invoice's payments and credit notes in Invoiced, then run again."
-"""What to do where what Invoiced says of an invoice's money does not fit together."""
 
 # fmt: off
 _SIGN_IN = "Enter an API key of this business again; the sandbox has keys of its own."
@@ -24,13 +22,23 @@ _RIGHTS = "Give the API key, or the user it belongs to, the right to what is nam
 _PARAMETER = "Correct the parameter that is named; it is tried again when the record changes."
 _REMAP = "It was deleted, or merged into another. Link the record to the one that is there."
 RULES = (
-    Rule(Code.DUPLICATE_NUMBER, 400, "number", "taken|already|exists|unique|in use"),
-    Rule(Code.REFUSED, 400, remedy=_PARAMETER),
+    Rule(Code.DUPLICATE_NUMBER, 400, "number", "taken|already|exists|unique|in use", says="An invoice with this number already exists (number)"),
+    Rule(Code.REFUSED, 400, remedy=_PARAMETER, meaning="A parameter is missing or is not what Invoiced takes."),
     Rule(Code.SIGN_IN_REFUSED, 401, remedy=_SIGN_IN, answer=Answer.SIGN_IN),
     Rule(Code.PERMISSION_MISSING, 403, remedy=_RIGHTS),
-    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_REMAP),
-    Rule(Code.TOO_MANY_REQUESTS, 429, remedy="Run less often.", answer=Answer.WAIT),
+    Rule(Code.NO_SUCH_RESOURCE, 404, remedy=_REMAP, who=Who.USER, meaning="Invoiced does not know the record."),
+    Rule(Code.TOO_MANY_REQUESTS, 429, remedy="Run less often.", answer=Answer.WAIT, who=Who.ADMIN),
 )
+LOOK = RemedyRow(
+    Code.TOTALS_DISAGREE, "Look at the invoice's payments and credit notes in Invoiced, then run again.",
+    meaning="What Invoiced says of an invoice's money does not fit together.", says="it is called paid, and 10.00 is owed",
+)
+SHARED = RemedyRow(
+    Code.PAID_ON_BOTH_SIDES, "Take it off the other invoices by hand, or make the invoice's part equal.",
+    meaning="The payment that would have to be changed is of several invoices.", says="payment 12 is not of this invoice alone",
+)
+FINDINGS = (LOOK, SHARED)
+"""What is found wrong without an error of Invoiced's."""
 # fmt: on
 
 

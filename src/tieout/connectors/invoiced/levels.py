@@ -14,15 +14,13 @@ from attrs import evolve, frozen
 from tieout.change import Change
 from tieout.connector import Fields
 from tieout.connectors.invoiced.bodies import Bodies, cash_split
+from tieout.connectors.invoiced.errors import SHARED
 from tieout.connectors.invoiced.money import Asking, Held, each_once, shares, told
 from tieout.connectors.invoiced.payments import Payments
-from tieout.errors import Code, Fault
 from tieout.models import Part, Payment, Settlement, Status
 from tieout.money import ZERO
 from tieout.owned import Receipt, Wanted, total
 from tieout.wire import Flow, Request, Response
-
-_SHARED = "Take it off the other invoices by hand, or make the invoice's part equal."
 
 
 class Paying(Asking, Protocol):
@@ -86,7 +84,7 @@ class Level:
             return self.system.payment_made(self.change, body)
         if isinstance(held, Held) and not held.alone:
             text = f"payment {held.id} is not of this invoice alone"
-            raise Fault(Code.PAID_ON_BOTH_SIDES, text, remedy=_SHARED)
+            raise SHARED.fault(text)
         if not wanted.amount:
             return self.system.payment_changed(held.id, None)
         edits: Mapping[str, Mapping[str, Any]] = {

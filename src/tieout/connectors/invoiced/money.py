@@ -99,7 +99,7 @@ class Look:
             raise Fault(bad[0].code, f"payment: {bad[0].text}", field=bad[0].field)
         if rest < 0:
             text = f"{record.settled} is settled, by payments of {total(cash)} and {credit} credit"
-            raise Fault(Code.TOTALS_DISAGREE, text, field="balance", remedy=LOOK)
+            raise LOOK.fault(text, field="balance")
         # No payment shows a credit note that was issued against the invoice.
         return _with(record, cash, credit + rest)
 

@@ -15,7 +15,6 @@ from attrs import evolve, frozen
 from tieout.connector import Fields
 from tieout.connectors.invoiced.errors import LOOK
 from tieout.connectors.invoiced.rows import Rows, currency_of, stamped
-from tieout.errors import Code, Fault
 from tieout.models import Application, Part, Payment, Ref, Status, clean_number
 from tieout.money import ZERO
 
@@ -87,7 +86,7 @@ class Payments(Rows):
         # Whether credits count in the amount is not documented: either is taken.
         if bare.status is not Status.VOID and bare.amount not in (cash, cash + credit):
             text = f"the amount is {bare.amount}, its parts {cash}, and {credit} credit"
-            raise Fault(Code.TOTALS_DISAGREE, text, field="amount", remedy=LOOK)
+            raise LOOK.fault(text, field="amount")
         applied, unapplied = tuple(found.values()), rest + sums[None]
         return evolve(bare, amount=cash, unapplied=unapplied, applications=applied)
 

@@ -17,7 +17,6 @@ from tieout.connectors.invoiced import metadata
 from tieout.connectors.invoiced.days import seconds
 from tieout.connectors.invoiced.errors import LOOK
 from tieout.connectors.invoiced.rows import Rows, currency_of, stamped
-from tieout.errors import Code, Fault
 from tieout.models import (
     CreditNote,
     Customer,
@@ -136,7 +135,7 @@ def _status(row: Fields, table: Mapping[str, Status], balance: Decimal) -> Statu
         return told
     if row.text("status") == "paid" and balance > 0:
         text = f"it is called paid, and {balance} is owed"
-        raise Fault(Code.TOTALS_DISAGREE, text, field="status", remedy=LOOK)
+        raise LOOK.fault(text, field="status")
     return Status.SETTLED if balance <= 0 else told
 
 

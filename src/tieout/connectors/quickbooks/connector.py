@@ -26,7 +26,7 @@ from tieout.connectors.quickbooks.abilities import (
     abilities,
 )
 from tieout.connectors.quickbooks.bodies import Bodies
-from tieout.connectors.quickbooks.errors import RULES
+from tieout.connectors.quickbooks.errors import FINDINGS, RULES
 from tieout.connectors.quickbooks.queries import PAGE_MAX
 from tieout.connectors.quickbooks.reading import CDC_MAX
 from tieout.connectors.quickbooks.records import Records
@@ -93,6 +93,7 @@ class QuickBooks(Writer):
     """
 
     rules = RULES
+    findings = FINDINGS
     ids = re.compile(r"[0-9]{1,20}(/[0-9]{1,20}){0,2}", re.ASCII)
     cursors = queries.CURSOR
     plain = queries.PLAIN

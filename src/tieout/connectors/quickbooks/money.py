@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.connector import Fields, iso_day
+from tieout.connectors.quickbooks.errors import VOID_NOTE
 from tieout.errors import Code, Fault
 from tieout.models import Basis, Part, Status, settled_day
 from tieout.money import ZERO
@@ -177,8 +178,7 @@ def level(row: Fields, sale: Sale, *, noted_void: bool) -> dict[str, Any]:
     told = sum(parts.values(), ZERO) == sale.settled
     if noted_void and not told:
         text = f"its note calls it voided, and {sale.settled} is settled by no payment"
-        remedy = "Look at it in QuickBooks: void it there again, or change its note."
-        raise Fault(Code.UNKNOWN_STATUS, text, field="PrivateNote", remedy=remedy)
+        raise VOID_NOTE.fault(text, field="PrivateNote")
     cash = [(on, put) for on, put in puts if put.how is Part.CASH]
     days = [on for on, _ in puts if on]
     paid_on, basis = None, None

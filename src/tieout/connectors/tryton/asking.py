@@ -16,6 +16,7 @@ from attrs import frozen
 from tieout.change import Change, Outcome
 from tieout.connector import Fields, RestConnector
 from tieout.connectors.tryton.bodies import Defaults
+from tieout.connectors.tryton.errors import BY_HAND
 from tieout.connectors.tryton.levels import JOURNALS, inside
 from tieout.connectors.tryton.queries import FIELDS, MODELS, marked, scope, search_read
 from tieout.connectors.tryton.records import ID
@@ -26,8 +27,6 @@ from tieout.wire import Answer, Flow, Request, Response
 
 WARNINGS_MAX = 5
 """Warnings that one call may give one after the other; each is skipped by a call."""
-
-_BY_HAND = "Undo it by hand in Tryton: other documents hang on it."
 
 
 @frozen
@@ -157,7 +156,7 @@ class Asking:
             for each in inside(line, "reconciliation").children("lines."):
                 if each.id("id") not in own and not _stays(each):
                     text = f"{what} is reconciled together with other documents"
-                    raise Fault(Code.REFUSED, text, remedy=_BY_HAND)
+                    raise BY_HAND.fault(text)
         if ids:
             name = "account.move.reconciliation.delete"
             yield from self.insisted(call(name, sorted(ids), effect=True))

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from tieout.connectors.tryton.errors import TAX_CODES
 from tieout.connectors.tryton.records import MARK
 from tieout.connectors.tryton.wire import Plain
 from tieout.errors import Code, Fault
@@ -77,8 +78,7 @@ def billed(after: Invoice | CreditNote) -> tuple[Line, ...]:
     net = sum((line.amount for line in lines), ZERO)
     if not taxed and net != after.total:
         text = f"the lines are of {net}, the document is of {after.total}"
-        remedy = "Tryton reckons taxes itself: give the lines their tax_code."
-        raise Fault(Code.TOTALS_DISAGREE, text, field="total", remedy=remedy)
+        raise TAX_CODES.fault(text, field="total")
     return lines
 
 

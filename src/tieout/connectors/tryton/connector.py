@@ -29,7 +29,7 @@ from tieout.connector import (
 from tieout.connectors.tryton.abilities import capabilities
 from tieout.connectors.tryton.bodies import Defaults
 from tieout.connectors.tryton.documents import Documents
-from tieout.connectors.tryton.errors import RULES
+from tieout.connectors.tryton.errors import FINDINGS, RULES, SIGN_IN_RULES
 from tieout.connectors.tryton.levels import PaidDate, day, inside
 from tieout.connectors.tryton.paying import Paying
 from tieout.connectors.tryton.queries import (
@@ -104,6 +104,8 @@ class Tryton(RestConnector):
     """
 
     rules = RULES
+    sign_in_rules = SIGN_IN_RULES
+    findings = FINDINGS
     ids = re.compile(r"[0-9]{1,10}(/[0-9]{1,10})?", re.ASCII)
     cursors = re.compile(r"[0-9]{1,10}", re.ASCII)
     literals_length_max = BODY_MAX

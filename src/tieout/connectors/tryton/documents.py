@@ -17,6 +17,7 @@ from tieout.connector import Fields
 from tieout.connectors.tryton import bodies
 from tieout.connectors.tryton.asking import Asking, wanted
 from tieout.connectors.tryton.bodies import NAMED, Known, needed, words
+from tieout.connectors.tryton.errors import UNDO_FIRST
 from tieout.connectors.tryton.queries import BILLS, PARTIES
 from tieout.connectors.tryton.records import ID, own_id
 from tieout.connectors.tryton.wire import about, call
@@ -25,8 +26,6 @@ from tieout.models import Customer, Invoice, Ref, Settlement, Status
 from tieout.wire import Flow, Response
 
 CREDIT = "account.invoice.credit"
-
-_UNDO_FIRST = "Take back the payments and credits on it first."
 
 
 class Documents(Asking):
@@ -235,7 +234,7 @@ class Documents(Asking):
         left = record.balance if isinstance(record, Settlement) else record.remaining
         if left != record.total:
             text = f"{record.total - left} of it is paid or applied"
-            raise Fault(Code.REFUSED, text, remedy=_UNDO_FIRST)
+            raise UNDO_FIRST.fault(text)
         start = {"with_refund": True, "with_refund_allowed": True, "invoice_date": None}
         forms, on = {"start": start}, about(BILLS, identity)
         yield from self.through(CREDIT, "credit", forms, on)

@@ -14,6 +14,7 @@ from tieout.change import Change, Outcome
 from tieout.connector import Fields
 from tieout.connectors.tryton.asking import Asking, wanted
 from tieout.connectors.tryton.bodies import needed, words
+from tieout.connectors.tryton.errors import AS_A_WHOLE, OVERPAY
 from tieout.connectors.tryton.levels import inside, level_of, own_lines, receivable
 from tieout.connectors.tryton.queries import BILLS, FIELDS, MOVES
 from tieout.connectors.tryton.records import ID, own_id
@@ -82,8 +83,7 @@ class Paying(Asking):
         over = max(after.amount - bill.balance, ZERO)
         if over and not self.overpay:
             text = f"{after.amount} is paid, {bill.balance} is owed"
-            remedy = "Set overpay=True to leave the rest as the customer's credit."
-            raise Fault(Code.OVERPAID, text, remedy=remedy)
+            raise OVERPAY.fault(text)
         if after.unapplied not in (None, over):
             text = f"Tryton would leave {over} unapplied, not {after.unapplied}"
             raise Fault(Code.NOT_ALLOWED, text, field="unapplied")
@@ -124,8 +124,7 @@ class Paying(Asking):
         level = level_of(row, row.amount("total_amount", note.currency))
         if after.amount != note.remaining:
             text = f"{after.amount} is to be applied, {note.remaining} of it is left"
-            remedy = "Tryton applies a credit note as a whole: split it there by hand."
-            raise Fault(Code.NOT_ALLOWED, text, field="amount", remedy=remedy)
+            raise AS_A_WHOLE.fault(text, field="amount")
         if level.balance < after.amount:
             text = f"{level.balance} is owed, {after.amount} is to be applied"
             raise Fault(Code.REFUSED, text, field="amount")

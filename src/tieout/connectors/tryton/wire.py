@@ -21,7 +21,7 @@ from attrs import evolve, field, frozen
 
 from tieout.auth import Grant
 from tieout.connector import BY_STATUS, Fields, judge
-from tieout.connectors.tryton.errors import SIGN_IN_RULES
+from tieout.connectors.tryton.errors import ADDRESS, COMPANIES, SIGN_IN_RULES
 from tieout.errors import Code, Fate, Fault
 from tieout.wire import Answer, Flow, Request, Response, read_json, write_json
 
@@ -268,8 +268,7 @@ class TrytonSession:
             if good and isinstance(answered(response, object), str):
                 return self._base(dialect)
         text = f"no Tryton server answers there (HTTP {response.status})"
-        remedy = "Check the url: the address of the server without the database."
-        raise Fault(Code.NOT_REACHED, text, remedy=remedy)
+        raise ADDRESS.fault(text)
 
     def _context(self, preferences: dict[str, Any]) -> dict[str, Any]:
         # Messages in a language of ours, so that their texts can say more; one company's
@@ -281,8 +280,7 @@ class TrytonSession:
         allowed = preferences.get("companies") or [preferences.get("company")]
         if self.company not in allowed:
             text = f"the user may not work for company {self.company}"
-            remedy = "Add the company to the user's companies in Tryton."
-            raise Fault(Code.PERMISSION_MISSING, text, remedy=remedy)
+            raise COMPANIES.fault(text)
         return {**context, "company": self.company}
 
 
