@@ -307,6 +307,7 @@ class Code(Enum):
         _YELLOW,
         _RECORD,
         False,
+        _USER,
         "Take the named application back there and make it where the credit note was made, or let credit notes go both ways.",
     )
     LEFT_OUT = (
