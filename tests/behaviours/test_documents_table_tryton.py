@@ -371,6 +371,20 @@ def test_a_total_that_tryton_reckons_otherwise_is_linked_and_told(pair: Pair) ->
     assert pair.later().effects == NOTHING
 
 
+def test_a_number_that_tryton_gave_once_is_not_changed(pair: Pair) -> None:
+    """B103, B105: the refusal says what to do; the rest is carried once that is done."""
+    done = week(pair.shop, TODAY)
+    pair.sync()
+    pair.shop.edit("customers", done.alder, number="C-9", name="Alder Ltd")
+    (refused,) = pair.later("customers").issues
+    assert (refused.code, refused.numbers) == (Code.REFUSED, ("C-9",))
+    assert "give the customer its number back" in refused.remedy
+    pair.shop.edit("customers", done.alder, number="C-1")
+    assert pair.later("customers").issues == []
+    (alder, _) = pair.tryton.customers()
+    assert (alder["name"], alder["code"]) == ("Alder Ltd", "C-1")
+
+
 LOST = {
     "a customer": ("model.party.party.create", 1),
     "a draft": ("model.account.invoice.create", 1),

@@ -24,6 +24,10 @@ _ORDER = "Numbers follow dates: date it later, or post the older documents first
 _CODE = (
     "Link the customer to the party in Tryton that has this code, or give it another."
 )
+_GIVEN = (
+    "A party's code is given once: change it in Tryton by hand, or give the customer its "
+    "number back; what else was changed of it is carried then."
+)
 _DENIED = "not allowed to (access|search|execute)"
 _LOCKED = "must (create|reopen) a period|closed period"
 _BUSY = "database is locked|could not serialize|deadlock"
@@ -43,6 +47,7 @@ RULES = (
     Rule(Code.LOCKED_PERIOD, None, "UserError", _LOCKED, _PERIOD),
     Rule(Code.REFUSED, None, "UserError", "must set an invoice date after", _ORDER),
     Rule(Code.DUPLICATE_NUMBER, None, "UserError", "code on party must be unique", _CODE),
+    Rule(Code.REFUSED, None, "UserError", 'modify the field "Code"', _GIVEN),
     Rule(Code.REFUSED, vendor_code="UserError"),
     Rule(Code.REFUSED, vendor_code="UserWarning", remedy=_CONFIRM),
     Rule(Code.SERVER_ERROR, 200, text=_BUSY, answer=Answer.UNCLEAR),

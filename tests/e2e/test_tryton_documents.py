@@ -1,0 +1,378 @@
+"""
+A shop's documents in a real ledger: made there by the engine, and read by Tryton's own client.
+
+What is expected is written down by hand; proteus and the books themselves are the judges.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from attrs import frozen
+
+import tieout
+from shop import Shop, line, week
+from tieout.clock import SystemClock
+from tieout.connectors.tryton import Tryton
+from tieout.models import CreditNote, Customer, Invoice, Payment, RecordType, Settlement
+from tieout.report import Report
+from worlds import SetClock
+
+from .faults.chaos import NONE, Chaos, Trouble
+from .tryton import reading
+from .tryton.bookkeeper import Bookkeeper
+from .tryton.server import TrytonServer, template
+
+TODAY = dt.date.today()  # noqa: DTZ011 - the ledger's own day
+DAY = dt.timedelta(days=1)
+SINCE = TODAY - 40 * DAY
+RIPE = dt.timedelta(minutes=10)
+"""Longer than an answer can be late."""
+VERBS = ("customers", "invoices", "credit_notes", "payments")
+KINDS: tuple[RecordType, ...] = (Customer, Invoice, CreditNote, Payment)
+OUT, OFF = tieout.Direction.TO_LEDGER, tieout.Direction.OFF
+DOCUMENTS = tieout.Settings(directions={**dict.fromkeys(KINDS, OUT), Settlement: OFF})
+LEVELS = tieout.Settings(directions=dict.fromkeys(KINDS[:3], OUT))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TrytonServer]:
+    """A Tryton with empty books."""
+    with TrytonServer(source=template()) as running:
+        yield running
+
+
+class Pair:
+    """A shop of its own and the ledger at ``url``; levels and documents by an engine each."""
+
+    def __init__(self, server: TrytonServer, url: str, folder: Path) -> None:
+        facts = server.facts
+        self.clock = SetClock(SystemClock().now())
+        self.shop = Shop(folder / "shop.db", self.clock.now)
+        self.ledger = Tryton(
+            url=url,
+            database="ledger",
+            user="connector",
+            password=facts["users"]["connector"],
+            receivable=facts["accounts"]["receivable"],
+            revenue=facts["accounts"]["revenue"],
+            journal=facts["journals"]["revenue"],
+            payment_method=facts["payment_method"],
+            skip_warnings=("invoice_payment_term",),
+        )
+        self.store = tieout.SQLiteStore(folder / "tieout.db")
+        self.engine, self.levels = self._made(DOCUMENTS), self._made(LEVELS)
+
+    def _made(self, settings: tieout.Settings) -> tieout.Engine:
+        return tieout.Engine(
+            billing=self.shop.table(),
+            ledger=self.ledger,
+            store=self.store,
+            clock=self.clock,
+            settings=settings,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.engine.close()
+        self.levels.close()
+        self.store.close()
+
+    def sync(self, since: Any = SINCE, *, recheck: bool = False) -> Runs:
+        """One run of each verb, in their order."""
+        runs = Runs([], [])
+        for verb in VERBS:
+            report = getattr(self.engine, f"sync_{verb}")(since, recheck=recheck)
+            runs.reports.append(report)
+            runs.issues.extend(map(str, report.issues))
+        return runs
+
+    def later(self) -> Runs:
+        """The next runs, after some time."""
+        self.clock.advance(RIPE)
+        return self.sync(tieout.Since.LAST_RUN)
+
+
+@frozen
+class Runs:
+    """The reports of some runs, and the issues as they stood behind each."""
+
+    reports: list[Report]
+    issues: list[str]
+
+    def count(self, word: str) -> int:
+        return sum(each.counts[word] for each in self.reports)
+
+    @property
+    def writes(self) -> int:
+        """Calls that could change something in Tryton."""
+        return sum(each.traffic["ledger"].writes for each in self.reports)
+
+
+@frozen
+class Paper:
+    """A document as Tryton's own client shows it; ``lines``: text, factors, amount, taxes."""
+
+    customer: str
+    on: dt.date
+    currency: str
+    tax: Decimal
+    total: Decimal
+    state: str
+    owed: Decimal
+    lines: list[tuple[str, float, Decimal, Decimal, list[str]]]
+    received: list[tuple[dt.date, Decimal]]
+    """What was put to it: the day, and the amount in its currency."""
+
+
+def shown(server: TrytonServer) -> dict[str, Paper]:
+    """All documents that have a reference, by the first word of it: the shop's number."""
+    with Bookkeeper(server) as books:
+        found = books.model("account.invoice").find([("reference", "!=", None)])
+        return {
+            each.reference.split()[0]: _paper(each) for each in found if each.reference
+        }
+
+
+def _paper(it: Any) -> Paper:
+    lines = [
+        (x.description, x.quantity, x.unit_price, x.amount, [t.name for t in x.taxes])
+        for x in it.lines
+    ]
+    received = [
+        (x.move.date, abs(x.amount_second_currency or x.debit - x.credit))
+        for x in it.payment_lines
+    ]
+    return Paper(
+        it.party.name,
+        it.invoice_date,
+        it.currency.code,
+        it.tax_amount,
+        it.total_amount,
+        it.state,
+        it.amount_to_pay,
+        lines,
+        sorted(received),
+    )
+
+
+def dec(text: str) -> Decimal:
+    return Decimal(text)
+
+
+LATEST = TODAY - DAY
+"""The day on which the week of the shop ends."""
+TAXED = Paper(
+    "Alder",
+    LATEST - 4 * DAY,
+    "USD",
+    dec("20.00"),
+    dec("150.00"),
+    "paid",
+    dec("0"),
+    [
+        ("Work", 2.0, dec("50.00"), dec("100.00"), ["VAT 20%"]),
+        ("Travel", 1.0, dec("30.00"), dec("30.00"), []),
+    ],
+    [
+        (LATEST - 3 * DAY, dec("30.00")),  # the credit note
+        (LATEST - 2 * DAY, dec("70.00")),
+        (LATEST - DAY, dec("50.00")),
+    ],
+)
+PLAIN = Paper(
+    "Alder",
+    LATEST - 6 * DAY,
+    "USD",
+    dec("0"),
+    dec("80.00"),
+    "posted",
+    dec("30.00"),
+    [("Hours", 2.5, dec("32.00"), dec("80.00"), [])],
+    [(LATEST - 2 * DAY, dec("50.00"))],
+)
+UNPAID = Paper(
+    "Birch & Söhne",
+    LATEST - 5 * DAY,
+    "USD",
+    dec("0"),
+    dec("99.95"),
+    "posted",
+    dec("99.95"),
+    [("Stay", 1.0, dec("99.95"), dec("99.95"), [])],
+    [],
+)
+EUROS = Paper(
+    "Birch & Söhne",
+    LATEST,
+    "EUR",
+    dec("0"),
+    dec("33.33"),
+    "posted",
+    dec("13.33"),
+    [("Stay", 1.0, dec("33.33"), dec("33.33"), [])],
+    [(LATEST, dec("20.00"))],
+)
+NOTE = Paper(
+    "Alder",
+    LATEST - 3 * DAY,
+    "USD",
+    dec("0"),
+    dec("-30.00"),
+    "paid",
+    dec("0"),
+    [("Goodwill", -1.0, dec("30.00"), dec("-30.00"), [])],
+    [],
+)
+
+
+def test_a_shops_documents_are_in_tryton_what_they_are_in_the_shop(
+    server: TrytonServer, tmp_path: Path
+) -> None:
+    """
+    B48, B50, B51, B90, B98: made, read back by proteus, and not made again; B17, B19:
+    what is paid comes back; B91, B95, B101: what was taken back is so there, once.
+    """
+    with Pair(server, server.url, tmp_path) as pair:
+        done = week(pair.shop, LATEST)
+        stay = {"lines": [line("Stay", "33.33")], "currency": "EUR"}
+        euros = pair.shop.invoice("INV-4", done.birch, "33.33", day=LATEST, **stay)
+        put = (euros, "20.00")
+        pair.shop.payment(done.birch, "20.00", put, day=LATEST, currency="EUR")
+        made = pair.sync()
+        assert made.issues == []
+        assert made.count("created") == 12
+        papers = {
+            "INV-1": TAXED,
+            "INV-2": PLAIN,
+            "INV-3": UNPAID,
+            "INV-4": EUROS,
+            "CN-1": NOTE,
+        }
+        assert shown(server) == papers
+        _are_numbered_by_date(server)
+        # Neither by the marker, nor from far back, nor compared with what is there.
+        again = [pair.sync(tieout.Since.LAST_RUN), pair.sync(recheck=True)]
+        assert [(each.issues, each.writes) for each in again] == [([], 0)] * 2
+        assert shown(server) == papers
+
+        assert pair.levels.sync_payments(SINCE).ok
+        invoices = (done.taxed, done.plain, done.open, euros)
+        assert [pair.shop.paid(each) for each in invoices] == [
+            (dec("120.00"), (LATEST - DAY).isoformat()),
+            (dec("50.00"), None),
+            (dec("0"), None),
+            (dec("20.00"), None),
+        ]
+
+        pair.shop.edit("invoices", done.open, void=1)
+        pair.shop.edit("payments", done.rest, void=1)
+        undone = pair.later()
+        assert (undone.issues, undone.count("voided")) == ([], 2)
+        found = shown(server)
+        assert found["INV-3"].state == "cancelled"
+        assert (found["INV-1"].state, found["INV-1"].owed) == ("posted", dec("50.00"))
+        assert pair.later().writes == 0
+
+
+def _are_numbered_by_date(server: TrytonServer) -> None:
+    """Each has a number of its own, in the order of days; the books say what is owed."""
+    told = sorted(reading.read(server.database), key=lambda each: each.number)
+    assert [each.reference.split()[0] for each in told] == [
+        "INV-2",
+        "INV-3",
+        "INV-1",
+        "CN-1",
+        "INV-4",
+    ]
+    owed = [each.owed for each in told]
+    assert owed == [dec("30.00"), dec("99.95"), dec("0"), dec("0"), dec("13.33")]
+
+
+# Lost answers -----------------------------------------------------------------------------
+#
+# These documents are of today: none is older than what was numbered above.
+
+CUT = {
+    "model.party.party.create": 1,
+    "model.account.invoice.create": 1,
+    "model.account.invoice.post": 2,
+    "model.account.invoice.write": 1,
+    "wizard.account.invoice.pay.execute": 2,
+    "wizard.account.invoice.credit.execute": 1,
+    "model.account.move.reconciliation.delete": 1,
+    "wizard.account.move.cancel.execute": 2,
+}
+"""The calls of which Tryton's answer is lost, and which of each: of the second posting; of
+the second step of paying, since the first shows a form; of the second reversal, since the
+first only asks whether it is meant."""
+
+
+class Cut:
+    """Ends the connection behind a call that was carried out, without an answer."""
+
+    def __init__(self) -> None:
+        self.left = Counter(CUT)
+
+    def __call__(self, request: bytes) -> Trouble:
+        for method in CUT:
+            if f'"{method}"'.encode() in request and self.left[method]:
+                self.left[method] -= 1
+                return NONE if self.left[method] else Trouble(answered=0)
+        return NONE
+
+
+def test_where_answers_are_lost_each_document_is_there_once(
+    server: TrytonServer, tmp_path: Path
+) -> None:
+    """B102, B154, C8: one answer to each kind of write; they are looked for, and found."""
+    before = _count(server)
+    cut = Cut()
+    with Chaos(server.url, cut) as proxy, Pair(server, proxy.url, tmp_path) as pair:
+        shop, lines = pair.shop, [line("Work", "60.00")]
+        cedar = shop.customer("Cedar", "C-2", "c@example.com")
+        one, two, three = (
+            shop.invoice(f"INV-2{n}", cedar, "60.00", day=TODAY, lines=lines)
+            for n in (1, 2, 3)
+        )
+        goodwill = [line("Goodwill", "10.00")]
+        puts = [(one, "10.00")]
+        shop.note("CN-2", cedar, "10.00", day=TODAY, lines=goodwill, puts=puts)
+        paid = shop.payment(cedar, "50.00", (one, "50.00"), day=TODAY)
+        shop.payment(cedar, "20.00", (two, "20.00"), day=TODAY)
+        unknown = pair.sync().count("unknown")
+        for _ in range(2):
+            unknown += pair.later().count("unknown")
+        shop.edit("payments", paid, void=1)
+        shop.edit("invoices", three, void=1)
+        for _ in range(3):
+            unknown += pair.later().count("unknown")
+        assert not +cut.left, "all of these were cut"
+        assert unknown >= len(CUT) - 1
+        assert not pair.engine.parked()
+        last = pair.later()
+        assert (last.issues, last.writes) == ([], 0)
+    ours = {n: it for n, it in shown(server).items() if it.customer == "Cedar"}
+    assert {number: (it.state, it.owed) for number, it in ours.items()} == {
+        "INV-21": ("posted", dec("50.00")),
+        "INV-22": ("posted", dec("40.00")),
+        "INV-23": ("cancelled", dec("0")),
+        "CN-2": ("posted", dec("-10.00")),
+    }
+    more = {name: number - before[name] for name, number in _count(server).items()}
+    assert more == {"party.party": 1, "account.invoice": 5, "account.move": 5 + 3}
+
+
+def _count(server: TrytonServer) -> dict[str, int]:
+    """How many of each there are, taken back or not."""
+    models = ("party.party", "account.invoice", "account.move")
+    with Bookkeeper(server) as books:
+        return {each: books.call(each, "search_count", []) for each in models}
