@@ -234,5 +234,6 @@ class Issue:
     def __str__(self) -> str:
         who = ", ".join(self.numbers) or (self.source.id if self.source else "?")
         what = self.text or self.code.meaning
+        what += "" if what.endswith((".", "!", "?")) else "."  # a remedy follows
         at = f" [{self.field}]" if self.field else ""
         return f"{who}{at}: {what} {self.remedy or self.code.remedy}".strip()

@@ -385,6 +385,22 @@ def test_a_number_that_tryton_gave_once_is_not_changed(pair: Pair) -> None:
     assert (alder["name"], alder["code"]) == ("Alder Ltd", "C-1")
 
 
+def test_what_a_payment_puts_to_no_invoice_is_told_once_and_the_rest_lands(
+    pair: Pair,
+) -> None:
+    """B98, B105: Tryton's form pays invoices; a person is told of what is left."""
+    done = week(pair.shop, TODAY)
+    pair.shop.payment(done.birch, "120.00", (done.open, "99.95"), day=TODAY)
+    runs = pair.sync()
+    assert (runs.count("created"), runs.count("failed")) == (11, 1)
+    assert runs.reports[-1].red == 1
+    (left,) = runs.issues
+    assert (left.code, left.numbers) == (Code.NOT_ALLOWED, ("INV-3",))
+    assert left.text == "Tryton pays invoices, and 20.05 of it are put to none."
+    assert pair.owed()["INV-3"] == ("paid", *dec("99.95", "0"))
+    assert pair.later().effects == NOTHING
+
+
 LOST = {
     "a customer": ("model.party.party.create", 1),
     "a draft": ("model.account.invoice.create", 1),

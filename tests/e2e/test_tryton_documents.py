@@ -17,7 +17,7 @@ import pytest
 from attrs import frozen
 
 import tieout
-from shop import Shop, line, week
+from shop import Shop, Week, line, week
 from tieout.clock import SystemClock
 from tieout.connectors.tryton import Tryton
 from tieout.models import CreditNote, Customer, Invoice, Payment, RecordType, Settlement
@@ -43,9 +43,27 @@ LEVELS = tieout.Settings(directions=dict.fromkeys(KINDS[:3], OUT))
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[TrytonServer]:
-    """A Tryton with empty books."""
+    """A Tryton with empty books, in which credit notes have numbers of their own."""
     with TrytonServer(source=template()) as running:
+        with Bookkeeper(running) as books:
+            _number_notes_apart(books)
         yield running
+
+
+def _number_notes_apart(books: Bookkeeper) -> None:
+    """
+    Give the credit notes of each year a sequence of their own.
+
+    Numbers follow dates, and credit notes come behind all invoices of a run.
+    """
+    for of_year in books.model("account.fiscalyear.invoice_sequence").find():
+        shared = of_year.out_invoice_sequence
+        own = books.model("ir.sequence.strict")(name=f"{shared.name} credit notes")
+        own.sequence_type, own.company = shared.sequence_type, shared.company
+        own.prefix, own.padding = f"C{shared.prefix}", shared.padding
+        own.save()
+        of_year.out_credit_note_sequence = own
+        of_year.save()
 
 
 class Pair:
@@ -221,6 +239,17 @@ EUROS = Paper(
     [("Stay", 1.0, dec("33.33"), dec("33.33"), [])],
     [(LATEST, dec("20.00"))],
 )
+OVERPAID = Paper(
+    "Birch & Söhne",
+    LATEST,
+    "USD",
+    dec("0"),
+    dec("45.10"),
+    "paid",
+    dec("0"),
+    [("Night", 1.0, dec("45.10"), dec("45.10"), [])],
+    [(LATEST, dec("45.10"))],
+)
 NOTE = Paper(
     "Alder",
     LATEST - 3 * DAY,
@@ -234,6 +263,16 @@ NOTE = Paper(
 )
 
 
+PAPERS = {
+    "INV-1": TAXED,
+    "INV-2": PLAIN,
+    "INV-3": UNPAID,
+    "INV-4": EUROS,
+    "INV-5": OVERPAID,
+    "CN-1": NOTE,
+}
+
+
 def test_a_shops_documents_are_in_tryton_what_they_are_in_the_shop(
     server: TrytonServer, tmp_path: Path
 ) -> None:
@@ -243,58 +282,74 @@ def test_a_shops_documents_are_in_tryton_what_they_are_in_the_shop(
     """
     with Pair(server, server.url, tmp_path) as pair:
         done = week(pair.shop, LATEST)
-        stay = {"lines": [line("Stay", "33.33")], "currency": "EUR"}
-        euros = pair.shop.invoice("INV-4", done.birch, "33.33", day=LATEST, **stay)
-        put = (euros, "20.00")
-        pair.shop.payment(done.birch, "20.00", put, day=LATEST, currency="EUR")
+        euros, over = _abroad_and_over(pair.shop, done.birch)
         made = pair.sync()
-        assert made.issues == []
-        assert made.count("created") == 12
-        papers = {
-            "INV-1": TAXED,
-            "INV-2": PLAIN,
-            "INV-3": UNPAID,
-            "INV-4": EUROS,
-            "CN-1": NOTE,
-        }
-        assert shown(server) == papers
+        assert made.count("created") == 14
+        _tells_what_is_left(made)
+        assert shown(server) == PAPERS
         _are_numbered_by_date(server)
         # Neither by the marker, nor from far back, nor compared with what is there.
-        again = [pair.sync(tieout.Since.LAST_RUN), pair.sync(recheck=True)]
-        assert [(each.issues, each.writes) for each in again] == [([], 0)] * 2
-        assert shown(server) == papers
+        again, compared = pair.sync(tieout.Since.LAST_RUN), pair.sync(recheck=True)
+        assert (again.writes, again.issues) == (0, [])
+        assert compared.writes == 0
+        _tells_what_is_left(compared)
+        assert shown(server) == PAPERS
 
         assert pair.levels.sync_payments(SINCE).ok
-        invoices = (done.taxed, done.plain, done.open, euros)
+        invoices = (done.taxed, done.plain, done.open, euros, over)
         assert [pair.shop.paid(each) for each in invoices] == [
             (dec("120.00"), (LATEST - DAY).isoformat()),
             (dec("50.00"), None),
             (dec("0"), None),
             (dec("20.00"), None),
+            (dec("45.10"), LATEST.isoformat()),
         ]
+        _is_taken_back(pair, server, done)
 
-        pair.shop.edit("invoices", done.open, void=1)
-        pair.shop.edit("payments", done.rest, void=1)
-        undone = pair.later()
-        assert (undone.issues, undone.count("voided")) == ([], 2)
-        found = shown(server)
-        assert found["INV-3"].state == "cancelled"
-        assert (found["INV-1"].state, found["INV-1"].owed) == ("posted", dec("50.00"))
-        assert pair.later().writes == 0
+
+def _abroad_and_over(shop: Shop, birch: int) -> tuple[int, int]:
+    """An invoice in euros that is paid in part, and one of which too much was paid."""
+    stay, night = [line("Stay", "33.33")], [line("Night", "45.10")]
+    about: dict[str, Any] = {"day": LATEST, "lines": stay, "currency": "EUR"}
+    euros = shop.invoice("INV-4", birch, "33.33", **about)
+    over = shop.invoice("INV-5", birch, "45.10", day=LATEST, lines=night)
+    shop.payment(birch, "20.00", (euros, "20.00"), day=LATEST, currency="EUR")
+    shop.payment(birch, "60.00", (over, "45.10"), day=LATEST, number="P-4")
+    return euros, over
+
+
+def _tells_what_is_left(runs: Runs) -> None:
+    """Of what was paid too much Tryton's form takes nothing: a person is told of it."""
+    (left,) = runs.issues
+    assert left.startswith(
+        "INV-5, P-4: Tryton pays invoices, and 14.90 of it are put to none."
+    )
+
+
+def _is_taken_back(pair: Pair, server: TrytonServer, done: Week) -> None:
+    """An invoice that nobody paid, and a payment: void here, and so there, once."""
+    pair.shop.edit("invoices", done.open, void=1)
+    pair.shop.edit("payments", done.rest, void=1)
+    undone = pair.later()
+    assert (undone.issues, undone.count("voided")) == ([], 2)
+    found = shown(server)
+    assert found["INV-3"].state == "cancelled"
+    assert (found["INV-1"].state, found["INV-1"].owed) == ("posted", dec("50.00"))
+    assert pair.later().writes == 0
 
 
 def _are_numbered_by_date(server: TrytonServer) -> None:
     """Each has a number of its own, in the order of days; the books say what is owed."""
     told = sorted(reading.read(server.database), key=lambda each: each.number)
-    assert [each.reference.split()[0] for each in told] == [
-        "INV-2",
-        "INV-3",
-        "INV-1",
-        "CN-1",
-        "INV-4",
+    owed = [(each.reference.split()[0], each.owed) for each in told]
+    assert owed == [
+        ("INV-2", dec("30.00")),
+        ("INV-3", dec("99.95")),
+        ("INV-1", dec("0")),
+        ("INV-4", dec("13.33")),
+        ("INV-5", dec("0")),
+        ("CN-1", dec("0")),
     ]
-    owed = [each.owed for each in told]
-    assert owed == [dec("30.00"), dec("99.95"), dec("0"), dec("0"), dec("13.33")]
 
 
 # Lost answers -----------------------------------------------------------------------------

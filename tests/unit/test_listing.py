@@ -323,7 +323,7 @@ def test_issues_are_paragraphs_and_too_many_are_counted_by_code() -> None:
     assert all(columns(line) <= 120 for line in lines)
     assert lines[0].startswith("! INV-0: word")
     assert all(line.startswith("  ") for line in lines[1:])
-    assert "word \\n\\u202eend " in lines[-2]
+    assert "word \\n\\u202eend. " in lines[-2]
     other = Issue(Code.NOT_IN_BILLING, BILL.ref, ("INV-9",))
     assert [*complaints([*issues, other], rows=0)] == [
         "! … and 6 more: 5 BAD_FIELD, 1 NOT_IN_BILLING"

@@ -183,6 +183,12 @@ def open_lines(lines: Iterable[Fields]) -> list[int]:
 
 def _only_target(after: Payment) -> str:
     targets = {each.target.id for each in after.applications}
+    if not targets:
+        text = f"Tryton pays invoices, and {after.amount} of it are put to none."
+        remedy = (
+            "Put it to an invoice; or record it in Tryton by hand, and ignore this."
+        )
+        raise Fault(Code.NOT_ALLOWED, text, field="applications", remedy=remedy)
     if len(targets) != 1 or not all(map(ID.fullmatch, targets)):
         text = "a payment in Tryton is made for exactly one invoice"
         raise Fault(Code.NOT_ALLOWED, text, field="applications")
