@@ -91,7 +91,8 @@ class Change:
     ``also`` are other numbers by which people will look for it: those of the invoices that
     a payment is for. ``depends_on`` are names of changes that have to be applied first.
     ``within`` is the record that the source is read with, where it is a part of one.
-    ``reason`` is for people and is never read by what applies the change.
+    ``reason``, and what its customer is called (``customer``), are for people and are never
+    read by what applies the change.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Change:
     evidence: str = ""
     reason: str = ""
     also: tuple[str, ...] = ()
+    customer: str = ""
 
     @property
     def numbers(self) -> tuple[str, ...]:
