@@ -117,6 +117,7 @@ def bench(session: nox.Session) -> None:
     session.install(".", *_group("bench"))
     session.run("python", "benchmarks/diff.py", *session.posargs)
     session.run("python", "benchmarks/sync.py", *session.posargs)
+    session.run("python", "benchmarks/verify.py")
 
 
 @nox.session

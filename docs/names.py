@@ -40,6 +40,10 @@ GROUPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "What was not carried, and why": (
             *("IssueRow", "Standing", "Event", "Run", "Story", "Said"),
         ),
+        "The tie-out certificate": (
+            *("Certificate", "Balance", "Amounts", "Difference", "DifferenceKind"),
+            *("Shift", "load_certificate"),
+        ),
         "Writes in doubt": ("Intent", "Doubt", "Landed", "Reply"),
         "Connectors": (
             *("Connector", "RestConnector", "Resource", "Rule", "Page", "Health"),

@@ -18,7 +18,16 @@ from attrs import define, field, frozen
 
 import tieout
 from tieout.auth import Auth, NoAuth
-from tieout.capabilities import Capabilities, Changed, Kind, Payments, Updates, Verb
+from tieout.capabilities import (
+    Capabilities,
+    Changed,
+    Everything,
+    Kind,
+    Payments,
+    Select,
+    Updates,
+    Verb,
+)
 from tieout.change import Change, Issue, Outcome
 from tieout.connector import Books, Health, Page
 from tieout.errors import Code, Fate, Fault
@@ -40,6 +49,7 @@ ZERO = Decimal(0)
 NOON = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
 TODAY = NOON.date()
 LONG_AGO = date(2025, 1, 1)
+LONG_BEFORE = datetime(1900, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 AT_ONCE = timedelta(0)
 READS = frozenset({Verb.READ})
@@ -279,7 +289,7 @@ class Ledger(_System):
             {
                 Settlement: Kind(
                     READS,
-                    frozenset({Changed}),
+                    frozenset({Changed, Everything}),
                     number_unique=number_unique,
                     stable_order=stable,
                     fetch_size=3,
@@ -369,9 +379,10 @@ class Ledger(_System):
         fault = Fault(Code.NOT_ALLOWED, "the ledger is only read")
         return tuple(Outcome.failed(each, fault) for each in changes)
 
-    def _page(self, select: Changed, cursor: str | None) -> Page[Settlement]:
+    def _page(self, select: Select, cursor: str | None) -> Page[Settlement]:
+        since = select.since if isinstance(select, Changed) else LONG_BEFORE
         changed = sorted(
-            (each for each in self.papers.values() if each.stamp >= select.since),
+            (each for each in self.papers.values() if each.stamp >= since),
             key=self.order,
         )
         if cursor is not None:
@@ -387,7 +398,7 @@ class Ledger(_System):
         return Page(
             read.records,
             read.issues,
-            touched=() if following else self._touched(select.since),
+            touched=() if following else self._touched(since),
             next=following,
             as_of=self._clock.now(),
         )
@@ -519,6 +530,7 @@ class Billing(_System):
             {
                 Settlement: Kind(
                     WRITES if can_update else READS,
+                    frozenset({Everything}),
                     updates=Updates.SPARSE,
                     fetch_size=3,
                     batch_size=batch_size,
@@ -573,8 +585,10 @@ class Billing(_System):
     def page(
         self, kind: type[R], select: Any, cursor: str | None = None
     ) -> Flow[Page[R]]:
-        yield from ()
-        raise Fault(Code.NOT_ALLOWED, "nothing to list")
+        if not isinstance(select, Everything):
+            raise Fault(Code.NOT_ALLOWED, "all of them or none")
+        answer = yield self._call("page", lambda: self._read(self.bills.values()))
+        return cast(Page[R], answer.value)
 
     def fetch(
         self, kind: type[R], *, ids: Sequence[str] = (), numbers: Sequence[str] = ()

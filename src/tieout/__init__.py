@@ -75,6 +75,14 @@ from tieout.models import (
 )
 from tieout.money import Money
 from tieout.plan import Plan
+from tieout.proof.certificate import Certificate, load_certificate
+from tieout.proof.differences import (
+    Amounts,
+    Balance,
+    Difference,
+    DifferenceKind,
+    Shift,
+)
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
 from tieout.settings import Direction, Fees, NumberRule, Settings
@@ -101,11 +109,13 @@ from tieout.wire import Call, Flow, Request, Response, Transport
 __all__ = [
     "Action",
     "Adapter",
+    "Amounts",
     "Application",
     "AutoPay",
     "AutoPayRules",
     "AutoPayState",
     "AutoPayStatus",
+    "Balance",
     "Batch",
     "BatchType",
     "Bill",
@@ -113,6 +123,7 @@ __all__ = [
     "Call",
     "Callbacks",
     "Capabilities",
+    "Certificate",
     "Change",
     "Changed",
     "Clock",
@@ -123,6 +134,8 @@ __all__ = [
     "CreditNote",
     "Customer",
     "Dated",
+    "Difference",
+    "DifferenceKind",
     "Direct",
     "Direction",
     "Doubt",
@@ -177,6 +190,7 @@ __all__ = [
     "Settings",
     "Settlement",
     "Severity",
+    "Shift",
     "Since",
     "Standing",
     "State",
@@ -193,6 +207,7 @@ __all__ = [
     "__version__",
     "change_name",
     "fingerprint",
+    "load_certificate",
     "mark_of",
     "this_user",
 ]

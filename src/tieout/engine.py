@@ -15,7 +15,6 @@ from datetime import date
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.change import Change, Issue
-from tieout.connections import Connections
 from tieout.documents import DocumentRun
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
@@ -29,6 +28,7 @@ from tieout.settings import Direction
 from tieout.store import Intent
 from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, asked
+from tieout.verification import Verification
 from tieout.windows import Window
 
 
@@ -37,7 +37,7 @@ def this_user() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-class Engine(Connections):
+class Engine(Verification):
     """
     Keeps one billing system and one ledger in agreement.
 

@@ -127,6 +127,8 @@ class Troubles(Handover):
         begun = self._clock.now() - LATELY
         last: dict[str, Run] = {}
         for run in self._found_runs(f"{begun:%Y%m%dT%H%M%S}"):
+            if not run.task:
+                continue  # a verification: it was to carry nothing
             held = last.get(run.task)
             heals = held is not None and not held.whole
             if run.whole or run.code is not None or heals:

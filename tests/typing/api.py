@@ -81,6 +81,21 @@ for write in engine.parked():
 assert_type(engine.audit(), list[tieout.Issue])
 assert_type(tieout.mark_of("book:1", "Invoice", own.changes[0].source), str)
 
+proof = engine.verify(date(2026, 1, 1), kinds=[tieout.Settlement], on_progress=show)
+assert_type(proof, tieout.Certificate)
+for found in proof.differences:
+    assert_type(found.kind, tieout.DifferenceKind)
+    assert_type(found.shifts[0].amounts, tieout.Amounts)
+for balance in (*proof.totals, *proof.customers):
+    assert_type(balance, tieout.Balance)
+    assert_type(balance.difference.open, Decimal)
+    assert_type(balance.customer, tieout.Ref | None)
+assert_type((proof.ok, proof.complete, proof.unexplained), tuple[bool, bool, int])
+assert_type((proof.verdict, proof.digest, proof.to_json()), tuple[str, str, str])
+assert_type(proof.counts[tieout.DifferenceKind.POLICY], int)
+proof.save("proof.jsonl")
+assert_type(tieout.load_certificate("proof.jsonl").digest, str)
+
 adapter: tieout.Adapter = tieout.Callbacks(update=pay, find=look)
 engine.sync_payments(
     tieout.Since.PAST_WEEK, adapter=adapter, on_progress=show, stop=lambda: False

@@ -170,6 +170,74 @@ def test_events_are_found_by_number(pair: Pair, say: Say) -> None:
     assert {each["pair"] for each in found} == {pair.engine().pair}
 
 
+def test_the_books_are_verified(pair: Pair, say: Say) -> None:
+    """0 where they agree, 1 where something has no reason, 2 where nothing is certified."""
+    pair.invoice("INV-1")
+    assert say("sync", "invoices", "--since", "past-week")[0] == 0
+    code, told = say("verify")
+    assert code == 0
+    assert "THE BOOKS AGREE" in told
+    assert ["EUR", "(documents)", "invoices", "100.00", "100.00", "0.00"] in [
+        line.split() for line in told.splitlines()
+    ]
+    pair.invoice("INV-2", 55)
+    code, told = say("verify", "--out", "proof.jsonl")
+    assert code == 1
+    assert "THE BOOKS DIFFER: 1 difference is unexplained" in told
+    assert "! missing in ledger INV-2: 55.00 EUR" in told
+    saved = tieout.load_certificate("proof.jsonl")
+    assert saved.digest in told
+    code, told = say("verify", "--json")
+    assert (code, json.loads(told)["differences"][0]["number"]) == (1, "INV-2")
+    with pair.engine() as engine:
+        engine.disconnect("book:1", by="Ada")
+    code, told = say("verify")
+    assert code == 2
+    assert "NOT COMPLETE" in told
+    assert "100.00" not in told
+
+
+def test_what_has_a_reason_is_no_failure(pair: Pair, say: Say) -> None:
+    """A draft is policy: it is listed, and the exit code is that of agreement."""
+    own = pair.invoice("INV-1")
+    pair.billing.put(evolve(own, status=Status.DRAFT))
+    pair.ledger.put(evolve(own, ref=pair.ledger.ref(Invoice), customer=None))
+    code, told = say("verify", "--kind", "invoices")
+    assert code == 0
+    assert "NOTHING IS UNEXPLAINED: 1 difference is explained" in told
+    assert "- policy INV-1: status draft in billing, open in the ledger." in told
+
+
+def test_of_very_many_differences_the_first_are_listed(pair: Pair, say: Say) -> None:
+    """The rest is counted, and shown where it is asked for."""
+    for serial in range(53):
+        pair.invoice(f"INV-{serial:02}")
+    told = say("verify")[1]
+    assert told.count("! missing in ledger") == 50
+    assert "... and 3 more: tieout verify --full" in told
+    told = say("verify", "--full")[1]
+    assert told.count("! missing in ledger") == 53
+    assert "more:" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--first", "March"), "March is not a day such as 2026-03-01"),
+        (("--first", "2026-03-02", "--last", "2026-03-01"), "before it begins"),
+        (("--out", "nowhere/proof"), "nowhere/proof cannot be written"),
+    ],
+)
+def test_what_cannot_be_verified_or_saved_is_one_line(
+    pair: Pair, say: Say, words: tuple[str, ...], said: str
+) -> None:
+    """The exit code is that of what could not run, and no traceback is shown."""
+    code, told = say("verify", *words)
+    assert code == 2
+    assert said in told
+    assert "Traceback" not in told
+
+
 def test_hostile_names_come_out_harmless(pair: Pair, say: Say) -> None:
     """Control characters and what turns text around are shown, not obeyed."""
     pair.invoice("INV\x1b[31m-\u202e1")

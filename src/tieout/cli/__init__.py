@@ -138,6 +138,17 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
     )),
     ("batches", "what was done by hand and can be undone", ()),
     ("undo", "take a batch back in billing", ((("batch",), {}),)),
+    ("verify", "read both sides to their end: do the books agree?", (
+        (("--first",), {"default": "", "metavar": "DAY", "help": "documents from this day on"}),
+        (("--last",), {"default": "", "metavar": "DAY", "help": "and through this day"}),
+        (("--kind",), {
+            "action": "append",
+            "choices": ("levels", "invoices", "credit_notes", "payments"),
+            "help": "this kind alone; may be given several times",
+        }),
+        (("--out",), {"metavar": "FILE", "help": "save the certificate"}),
+        (("--full",), {"action": "store_true", "help": "every difference"}),
+    )),
     ("schedule", "sync all, again and again", (
         (("--every",), {"default": "60", "metavar": "MINUTES"}),
     )),

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tieout import codec
-from tieout.cli import config
+from tieout.cli import config, statement
 from tieout.cli.screen import Column, Screen
 from tieout.engine import Engine
 from tieout.errors import ConfigError, Severity
-from tieout.models import visible
+from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
 from tieout.plan import Plan, load, save
 from tieout.report import Progress, Report
 from tieout.schedule import Schedule
@@ -28,6 +28,14 @@ AGREES, RED, COULD_NOT_RUN = 0, 1, 2
 
 KINDS = ("payments", "invoices", "customers", "credit_notes")
 """What can be planned and synced, as the verbs of the engine are called."""
+
+VERIFIED = {
+    "levels": Settlement,
+    "invoices": Invoice,
+    "credit_notes": CreditNote,
+    "payments": Payment,
+}
+"""What can be verified: levels are what was paid of each invoice."""
 
 SHOWN_MAX = 50
 """Issues that are listed under a report; the rest is counted."""
@@ -219,6 +227,28 @@ def undo(asked: Namespace, screen: Screen) -> int:
     """Take a batch back in billing; the ledger's documents stay."""
     with engine(asked) as made:
         return _shown(screen, asked, [made.undo(asked.batch)])
+
+
+def verify(asked: Namespace, screen: Screen) -> int:
+    """Both sides read to their end and compared, line by line."""
+    first, last = (
+        config.day(text) if text else None for text in (asked.first, asked.last)
+    )
+    with engine(asked) as made, _telling(screen, asked, 0) as tell:
+        kinds = [VERIFIED[each] for each in asked.kind or ()]
+        found = made.verify(first, last, kinds=kinds, on_progress=tell)
+    if asked.json:
+        screen.raw(found.to_json())
+    else:
+        statement.show(screen, found, full=asked.full)
+    if asked.out:
+        try:
+            found.save(asked.out)
+        except OSError as error:
+            raise ConfigError(f"{asked.out} cannot be written: {error}") from error
+    if not found.complete:
+        return COULD_NOT_RUN
+    return AGREES if found.ok else RED
 
 
 def schedule(asked: Namespace, screen: Screen) -> int:

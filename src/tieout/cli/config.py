@@ -13,7 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -224,6 +224,14 @@ def since(text: str) -> Any:
         ) from None
     bare = len(text.strip()) == len("2026-03-01")
     return moment.date() if bare else moment
+
+
+def day(text: str) -> date:
+    """A day as it is written. Raises `ConfigError` for what is none."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{text} is not a day such as 2026-03-01") from None
 
 
 def minutes(text: str) -> timedelta:

@@ -129,7 +129,8 @@ class Screen:
             done = row.done
             if live:
                 of = f" of {total}" if total else ""
-                self._write(f"\r{' ' * GAP}{done}{of} {visible(row.number)[:40]:40}")
+                name = visible(row.number or row.text)
+                self._write(f"\r{' ' * GAP}{done}{of} {name[:40]:40}")
 
         yield tell
         if live and done:

@@ -395,6 +395,26 @@ def want(
     return _holdable(wanted, ledger, capabilities)
 
 
+def due(
+    ledger: Settlement,
+    billing: Settlement,
+    capabilities: Capabilities,
+    settings: Settings,
+    observed_on: date | None = None,
+) -> tuple[Settlement, tuple[tuple[Code, str], ...]] | Issue:
+    """
+    Billing's record as it should be, and what there is to say of it.
+
+    It is the very record that was given where that shows the ledger's level already.
+    """
+    wanted = want(ledger, billing, capabilities, settings, observed_on)
+    if isinstance(wanted, Issue):
+        return wanted
+    if _shows(billing, wanted, capabilities):
+        return billing, wanted.notes
+    return _shown(billing, wanted), wanted.notes
+
+
 def _want_void(ledger: Settlement, billing: Settlement) -> Wanted:
     notes: tuple[tuple[Code, str], ...] = ()
     if billing.paid or billing.paid_on:
