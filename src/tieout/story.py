@@ -199,7 +199,7 @@ def _next(story: Story) -> Iterator[str]:
         if row.issue.code.retryable:
             yield "it is tried again in the next run"
         else:
-            yield "it is tried again when the record or the settings change, by retry, or by sync_now"
+            yield "it is tried again when the record or the settings change, by a retry, or by a sync of all"
     for code in story.causes:
         if code.scope is Scope.CONNECTION:
             again = "the next run tries again" if code.retryable else _SHUT
@@ -224,7 +224,7 @@ def _remedies(story: Story) -> Iterator[str]:
     for row in story.issues:
         yield row.issue.remedy or row.issue.code.remedy
         if not row.issue.code.retryable:
-            yield f"then retry({row.id!r}), or ignore({row.id!r}) to leave it alone"
+            yield f"then retry {row.id}, or ignore {row.id} to leave it alone"
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
             yield f"answer({intent.name!r}, Landed(id) or a Reply), after a look over there"

@@ -99,7 +99,7 @@ def test_a_failed_payment_is_found_by_its_invoices_number() -> None:
         text = str(story)
         assert "payment rejected [REFUSED] no" in text
         assert f"you can: {Code.REFUSED.remedy}" in text
-        assert f"retry({row.id!r})" in text
+        assert f"then retry {row.id}" in text
     own = offices.engine().why("P-1")
     assert "says: payment P-1 of 80.00 EUR" in str(own.said[0])
     offices.ledger.fate = lambda c: ""
