@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,8 @@ from tieout.clock import SystemClock
 from tieout.connectors.tryton import Tryton
 from tieout.models import CreditNote, Customer, Invoice, Payment, RecordType, Settlement
 from tieout.report import Report
+from tieout.store import Expect, Fact, Gone
+from tieout.wire import Request, Response, Transport
 from worlds import SetClock
 
 from .faults.chaos import NONE, Chaos, Trouble
@@ -85,13 +87,20 @@ class Pair:
             skip_warnings=("invoice_payment_term",),
         )
         self.store = tieout.SQLiteStore(folder / "tieout.db")
-        self.engine, self.levels = self._made(DOCUMENTS), self._made(LEVELS)
+        self.engine, self.levels = self.made(DOCUMENTS), self.made(LEVELS)
 
-    def _made(self, settings: tieout.Settings) -> tieout.Engine:
+    def made(
+        self,
+        settings: tieout.Settings,
+        store: tieout.Store | None = None,
+        transport: Transport | None = None,
+    ) -> tieout.Engine:
+        """An engine of the pair by some rules; with a store and a way out of its own."""
         return tieout.Engine(
             billing=self.shop.table(),
             ledger=self.ledger,
-            store=self.store,
+            store=store or self.store,
+            transport=transport,
             clock=self.clock,
             settings=settings,
         )
@@ -424,6 +433,102 @@ def test_where_answers_are_lost_each_document_is_there_once(
     }
     more = {name: number - before[name] for name, number in _count(server).items()}
     assert more == {"party.party": 1, "account.invoice": 5, "account.move": 5 + 3}
+
+
+# Dead processes ---------------------------------------------------------------------------
+
+
+class Death(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+class Life:
+    """So many moments of a process: before and behind each commit, and each write."""
+
+    def __init__(self, moments: int) -> None:
+        self._left = moments
+
+    def pass_by(self) -> None:
+        """One moment more, or its death; the dead do nothing."""
+        self._left -= 1
+        if self._left < 0:
+            raise Death
+
+
+class MortalStore:
+    """The store of such a process."""
+
+    def __init__(self, path: Path, life: Life) -> None:
+        self._store, self._life = tieout.SQLiteStore(path), life
+        self.get, self.find = self._store.get, self._store.find
+        self.close = self._store.close
+
+    def commit(self, *facts: Fact | Gone, expect: Iterable[Expect] = ()) -> bool:
+        self._life.pass_by()
+        done = self._store.commit(*facts, expect=expect)
+        self._life.pass_by()
+        return done
+
+
+class MortalTransport:
+    """The way out of such a process."""
+
+    def __init__(self, life: Life) -> None:
+        self._http, self._life = tieout.HTTPTransport(), life
+        self.close = self._http.close
+
+    def send(self, request: Request, timeout: float) -> Response:
+        if not request.effect:
+            return self._http.send(request, timeout)
+        self._life.pass_by()
+        answer = self._http.send(request, timeout)
+        self._life.pass_by()
+        return answer
+
+
+def test_where_the_process_dies_each_leg_of_a_payment_is_there_once(
+    server: TrytonServer, tmp_path: Path
+) -> None:
+    """B102, C10: it dies one moment later each time, until it lives to the end."""
+    # At another address it is another connection, and the marks are others too.
+    with Chaos(server.url) as way, Pair(server, way.url, tmp_path) as pair:
+        shop, lines = pair.shop, [line("Work", "60.00")]
+        dogwood = shop.customer("Dogwood", "C-3")
+        one, two = (
+            shop.invoice(f"INV-3{n}", dogwood, "60.00", day=TODAY, lines=lines)
+            for n in (1, 2)
+        )
+        assert pair.sync().issues == []
+        before = _count(server)
+        shop.payment(dogwood, "100.00", (one, "60.00"), (two, "40.00"), day=TODAY)
+        deaths = 0
+        while _dies(pair, tmp_path / "tieout.db", deaths):
+            deaths += 1
+            pair.clock.advance(RIPE)
+        assert deaths >= 10, "at each commit, and at the write of each leg"
+        last = pair.later()
+        assert (last.issues, last.writes) == ([], 0)
+    ours = {n: it for n, it in shown(server).items() if it.customer == "Dogwood"}
+    assert {number: (it.state, it.received) for number, it in ours.items()} == {
+        "INV-31": ("paid", [(TODAY, dec("60.00"))]),
+        "INV-32": ("posted", [(TODAY, dec("40.00"))]),
+    }
+    more = {name: number - before[name] for name, number in _count(server).items()}
+    assert more == {"party.party": 0, "account.invoice": 0, "account.move": 2}
+
+
+def _dies(pair: Pair, path: Path, moments: int) -> bool:
+    """A process that carries payments, and lives for so many moments."""
+    life = Life(moments)
+    store = MortalStore(path, life)
+    try:
+        with pair.made(DOCUMENTS, store, MortalTransport(life)) as engine:
+            engine.sync_payments(SINCE)
+    except Death:
+        return True
+    finally:
+        store.close()
+    return False
 
 
 def _count(server: TrytonServer) -> dict[str, int]:
