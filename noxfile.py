@@ -24,6 +24,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CORE = "*/tieout/*.py,*/tieout/planners/*.py,*/tieout/stores/*.py"
 NOT_CORE = "*/tieout/cli/*"
 COVERAGE_MIN = "95"
+BESIDE_THE_CORE = ("tests/connectors", "tests/faults")
+"""What reaches the core by detours alone: it is not traced, which takes as long again."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""As tests/e2e/browser looks for one."""
 
 
 def _answers(version: str) -> bool:
@@ -48,14 +52,23 @@ def _group(name: str) -> tuple[str, ...]:
     return tuple(nox.project.dependency_groups(PROJECT, name))
 
 
+def _traced() -> list[str]:
+    """The places of the tests that are run under coverage."""
+    places = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
+    traced = (each for each in places if each not in BESIDE_THE_CORE)
+    return sorted(str(found) for each in traced for found in Path().glob(each))
+
+
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     """The tests on the installed package, with the coverage of the core as a gate."""
     session.install(".[cli,intacct]", *_group("tests"))
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
     if session.posargs:
+        session.run("pytest", "-n", "2", *session.posargs)
         return  # a part of the tests proves nothing about coverage
+    session.run("pytest", "-n", "2", *BESIDE_THE_CORE)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *_traced())
     session.run("coverage", "combine", "--quiet")
     session.run(
         "coverage",
@@ -92,9 +105,16 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """A real ledger (Tryton) and real faults (killed processes, full disks), on loopback."""
+    """A real ledger (Tryton), real faults (killed processes, full disks), a real browser."""
     session.install(".", *_group("tests"), "-r", "tests/e2e/tryton/requirements.txt")
-    session.run("pytest", "tests/e2e", *session.posargs)
+    without: list[str] = []
+    if not any(map(shutil.which, BROWSERS)):
+        session.warn(
+            "LEFT OUT: tests/e2e/browser, since there is no Chromium "
+            "(Debian: apt-get install chromium)"
+        )
+        without = ["--ignore=tests/e2e/browser"]
+    session.run("pytest", "tests/e2e", *without, *session.posargs)
 
 
 @nox.session

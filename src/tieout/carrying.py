@@ -18,6 +18,7 @@ from tieout.adapters import Adapter, DryAdapter, breaking
 from tieout.capabilities import Capabilities, Creates, Verb
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
+from tieout.effects import Sums
 from tieout.errors import Code, Fate, Fault, Scope, Severity
 from tieout.evidence import believed, unmarked
 from tieout.journal import Journal, about, noted, when
@@ -100,6 +101,7 @@ class Tally:
     )
     lights: dict[Severity, int] = field(factory=lambda: dict.fromkeys(Severity, 0))
     totals: dict[str, Money] = field(factory=dict)
+    sums: Sums = field(factory=Sums)
     done: int = 0
 
     def count(self, word: str, number: int = 1) -> None:
@@ -124,7 +126,8 @@ class Tally:
         return word
 
     def moved(self, change: Change) -> None:
-        """A level was written: by how much the shown paid amount rose."""
+        """A change was written: what it did to money."""
+        self.sums.add(change)
         if isinstance(change.before, Settlement) and isinstance(
             change.after, Settlement
         ):

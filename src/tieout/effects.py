@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeAlias
 
+from attrs import define, field
+
 from tieout.change import Action, Change
 from tieout.errors import Fault
 from tieout.models import (
@@ -127,7 +129,8 @@ def worth(record: Record | None) -> tuple[Decimal, str] | None:
     return None
 
 
-def _money(record: Record | None) -> Money | None:
+def money_of(record: Record | None) -> Money | None:
+    """What a record is about as money; None where it has none, or it is not known."""
     held = worth(record)
     try:
         return Money(*held) if held is not None else None
@@ -141,7 +144,7 @@ def _moves(change: Change) -> list[tuple[Effect, Money]] | None:
     if four is None or change.action is Action.KEEP:
         return []
     made, raised, lowered, taken = four
-    before, after = _money(change.before), _money(change.after)
+    before, after = money_of(change.before), money_of(change.after)
     if change.action is Action.CREATE:
         return None if after is None else [(made, after)]
     if change.action is Action.VOID:
@@ -156,25 +159,46 @@ def _moves(change: Change) -> list[tuple[Effect, Money]] | None:
     return [(raised, by)] if by.amount > 0 else [(lowered, -by)]
 
 
+@define
+class Sums:
+    """
+    What changes do to money, added up as they come.
+
+    ``left_out`` counts those that are in no sum: their amount or currency is not known,
+    or is none.
+    """
+
+    left_out: int = 0
+    _held: dict[Effect, dict[str, Money]] = field(factory=dict)
+
+    def add(self, change: Change) -> None:
+        """One more change."""
+        moves = _moves(change)
+        try:
+            for effect, money in moves or ():
+                sums = self._held.setdefault(effect, {})
+                had = sums.get(money.currency)
+                sums[money.currency] = money if had is None else had + money
+        except Fault:  # more digits than any money has
+            moves = None
+        self.left_out += moves is None
+
+    @property
+    def effects(self) -> Effects:
+        """The sums so far."""
+        return _in_order(self._held)
+
+
 def summed(changes: Iterable[Change]) -> tuple[Effects, int]:
     """
     The money of changes by effect and currency, and how many changes are in no sum.
 
     Those are changes whose amount or currency is not known, or is none.
     """
-    held: dict[Effect, dict[str, Money]] = {}
-    left_out = 0
+    sums = Sums()
     for change in changes:
-        moves = _moves(change)
-        try:
-            for effect, money in moves or ():
-                sums = held.setdefault(effect, {})
-                had = sums.get(money.currency)
-                sums[money.currency] = money if had is None else had + money
-        except Fault:  # more digits than any money has
-            moves = None
-        left_out += moves is None
-    return _in_order(held), left_out
+        sums.add(change)
+    return sums.effects, sums.left_out
 
 
 def together(*many: Effects) -> Effects:

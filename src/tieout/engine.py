@@ -57,8 +57,7 @@ class Engine(Verification):
         """
         if ref.connection not in self._sessions:
             raise ConfigError(f"{ref.connection} is no connection of this pair")
-        connector = self._session_of(ref.connection).connector
-        found = getattr(connector, "deep_link", None)
+        found = self._deep_links.get(ref.connection)
         return str(found(ref)) if found is not None else ""
 
     def payload(self, ref: Ref) -> str:

@@ -25,7 +25,7 @@ from tieout.clock import Clock, SystemClock
 from tieout.costs import Side, of_documents
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.journal import Journal
-from tieout.models import Settlement
+from tieout.models import Ref, Settlement
 from tieout.money import EXACT
 from tieout.plan import Header, Plan, join
 from tieout.protocol import Connector, Health
@@ -166,6 +166,15 @@ class Footing:
     def _sessions(self) -> dict[str, Session]:
         """Both sessions, by connection."""
         return {s.connector.connection: s for s in (self._billing, self._ledger)}
+
+    @property
+    def _deep_links(self) -> Mapping[str, Callable[[Ref], str]]:
+        """By connection, what knows the address of a record's page; not all do."""
+        found = {
+            name: getattr(session.connector, "deep_link", None)
+            for name, session in self._sessions.items()
+        }
+        return {name: link for name, link in found.items() if link is not None}
 
     def _direct(self) -> Direct:
         return Direct(self._sessions)
@@ -375,7 +384,10 @@ class Footing:
             code=fault.code if fault else None,
             text=fault.text if fault else "",
             remedy=fault.remedy if fault else "",
+            effects=run.tally.sums.effects,
+            left_out=run.tally.sums.left_out,
             store=self._store,
+            links=self._deep_links,
         )
 
     def _session(

@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
+from tieout.effects import money_of
 from tieout.errors import Code, ConfigError, Fault, Scope, Severity, StoreError
 from tieout.evidence import (
     Proof,
@@ -693,6 +694,8 @@ class Journal(Hold):
             text=outcome.text or change.reason,
             before=shown(change.before),
             after=shown(change.after),
+            was=money_of(change.before),
+            is_now=money_of(change.after),
         )
 
     def _happened(self, what: str, **more: Any) -> Event:

@@ -82,18 +82,24 @@ def groups(
     ``rows`` of each group at most, the rest summed up in one line; None for all of them.
     """
     known = _known(changes)
+    for title, some in grouped(changes):
+        shown = some[:rows]
+        yield ""
+        yield cut(f"{title} ({len(some):,})", width)
+        yield from _aligned([_row(each, known) for each in shown], width)
+        if len(shown) < len(some):
+            yield from _rest(some[len(shown) :], width)
+
+
+def grouped(changes: Iterable[Change]) -> Iterator[tuple[str, Sequence[Change]]]:
+    """Changes of one kind, action and connection together, in order, under their title."""
     held: dict[tuple[int, int, str], list[Change]] = {}
     for change in changes:
         held.setdefault(_group(change), []).append(change)
     for key in sorted(held):
         some = sorted(held[key], key=_place)
-        first, shown = some[0], some[:rows]
-        what = f"{_kind(first)} {ACTIONS[first.action]}"
-        yield ""
-        yield cut(f"{what} in {visible(first.connection)} ({len(some):,})", width)
-        yield from _aligned([_row(each, known) for each in shown], width)
-        if len(shown) < len(some):
-            yield from _rest(some[len(shown) :], width)
+        what = f"{_kind(some[0])} {ACTIONS[some[0].action]}"
+        yield f"{what} in {visible(some[0].connection)}", some
 
 
 def _group(change: Change) -> tuple[int, int, str]:

@@ -18,11 +18,12 @@ from attrs import evolve, field, frozen
 
 from tieout import codec
 from tieout.change import Action, Change, Issue
-from tieout.effects import Effects, summed
-from tieout.errors import Code, ConfigError
-from tieout.listing import ROWS, WIDTH, complaints, costs, groups, sums
+from tieout.effects import Effects, money_of, summed
+from tieout.errors import Code, ConfigError, Severity
+from tieout.listing import ROWS, WIDTH, complaints, costs, grouped, groups, sums
 from tieout.models import Link, Ref, Settlement
 from tieout.money import Money, add_up
+from tieout.pages.sheet import ROWS_MAX, Group, Links, Row, Sheet, page, troubles_of
 
 FORMAT = 1
 """The version of the file; a newer one is refused, never half understood."""
@@ -118,6 +119,14 @@ class Plan:
 
     def __str__(self) -> str:
         return "\n".join(table(self))
+
+    def html(self, links: Links | None = None) -> str:
+        """
+        The plan as a page for a browser: one file, without a script.
+
+        ``links`` knows the address of a record's page: `Engine.deep_link`.
+        """
+        return page((_sheet(self), links))
 
 
 def _is_level(change: Change) -> bool:
@@ -232,6 +241,73 @@ def table(plan: Plan, rows: int | None = ROWS, *, width: int = WIDTH) -> Iterato
     effects, left_out = summed(plan.changes)
     yield from sums(effects, left_out, width=width)
     yield from costs(plan.calls, width=width)
+
+
+LIGHTS = (Severity.RED, Severity.YELLOW)
+
+
+def _sheet(plan: Plan) -> Sheet:
+    """All that a page of the plan shows."""
+    header, counts = plan.header, plan.counts
+    effects, left_out = summed(plan.changes)
+    red, yellow = (
+        sum(each.severity is light for each in plan.issues) for light in LIGHTS
+    )
+    light, verdict = _verdict(plan, red)
+    return Sheet(
+        title=f"Plan: {header.verb}, {header.window}" if header else "Plan",
+        light=light,
+        verdict=verdict,
+        red=red,
+        yellow=yellow,
+        green=len(plan.changes) + plan.kept,
+        done="to be carried or unchanged",
+        counts={
+            "to create": counts[Action.CREATE],
+            "to update": counts[Action.UPDATE],
+            "to void": counts[Action.VOID],
+            "unchanged": plan.kept,
+            "skipped": plan.skipped,
+            "left out": sum(each.blocking for each in plan.issues),
+        },
+        totals=plan.totals,
+        effects=effects,
+        left_out=left_out,
+        troubles=troubles_of(plan.issues),
+        groups=tuple(
+            Group(title, tuple(map(_row, some[:ROWS_MAX])), len(some[ROWS_MAX:]))
+            for title, some in grouped(plan.changes)
+        ),
+        facts=_facts(plan),
+        sides={header.billing: "billing", header.ledger: "ledger"} if header else {},
+    )
+
+
+def _verdict(plan: Plan, red: int) -> tuple[Severity, str]:
+    """The light of a plan, and the sentence beside it."""
+    number = len(plan.changes)
+    changes = "1 change" if number == 1 else f"{number:,} changes"
+    if not plan.complete:
+        return Severity.RED, f"the reading ended early, after {changes}."
+    if red:
+        need = "1 record needs" if red == 1 else f"{red:,} records need"
+        return Severity.RED, f"{need} a person; applying it makes {changes}."
+    light = Severity.YELLOW if plan.issues else Severity.GREEN
+    return light, f"applying it makes {changes}."
+
+
+def _row(change: Change) -> Row:
+    moneys = (money_of(change.before), money_of(change.after))
+    amounts = tuple(dict.fromkeys(each for each in moneys if each is not None))
+    refs = (change.source,) if change.target is None else (change.source, change.target)
+    return Row(change.numbers, amounts, change.reason, refs)
+
+
+def _facts(plan: Plan) -> Mapping[str, str]:
+    """How the plan came about, and what it costs."""
+    made = "" if plan.header is None else f"{plan.header.made_at:%Y-%m-%d %H:%M} UTC"
+    calls = ", ".join(f"{n:,} to {name}" for name, n in plan.calls.items() if n)
+    return {"Made at": made, "Calls": f"about {calls}" if calls else ""}
 
 
 # Saving -------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from tieout.planners.matching import Candidates, Known
 from tieout.protocol import Page, batches
 from tieout.session import Session
 from tieout.settings import NumberRule, Settings
-from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key
+from tieout.store import Intent, Store, key_of, leg_of, link_billing, link_key, ties
 from tieout.windows import Window
 
 T = TypeVar("T")
@@ -306,26 +306,7 @@ class Reader:
 
     def ties(self, wanted: Iterable[tuple[Ref, str]]) -> dict[tuple[Ref, str], Link]:
         """The links of records of either side, by record and role."""
-        asked = list(wanted)
-        billing = self._billing.connector.connection
-        values = [
-            link_billing(self._pair, ref.kind, ref.id, role)
-            for ref, role in asked
-            if ref.connection == billing
-        ]
-        keys = [
-            link_key(self._pair, ref.kind, ref.id, role)
-            for ref, role in asked
-            if ref.connection != billing
-        ]
-        found = self._store.find(Link, "billing", values, limit=len(values) + 1)
-        return {
-            **{(link.billing, link.role): link for link in found},
-            **{
-                (link.ledger, link.role): link
-                for link in self._store.get(Link, keys).values()
-            },
-        }
+        return ties(self._store, self._pair, wanted)
 
     def legs(self, refs: Iterable[Ref]) -> dict[Ref, Link]:
         """The links of records that were made as a part of another side's record."""

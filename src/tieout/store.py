@@ -20,6 +20,7 @@ from tieout.auth import Grant
 from tieout.change import Action, Issue, State
 from tieout.errors import Code, Severity
 from tieout.models import Application, Link, RecordType, Ref, Settlement
+from tieout.money import Money
 
 F = TypeVar("F")
 SEPARATOR = "\x1f"
@@ -158,7 +159,8 @@ class Event:
 
     ``fence`` and ``serial`` tell what came before what, whatever the clock says. ``link``
     is the tie as it stands since then, and ``let_go`` the ledger's record that the tie was
-    to before: what is tied to what can be read from events alone.
+    to before: what is tied to what can be read from events alone. ``was`` and ``is_now``
+    are what the record was about in money, where it has any.
     """
 
     run: str
@@ -179,6 +181,8 @@ class Event:
     fence: int = 0
     link: Link | None = field(default=None, hash=False)
     let_go: Ref | None = None
+    was: Money | None = None
+    is_now: Money | None = None
 
 
 class Ending(Enum):
@@ -619,3 +623,26 @@ def place(fact: Fact | Gone) -> tuple[str, str]:
     if isinstance(fact, Gone):
         return SHAPES[fact.kind].name, fact.key
     return SHAPES[type(fact)].name, key(fact)
+
+
+def ties(
+    store: Store, pair: str, wanted: Iterable[tuple[Ref, str]]
+) -> dict[tuple[Ref, str], Link]:
+    """The links of records of either side, by record and role."""
+    asked = list(wanted)
+    billing = pair.partition(SEPARATOR)[0]
+    values = [
+        link_billing(pair, ref.kind, ref.id, role)
+        for ref, role in asked
+        if ref.connection == billing
+    ]
+    keys = [
+        link_key(pair, ref.kind, ref.id, role)
+        for ref, role in asked
+        if ref.connection != billing
+    ]
+    found = store.find(Link, "billing", values, limit=len(values) + 1)
+    return {
+        **{(link.billing, link.role): link for link in found},
+        **{(link.ledger, link.role): link for link in store.get(Link, keys).values()},
+    }

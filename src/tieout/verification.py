@@ -29,9 +29,8 @@ from tieout.protocol import batches
 from tieout.session import Session
 from tieout.settings import Direction, Side
 from tieout.store import Ending, Event, Run
-from tieout.underway import Track
+from tieout.underway import run_name
 from tieout.verbs import DOCUMENTS
-from tieout.windows import Window
 
 VERIFY = "verify"
 """The verb under which verifications are on record."""
@@ -71,10 +70,7 @@ class Verification(Connections):
         for session in self._sessions.values():
             for kind in wanted:
                 selected(session.connector, kind, first, last)
-        days = f"{first or 'the beginning'} to {last or 'the end'}"
-        label = f"dated {days}" if first or last else "all dates"
-        moment = Window(self._clock.now(), trusting=False, label=label)
-        run = self._begun(Track(VERIFY, moment))
+        run = self._begun(first, last)
         scope = Scope(
             self.pair,
             self._billing.connector.connection,
@@ -87,8 +83,13 @@ class Verification(Connections):
             last,
         )
         proving = self._proving(first, last, on_progress, stop)
-        with proving, localcontext(EXACT):
-            return self._proved(proving, scope, run)
+        try:
+            with proving, localcontext(EXACT):
+                return self._proved(proving, scope, run)
+        except Exception as error:
+            # A bug, ours or the caller's, or a full disk: the run is on record all the same.
+            self._ended(run, Ending.FAILED, text=type(error).__name__)
+            raise
 
     def _verified(self, kinds: Iterable[RecordType]) -> tuple[RecordType, ...]:
         """The kinds that are meant, in one order."""
@@ -110,17 +111,12 @@ class Verification(Connections):
             )
         return tuple(kind for kind in KINDS if kind in wanted)
 
-    def _begun(self, track: Track) -> Run:
+    def _begun(self, first: date | None, last: date | None) -> Run:
         """The record of a verification that has begun."""
-        under = self._begin(track)
-        run = Run(
-            under.id,
-            self.pair,
-            track.verb,
-            self._profile,
-            under.started_at,
-            track.moment.label,
-        )
+        days = f"{first or 'the beginning'} to {last or 'the end'}"
+        label = f"dated {days}" if first or last else "all dates"
+        now = self._clock.now()
+        run = Run(run_name(now), self.pair, VERIFY, self._profile, now, label)
         self._store.commit(run)
         return run
 
@@ -163,12 +159,7 @@ class Verification(Connections):
 
     def _proved(self, proving: Proving, scope: Scope, run: Run) -> Certificate:
         """Prove each kind; whatever ends it, the run and the certificate say so."""
-        try:
-            ended, fault = self._prove(proving, scope.kinds)
-        except Exception as error:
-            # A bug, ours or the caller's: the run is on record as failed all the same.
-            self._ended(run, Ending.FAILED, text=type(error).__name__)
-            raise
+        ended, fault = self._prove(proving, scope.kinds)
         scope = evolve(
             scope,
             ended_at=self._clock.now(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_type
@@ -41,6 +41,10 @@ report = engine.sync_payments(since=tieout.Since.LAST_RUN)
 assert_type(report, tieout.Report)
 assert_type(engine.apply(plan), tieout.Report)
 assert_type(report.ok, bool)
+assert_type(report.html(), str)
+assert_type(plan.html(), str)
+assert_type(plan.html(engine.deep_link), str)
+assert_type(report.effects, Mapping[tieout.Effect, Mapping[str, tieout.Money]])
 assert_type(report.issues, Iterator[tieout.Issue])
 engine.sync_payments(since=datetime(2026, 3, 1, tzinfo=UTC), recheck=True)
 if report.resume is not None:

@@ -12,6 +12,7 @@ import pytest
 from attrs import define, evolve
 
 import tieout
+from onlooker import check_harmless
 from tieout.cli import config, main
 from tieout.errors import ConfigError
 from tieout.models import Customer, Invoice, Status
@@ -227,7 +228,8 @@ def test_of_very_many_differences_the_first_are_listed(pair: Pair, say: Say) -> 
     [
         (("--first", "March"), "March is not a day such as 2026-03-01"),
         (("--first", "2026-03-02", "--last", "2026-03-01"), "before it begins"),
-        (("--out", "nowhere/proof"), "nowhere/proof cannot be written"),
+        (("--out", "nowhere/proof"), "nowhere/proof: there is no such folder"),
+        (("--out", "."), "--out .: Is a directory"),
     ],
 )
 def test_what_cannot_be_verified_or_saved_is_one_line(
@@ -456,3 +458,41 @@ def test_the_small_office_refuses_what_it_does_not_know(
         with pytest.raises(SystemExit) as refused:
             office.main(words)
         assert refused.value.code == told
+
+
+def test_a_run_and_a_plan_are_written_as_pages(pair: Pair, say: Say) -> None:
+    """What is printed can be looked at in a browser too; the exit code stays as it is."""
+    pair.invoice("INV-<1>")
+    shown = ("--since", "past-week", "--html", "page.html")
+    code, told = say("plan", "invoices", *shown, "--out", "plan.jsonl")
+    assert code == 0
+    assert "Wrote page.html" in told
+    assert "Plan: documents, past week" in Path("page.html").read_text("utf-8")
+    assert say("apply", "plan.jsonl", "--html", "applied.html")[0] == 0
+    assert "INV-&lt;1&gt;" in Path("applied.html").read_text("utf-8")
+    pair.invoice("X" * 30)
+    pair.ledger.number_limit = 20
+    assert say("sync", "all", *shown)[0] == 1
+    page = check_harmless(Path("page.html").read_text("utf-8"))
+    assert len(page.named("h1")) == 2
+    assert "Needs a person" in page.text
+    (row,) = json.loads(say("issues", "--json")[1])
+    assert say("retry", row["id"], "--html", "page.html", "--json")[1].startswith("[")
+
+
+def test_a_page_that_has_no_place_is_refused_before_the_run(
+    pair: Pair, say: Say
+) -> None:
+    """Nothing is carried of which nobody would see the page; a full disk is told later."""
+    pair.invoice("INV-1")
+    code, told = say(
+        "sync", "invoices", "--since", "past-week", "--html", "no/page.html"
+    )
+    assert code == 2
+    assert "--html no/page.html: there is no such folder" in told
+    assert not pair.ledger.of(Invoice)
+    Path("page.html").mkdir()
+    code, told = say("sync", "invoices", "--since", "past-week", "--html", "page.html")
+    assert code == 2
+    assert "2 created" in told
+    assert "--html page.html: Is a directory" in told

@@ -102,6 +102,10 @@ _ONLY: Argument = (
     },
 )
 _NUMBER: Argument = (("--number",), {"help": "of an invoice or other document"})
+_PAGE: Argument = (
+    ("--html",),
+    {"metavar": "FILE", "help": "write a page for a browser as well"},
+)
 _ISSUES: Argument = (
     ("issue",),
     {"nargs": "+", "help": "the names that `tieout issues` lists"},
@@ -120,19 +124,21 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
         _ONLY,
         (("--out",), {"metavar": "FILE", "help": "save it, for `tieout apply`"}),
         (("--full",), {"action": "store_true", "help": "every row"}),
+        _PAGE,
     )),
-    ("apply", "carry out a saved plan", ((("plan",), {"metavar": "FILE"}),)),
+    ("apply", "carry out a saved plan", ((("plan",), {"metavar": "FILE"}), _PAGE)),
     ("sync", "carry what changed", (
         (("what",), {"choices": (*_WHAT, "all")}),
         (("--since",), {"default": "", "help": f"{_START}; for all: of kinds that never ran"}),
         (("--through",), {"default": "", "help": "invoices not handed over through this day"}),
         _ONLY,
+        _PAGE,
     )),
     ("issues", "what could not be carried, and what to do", (
         _NUMBER,
         (("--ignored",), {"action": "store_true", "help": "those that are left alone"}),
     )),
-    ("retry", "carry the record of an issue once more", (_ISSUES,)),
+    ("retry", "carry the record of an issue once more", (_ISSUES, _PAGE)),
     ("ignore", "leave a record alone until it changes", (_ISSUES,)),
     ("why", "why a number is where it is", ((("number",), {}),)),
     ("events", "what happened, in order", (
@@ -140,7 +146,7 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
         (("--run",), {"dest": "run_id", "help": "of this run alone"}),
     )),
     ("batches", "what was done by hand and can be undone", ()),
-    ("undo", "take a batch back in billing", ((("batch",), {}),)),
+    ("undo", "take a batch back in billing", ((("batch",), {}), _PAGE)),
     ("verify", "read both sides to their end: do the books agree?", (
         (("--first",), {"default": "", "metavar": "DAY", "help": "documents from this day on"}),
         (("--last",), {"default": "", "metavar": "DAY", "help": "and through this day"}),

@@ -21,7 +21,7 @@ from tieout.engine import Engine
 from tieout.errors import ConfigError, Severity
 from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
 from tieout.plan import Plan, load, save, table
-from tieout.report import Progress, Report
+from tieout.report import Progress, Report, html_of
 from tieout.schedule import Schedule
 from tieout.store import IssueRow
 
@@ -118,6 +118,7 @@ def plan(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         make: Callable[..., Plan] = getattr(made, f"plan_{asked.what}")
         found = make(config.since(asked.since), **_named(asked))
+        html = found.html(made.deep_link) if asked.html else ""
     if asked.out:
         save(found, asked.out)
         screen.say(f"Saved as {asked.out}. To carry it out: tieout apply {asked.out}")
@@ -127,6 +128,7 @@ def plan(asked: Namespace, screen: Screen) -> int:
         screen.say(next(table(found)), indent=0)
         screen.plan(found, rows=None if asked.full else 20)
         _told(screen, found.issues)
+    _page(screen, asked, html)
     red = any(each.severity is Severity.RED for each in found.issues)
     return RED if red else AGREES if found.complete else COULD_NOT_RUN
 
@@ -278,7 +280,7 @@ def verify(asked: Namespace, screen: Screen) -> int:
         try:
             found.save(asked.out)
         except OSError as error:
-            raise ConfigError(f"{asked.out} cannot be written: {error}") from error
+            raise ConfigError(f"--out {asked.out}: {error.strerror}") from error
     if not found.complete:
         return COULD_NOT_RUN
     return AGREES if found.ok else RED
@@ -305,7 +307,11 @@ def schedule(asked: Namespace, screen: Screen) -> int:
 
 
 def engine(asked: Namespace) -> Engine:
-    """The engine of the file."""
+    """The engine of the file; raises `ConfigError` before a run whose file has no place."""
+    for name in ("html", "out"):
+        file = getattr(asked, name, None)
+        if file and not Path(file).parent.is_dir():
+            raise ConfigError(f"--{name} {file}: there is no such folder")
     return config.load(Path(asked.config)).engine()
 
 
@@ -332,6 +338,7 @@ def _shown(screen: Screen, asked: Namespace, reports: Iterable[Report]) -> int:
             text = line.lstrip()
             screen.say(visible(text), indent=len(line) - len(text))
         _told(screen, list(report.issues))
+    _page(screen, asked, html_of(found) if asked.html else "")
     if any(report.code and report.code.severity is Severity.RED for report in found):
         return COULD_NOT_RUN
     return AGREES if all(report.ok for report in found) else RED
@@ -343,6 +350,18 @@ def _told(screen: Screen, issues: Sequence[Issue]) -> None:
         screen.say(f"! {visible(str(issue))}", hang=4)
     if len(issues) > SHOWN_MAX:
         screen.say(f"... and {len(issues) - SHOWN_MAX} more: tieout issues")
+
+
+def _page(screen: Screen, asked: Namespace, html: str) -> None:
+    """Write a page, if one is wanted. Raises `ConfigError` where that is not possible."""
+    if not asked.html:
+        return
+    try:
+        Path(asked.html).write_text(html, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html {asked.html}: {error.strerror}") from error
+    if not asked.json:
+        screen.say(f"Wrote {visible(asked.html)}: open it in a browser.")
 
 
 def _plain(report: Report) -> dict[str, Any]:
