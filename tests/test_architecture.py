@@ -169,7 +169,7 @@ EVERYTHING = ("cli", "testing", "")
 THIRD_PARTIES: Mapping[str, set[str]] = {
     "httpx": {"transport"},
     "httpcore": {"transport"},
-    "sqlite3": {"stores.sqlite"},
+    "sqlite3": {"stores.sqlite", "cli.tables"},
     "socket": {"engine"},  # for the host's name alone
     "threading": {
         "footing",

@@ -23,8 +23,19 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 RUN, LOOKED_AT = "python", "python notest"
-OTHERS = {"console", "json", "mermaid", "sh", "sql", "text", "toml", "yaml"}
-"""What else a fence may hold. Any other word might be Python that nobody runs."""
+OTHERS = {
+    "console",
+    "console notest",
+    "json",
+    "mermaid",
+    "sh",
+    "sql",
+    "text",
+    "toml",
+    "yaml",
+}
+"""What else a fence may hold. Any other word might be Python that nobody runs. What stands
+behind ``console`` is typed and run by ``test_tutorial``."""
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 

@@ -372,16 +372,12 @@ class Carrying:
         keyed = self.journal.send(changes, deadline, self._settle(changes))
         outcomes = self._applied(keyed, deadline)
         results = [(change, outcomes[change.name]) for change in keyed]
-        held = {
-            each.source: each
-            for each in self.journal.settle(results, notes)
-            if each.source
-        }
+        issues = self.journal.settle(results, notes)
         self._waiting(c.name for c, o in results if o.state is State.UNKNOWN)
         if self.choked is not None:
             raise self.choked
         for change, outcome in results:
-            self._told(change, outcome, held.get(change.source), notes)
+            self._told(change, outcome, issues.get(change.name), notes)
         for change, outcome in results:
             fault = breaking(outcome)
             if fault is not None:

@@ -92,7 +92,8 @@ class Change:
     ``also`` are other numbers by which people will look for it: those of the invoices that
     a payment is for. ``depends_on`` are names of changes that have to be applied first.
     ``within`` is the record that the source is read with, where it is a part of one.
-    ``reason`` is for people and is never read by what applies the change.
+    ``reason``, and what its customer is called (``customer``), are for people and are never
+    read by what applies the change.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Change:
     evidence: str = ""
     reason: str = ""
     also: tuple[str, ...] = ()
+    customer: str = ""
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -257,6 +259,7 @@ class Issue:
         """Of what it is and what is wrong, without what to do about it."""
         who = ", ".join(self.numbers) or (self.source.id if self.source else "?")
         what = self.text or self.advice.meaning
+        what += "" if what.endswith((".", "!", "?")) else "."  # a remedy follows
         at = f" [{self.field}]" if self.field else ""
         return f"{who}{at}: {what}"
 

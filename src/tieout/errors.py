@@ -62,8 +62,8 @@ class Retry(Enum):
         "or has changed"
     )
     ON_CHANGE = (
-        "it is tried again when the record or the settings change, by retry, or by "
-        "sync_now"
+        "it is tried again when the record or the settings change, by a retry, or by a "
+        "sync of all"
     )
     PUT_RIGHT = "nothing goes by this connection until a person has put it right"
     ANSWERED = "nothing, until somebody answers what came of the write"

@@ -238,12 +238,12 @@ class Journal(Hold):
         self,
         results: Iterable[tuple[Change, Outcome]],
         notes: Mapping[Ref, Sequence[Issue]] | None = None,
-    ) -> list[Issue]:
+    ) -> dict[str, Issue]:
         """
         Store what came of a wave: outcomes, links, issues and events in one transaction.
 
         ``notes`` by source are things worth knowing about changes that were applied.
-        Returns the issues of those that were not.
+        Returns the issues of those that were not, by the names of the changes.
         """
         pairs = list(results)
         held = self._store.get(Intent, [change.name for change, _ in pairs])
@@ -252,13 +252,13 @@ class Journal(Hold):
         rows = self._rows([change.source for change, _ in pairs])
         taken = self._taken(pairs, links)
         facts: list[Fact | Gone] = []
-        issues: list[Issue] = []
+        issues: dict[str, Issue] = {}
         for change, outcome in pairs:
             intent = held[change.name]
             if change.name in taken:
                 made = (outcome.ref,) if outcome.ref else ()
-                issues.append(
-                    self._doubted(intent, Doubt.TAKEN, made, change, facts, rows)
+                issues[change.name] = self._doubted(
+                    intent, Doubt.TAKEN, made, change, facts, rows
                 )
                 continue
             facts.append(self._settled(intent, outcome))
@@ -273,8 +273,7 @@ class Journal(Hold):
             else:
                 facts.append(event)
                 stuck.add(change.role)
-                issue = self._failed(change, outcome, intent)
-                issues.append(issue)
+                issue = issues[change.name] = self._failed(change, outcome, intent)
                 facts.append(self._row(issue, Held.OPEN, rows))
         self._commit(*facts)
         return issues

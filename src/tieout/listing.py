@@ -17,7 +17,7 @@ from typing import Any
 from attrs import frozen
 
 from tieout.change import Action, Change, Issue
-from tieout.effects import Effects, summed, worth
+from tieout.effects import Effect, Effects, summed, worth
 from tieout.errors import Fault
 from tieout.models import (
     Application,
@@ -226,18 +226,26 @@ def _name(record: Record, known: Mapping[Ref, str]) -> str:
 def _known(changes: Iterable[Change]) -> dict[Ref, str]:
     """What the customers and documents of these changes are called, by ref."""
     found: dict[Ref, str] = {}
+    names: dict[Ref, str] = {}
     for change in changes:
         record = change.after or change.before
+        refs = [change.source, change.target, record.ref if record else None]
         if isinstance(record, Customer):
-            called = record.name
+            called, into = record.name, names
         elif isinstance(record, Invoice | CreditNote | Payment):
-            called = _number(change)
+            called, into = _number(change), found
+            if record.customer is not None and change.customer:
+                found.setdefault(record.customer, change.customer)
+        elif isinstance(record, Application):
+            # Its numbers are those of the invoice and of what is applied to it.
+            called, refs, into = change.number, [record.target], found
+            others = [each for each in change.also if each != change.number]
+            found.update((record.source, each) for each in others[:1])
         else:
             continue
-        refs = (change.source, change.target, record.ref)
         # What is yet to be made has no id.
-        found.update((ref, called) for ref in refs if ref and ref.id and called)
-    return found
+        into.update((ref, called) for ref in refs if ref and ref.id and called)
+    return found | names  # a name says more than a number
 
 
 # Columns ------------------------------------------------------------------------------
@@ -347,20 +355,45 @@ def complaints(
 
 
 def sums(effects: Effects, left_out: int = 0, *, width: int = WIDTH) -> Iterator[str]:
-    """What changes come to in money, one effect a line."""
+    """What changes come to in money, one effect a line, one column a currency."""
     if effects or left_out:
         yield ""
         yield "In all"
     label = max((len(effect.value) for effect in effects), default=0)
     if len(_INDENT) + label + len(_GAP) > width // 2:
         label = 0  # beside it there would be no room for money
+    table = _columned(effects)
+    begin = len(_INDENT) + label + len(_GAP)
+    fits = label and all(begin + columns(row) <= width for row in table.values())
     for effect, held in effects.items():
-        begin = f"{_INDENT}{effect.value.ljust(label)}{_GAP}"
-        hang = " " * len(begin) if label else _INDENT * 2
-        yield from wrapped(_moneys(held), width, begin, hang)
+        first = f"{_INDENT}{effect.value.ljust(label)}{_GAP}"
+        hang = " " * len(first) if label else _INDENT * 2
+        if fits:
+            yield f"{first}{table[effect]}".rstrip()
+        else:
+            yield from wrapped(_moneys(held), width, first, hang)
     if left_out:
         text = f"not in these sums: {left_out:,} whose amount or currency is not known"
         yield from wrapped(text.split(), width, _INDENT, _INDENT * 2)
+
+
+def _columned(effects: Effects) -> dict[Effect, str]:
+    """The money of each effect in columns, one a currency, that end below each other."""
+    cells = {
+        effect: {each: in_words(it.amount, it.currency) for each, it in held.items()}
+        for effect, held in effects.items()
+    }
+    currencies = sorted({each for held in cells.values() for each in held})
+    widths = {
+        each: max(columns(held.get(each, "")) for held in cells.values())
+        for each in currencies
+    }
+    return {
+        effect: _GAP.join(
+            padded(held.get(each, ""), widths[each], right=True) for each in currencies
+        )
+        for effect, held in cells.items()
+    }
 
 
 def costs(calls: Mapping[str, int], *, width: int = WIDTH) -> Iterator[str]:

@@ -239,7 +239,7 @@ def _remedies(story: Story) -> Iterator[str]:
     for row in story.issues:
         yield from row.issue.advice.steps
         if not row.issue.code.retryable:
-            yield f"then retry({row.id!r}), or ignore({row.id!r}) to leave it alone"
+            yield f"then retry {row.id}, or ignore {row.id} to leave it alone"
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
             yield f"answer({intent.name!r}, Landed(id) or a Reply), after a look over there"

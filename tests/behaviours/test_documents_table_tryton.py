@@ -73,7 +73,7 @@ class Runs:
 class Pair:
     """The shop and the books of one company, and the engines between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.clock = SetClock()
         self.tryton = FakeTryton(now=self.clock.now)
         self.tryton.add_tax(VAT, "0.2")
@@ -89,6 +89,7 @@ class Pair:
             journal=chart.revenue_journal,
             payment_method=chart.payment_method,
             skip_warnings=("invoice_payment_term",),
+            **more,
         )
         self.shop = Shop(folder / "shop.db", self.clock.now)
         self.store = tieout.MemoryStore()
@@ -369,6 +370,101 @@ def test_a_total_that_tryton_reckons_otherwise_is_linked_and_told(pair: Pair) ->
     assert (noted.code, noted.numbers) == (Code.TOTAL_DIFFERS, ("INV-1",))
     assert "0.09 USD was sent, 0.08 USD is there" in noted.text
     assert pair.later().effects == NOTHING
+
+
+def test_a_number_that_tryton_gave_once_is_not_changed(pair: Pair) -> None:
+    """B103, B105: the refusal says what to do; the rest is carried once that is done."""
+    done = week(pair.shop, TODAY)
+    pair.sync()
+    pair.shop.edit("customers", done.alder, number="C-9", name="Alder Ltd")
+    (refused,) = pair.later("customers").issues
+    assert (refused.code, refused.numbers) == (Code.REFUSED, ("C-9",))
+    assert "give the customer its number back" in refused.remedy
+    pair.shop.edit("customers", done.alder, number="C-1")
+    assert pair.later("customers").issues == []
+    (alder, _) = pair.tryton.customers()
+    assert (alder["name"], alder["code"]) == ("Alder Ltd", "C-1")
+
+
+def test_what_a_payment_puts_to_no_invoice_is_told_once_and_the_rest_lands(
+    pair: Pair,
+) -> None:
+    """B98, B105: Tryton's form pays invoices; a person is told of what is left."""
+    done = week(pair.shop, TODAY)
+    pair.shop.payment(done.birch, "120.00", (done.open, "99.95"), day=TODAY)
+    runs = pair.sync()
+    assert (runs.count("created"), runs.count("failed")) == (11, 1)
+    assert runs.reports[-1].red == 1
+    (left,) = runs.issues
+    assert (left.code, left.numbers) == (Code.NOT_ALLOWED, ("INV-3",))
+    assert left.text == "Tryton pays invoices, and 20.05 of it are put to none."
+    assert pair.owed()["INV-3"] == ("paid", *dec("99.95", "0"))
+    assert pair.later().effects == NOTHING
+
+
+@pytest.fixture
+def keeping(tmp_path: Path) -> Iterator[Pair]:
+    """A pair whose Tryton keeps what is paid too much as the customer's credit."""
+    made = Pair(tmp_path, overpay=True)
+    yield made
+    made.close()
+
+
+def test_what_was_paid_too_much_is_kept_as_credit_and_taken_back(keeping: Pair) -> None:
+    """B98, B99: beside its invoice's part, on the customer's account, once."""
+    pair = keeping
+    done = week(pair.shop, TODAY)
+    put = (done.open, "99.95")
+    over = pair.shop.payment(done.birch, "120.00", put, day=TODAY)
+    euros = pair.shop.payment(done.birch, "5.00", day=TODAY, currency="EUR")
+    runs = pair.sync()
+    assert runs.count("created") == 12
+    (abroad,) = runs.issues
+    assert (abroad.code, abroad.source) == (
+        Code.CURRENCY_DIFFERS,
+        tieout.Ref("app:shop", "Payment", str(euros)),
+    )
+    assert pair.owed()["INV-3"] == ("paid", *dec("99.95", "0"))
+    assert _on_account(pair) == [("posted", Decimal("20.05"), False)]
+    assert pair.later().effects == NOTHING
+    pair.shop.edit("payments", over, void=1)
+    assert pair.later().effects == {**NOTHING, "voided": 2}
+    assert _on_account(pair) == [("posted", Decimal("20.05"), True)]
+    assert pair.owed()["INV-3"] == ("posted", *dec("99.95", "99.95"))
+
+
+def _on_account(pair: Pair) -> list[tuple[str, Decimal, bool]]:
+    """What was received for no invoice: its state, its amount, and whether it is settled."""
+    return [
+        (row["move."]["state"], row["credit"], row["reconciliation"] is not None)
+        for row in pair.tryton.on_account()
+    ]
+
+
+@pytest.mark.parametrize("call", ["create", "post"])
+def test_a_lost_answer_keeps_no_credit_twice_and_none_as_a_draft(
+    keeping: Pair, call: str
+) -> None:
+    """B102, B154: what was left behind between the two writes is found, and posted."""
+    pair = keeping
+    birch = pair.shop.customer("Birch")
+    pair.shop.payment(birch, "12.00", day=TODAY)
+    pair.tryton.lose(of=f"model.account.move.{call}")
+    assert pair.sync().codes == [Code.OUTCOME_UNKNOWN]
+    assert len(_on_account(pair)) == 1
+    pair.later(by=RIPE)
+    assert pair.later(by=RIPE).issues == []
+    assert _on_account(pair) == [("posted", Decimal("12.00"), False)]
+    assert pair.later().effects == NOTHING
+
+
+def test_credit_of_nobody_is_refused(keeping: Pair) -> None:
+    """B103: nothing of it is left behind."""
+    nobody = keeping.shop.payment(keeping.shop.customer("Birch"), "13.00", day=TODAY)
+    keeping.shop.edit("payments", nobody, customer=None)
+    (refused,) = keeping.sync().issues
+    assert (refused.code, refused.text) == (Code.BAD_FIELD, "it has no customer")
+    assert _on_account(keeping) == []
 
 
 LOST = {

@@ -101,7 +101,7 @@ def test_a_failed_payment_is_found_by_its_invoices_number() -> None:
         told = ("Its own words are given.", "Correct the record;")
         assert all(f"you can: {step}" in text for step in told)
         assert "who can put it right: user" in text
-        assert f"retry({row.id!r})" in text
+        assert f"then retry {row.id}" in text
     own = offices.engine().why("P-1")
     assert "says: payment P-1 of 80.00 EUR" in str(own.said[0])
     offices.ledger.fate = lambda c: ""

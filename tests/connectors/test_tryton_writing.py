@@ -414,6 +414,7 @@ def test_an_invoice_is_a_draft_and_then_posted() -> None:
     }
     assert made == {
         "type": "line",
+        "currency": 1,
         "description": "Services",
         "quantity": 1,
         "unit_price": dec("100.00"),
@@ -704,7 +705,8 @@ def test_an_update_sends_what_differs_and_keeps_the_mark() -> None:
     ids, values = books.sent(f"{BILLS}.write")
     deleted, created = values.pop("lines")
     assert (ids, deleted) == ([1], ["delete", [71]])
-    assert [each["unit_price"] for each in created[1]] == [60, 40]
+    prices = [(each["unit_price"], each["currency"]) for each in created[1]]
+    assert prices == [(60, 1), (40, 1)]
     assert values == {
         "reference": f"PO 8 {MARK}",
         "invoice_date": LATER,

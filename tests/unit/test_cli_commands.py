@@ -19,6 +19,8 @@ from tieout.errors import Code, ConfigError, Fault, Who
 from tieout.models import Customer, Invoice, Status
 from tieout.remedies import RemedyRow
 from tieout.settings import Direction, Settings
+from tieout.table import InvoiceTable
+from tieout.testing import office
 from tieout.testing.conformance import SetClock
 from tieout.testing.year.books import Books
 from tieout.testing.year.connector import BooksConnector, done
@@ -413,6 +415,119 @@ def test_what_is_no_pause_is_refused(text: str) -> None:
     """A number of minutes above nothing."""
     with pytest.raises(ConfigError, match="a number of minutes"):
         config.minutes(text)
+
+
+# Tables of one's own --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('paid_on"', 'paid_on"\npayed = "x"', "billing.columns.payed: there is no such"),
+        ('number = "number"\n', "", "billing.columns: number is missing"),
+        ('[billing.invoices]\ntable = "invoices"\n', "[billing.invoices]\n",
+         "billing.invoices: table is missing"),
+        ("shop.db", "shops.db", "billing.database: there is no file"),
+        ('connection = "app:shop"\n', "", "billing: connection is missing"),
+        ("[billing.customers]", "[billing.clients]",
+         "billing.clients: there is no such key"),
+        ('email = "email"', 'emial = "email"', "did you mean email?"),
+        ("[billing.columns]", '[billing]\ncolumns = "all"\n[billing.more]',
+         "tieout.toml"),
+        ('paid_amount = "paid"\nmark',
+         'lines = "lines"\nmark', "it is a section of its own: [billing.invoices.lines]"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_tables_is_named(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    """The section, the key and the line, before anything is opened."""
+    main(["init", "--demo", "--config", str(tmp_path / "tieout.toml")])
+    path = tmp_path / "tieout.toml"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        config.load(path).engine()
+    assert told in str(refused.value)
+
+
+def test_tables_are_named_with_their_lines_and_applications(tmp_path: Path) -> None:
+    """What a file says of documents is what `tieout.Table` is told."""
+    path = tmp_path / "tieout.toml"
+    main(["init", "--demo", "--config", str(path)])
+    lines = '[billing.invoices.lines]\ntable = "lines"\ndocument = "i"\nid = "id"\namount = "a"\n'
+    path.write_text(path.read_text("utf-8") + lines, "utf-8")
+    with config.load(path).engine() as engine:
+        table = engine._session_of("app:shop").connector
+        assert isinstance(table, tieout.Table)
+        told = {type(each).__name__: each for each in table.documents}
+        assert [*told] == ["CustomerTable", "InvoiceTable"]
+        bills = told["InvoiceTable"]
+        assert isinstance(bills, InvoiceTable)
+        assert bills.lines is not None
+        assert bills.lines.table == "lines"
+        (tmp_path / "shop.db").unlink()
+        health = engine.check()["app:shop"]
+        assert not health.reachable
+        assert not (tmp_path / "shop.db").exists()
+
+
+@pytest.mark.parametrize("name", ["tieout.toml", "shop.db", "books.db", "office.py"])
+def test_the_small_office_is_written_over_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Say, name: str
+) -> None:
+    """What is there stays, and nothing is half written."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("mine", "utf-8")
+    code, told = say("init", "--demo")
+    assert (code, Path(name).read_text("utf-8")) == (2, "mine")
+    assert told == f"tieout: {name} is there already: it is left as it is\n"
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_the_last_run_is_the_usual_start(pair: Pair, say: Say) -> None:
+    """Without a start or a name; the first time, it says how one is typed."""
+    pair.invoice("INV-1")
+    code, told = say("sync", "invoices")
+    assert code == 2
+    assert "choose --since past-week, --since past-two-weeks" in told
+    assert say("sync", "invoices", "--only", "INV-1")[0] == 0
+    assert say("sync", "invoices", "--since", "past-week")[0] == 0
+    code, told = say("sync", "invoices")
+    assert (code, told.splitlines()[0]) == (
+        0,
+        "invoices, last successful run: 1 unchanged",
+    )
+
+
+def test_a_plan_says_what_cannot_be_carried(pair: Pair, say: Say) -> None:
+    """B41: how many of each, and under the rows what is in the way."""
+    pair.invoice("INV-1")
+    number, owner = "INV-1", None
+    stranger = Invoice(
+        pair.ledger.ref(Invoice), number, owner, "EUR", DAY, Decimal(55), Status.OPEN
+    )
+    pair.ledger.put(stranger)
+    code, told = say("plan", "invoices", "--since", "past-week")
+    assert code == 1
+    assert told.startswith("1 to create, 0 to update, 0 to void, 0 unchanged, 1 issues")
+    assert "! INV-1" in told
+
+
+def test_the_small_office_refuses_what_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invoice that is not in the books, and work that it cannot do."""
+    monkeypatch.chdir(tmp_path)
+    office.main(["make"])
+    for words, told in (
+        (["pay", "INV-9", "1.00", "2026-03-05"], "there is no INV-9 in the books"),
+        (["close"], "close is none of show, make, pay, correct"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            office.main(words)
+        assert refused.value.code == told
 
 
 def test_a_run_and_a_plan_are_written_as_pages(pair: Pair, say: Say) -> None:

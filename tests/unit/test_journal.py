@@ -377,7 +377,7 @@ def test_what_came_of_a_change_is_one_transaction(state: State) -> None:
     assert events(store) == [state.value]
     if state is State.APPLIED:
         assert kinds == {"Intent", "Event", "Link"}
-        assert found == []
+        assert found == {}
     else:
         assert kinds == {"Intent", "Event", "IssueRow"}
         assert len(found) == 1
@@ -434,7 +434,7 @@ def test_an_unknown_outcome_is_told_as_such() -> None:
     sent(journal, one)
     (issue,) = journal.settle(
         [(one, outcome(one, State.UNKNOWN, code=Code.SERVER_ERROR, text="HTTP 500."))]
-    )
+    ).values()
     assert issue.code is Code.OUTCOME_UNKNOWN
     assert issue.text == "HTTP 500. It is looked at after 2026-03-10 12:07:00 UTC."
     assert (issue.source, issue.numbers) == (one.source, ("INV-1",))
@@ -448,7 +448,7 @@ def test_a_refusal_keeps_the_vendors_words_and_remedy() -> None:
     told = outcome(
         one, State.REJECTED, code=Code.LOCKED_PERIOD, text="closed", remedy="open"
     )
-    (issue,) = journal.settle([(one, told)])
+    (issue,) = journal.settle([(one, told)]).values()
     assert (issue.code, issue.text, issue.remedy) == (
         Code.LOCKED_PERIOD,
         "closed",
@@ -463,7 +463,7 @@ def test_a_refusal_keeps_the_vendors_words_and_remedy() -> None:
     )
     assert issue.basis == one.agreed
     sent(journal, one)
-    (silent,) = journal.settle([(one, outcome(one, State.REJECTED))])
+    (silent,) = journal.settle([(one, outcome(one, State.REJECTED))]).values()
     assert silent.code is Code.UNKNOWN_ERROR
     row = rows(store)[about(one.source)]
     assert row.attempts == 2
@@ -901,7 +901,7 @@ def test_two_ledger_documents_never_get_one_billing_invoice() -> None:
     assert one.target is not None
     sent(journal, one)
     store.commit(Link("p", one.target, level("7").ref))
-    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))])
+    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))]).values()
     assert issue.code is Code.PARKED
     assert intent_of(store, one).doubt is Doubt.TAKEN
     assert link_of(store, one) is None
@@ -921,7 +921,7 @@ def test_a_tie_that_was_let_go_is_not_taken_back_from_another() -> None:
     journal, one = begun(store), change("1")
     sent(journal, one)
     succeeded(store, one)
-    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))])
+    (issue,) = journal.settle([(one, outcome(one, State.APPLIED))]).values()
     assert issue.code is Code.PARKED
     assert intent_of(store, one).doubt is Doubt.TAKEN
     (issue,) = journal.keep([evolve(one, action=Action.KEEP)], [])

@@ -289,14 +289,22 @@ def test_a_kind_without_a_name_is_called_what_it_is() -> None:
 
 
 def test_sums_stand_one_effect_a_line() -> None:
-    """Aligned; an amount and its currency stay together."""
+    """Aligned, one column a currency; where these are too wide, one after the other."""
     effects, _ = summed([change(CREATE, BILL), change(VOID, NOTE)])
     assert [*sums(effects, 3)] == [
         "",
         "In all",
         "  new invoices         100.00 USD",
-        "  voided credit notes  5.00 USD",
+        "  voided credit notes    5.00 USD",
         "  not in these sums: 3 whose amount or currency is not known",
+    ]
+    both = {
+        Effect.NEW_INVOICES: {"EUR": Money("5", "EUR"), "JPY": Money("5", "JPY")},
+        Effect.VOIDED_INVOICES: {"JPY": Money("1234", "JPY")},
+    }
+    assert [*sums(both)][2:] == [
+        "  new invoices     5.00 EUR      5 JPY",
+        "  voided invoices            1,234 JPY",
     ]
     many = {
         c: Money("123456789", c)
@@ -323,7 +331,7 @@ def test_issues_are_paragraphs_and_too_many_are_counted_by_code() -> None:
     assert all(columns(line) <= 120 for line in lines)
     assert lines[0].startswith("! INV-0: word")
     assert all(line.startswith("  ") for line in lines[1:])
-    assert "word \\n\\u202eend " in lines[-2]
+    assert "word \\n\\u202eend. " in lines[-2]
     other = Issue(Code.NOT_IN_BILLING, BILL.ref, ("INV-9",))
     assert [*complaints([*issues, other], rows=0)] == [
         "! … and 6 more: 5 BAD_FIELD, 1 NOT_IN_BILLING"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -113,7 +114,9 @@ _WHAT = ("payments", "invoices", "customers", "credit_notes")
 _START = "last-run, past-week, past-two-weeks, past-month, a day, or an instant"
 
 COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
-    ("init", "write a commented tieout.toml to begin with", ()),
+    ("init", "write a commented tieout.toml to begin with", (
+        (("--demo",), {"action": "store_true", "help": "for a small made-up office, which is written too"}),
+    )),
     ("check", "are both sides reachable, signed in and permitted?", ()),
     ("plan", "what a sync would do; nothing is written", (
         (("what",), {"choices": _WHAT}),
@@ -180,5 +183,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except TieoutError as error:
-        sys.stderr.write(f"tieout: {error}\n")
+        sys.stderr.write(f"tieout: {as_typed(str(error))}\n")
         return WRONG_CALL
+
+
+def as_typed(text: str) -> str:
+    """A message in which a start is named as it is typed here, and not as in Python."""
+    return re.sub(
+        r"\bSince\.([A-Z_]+)",
+        lambda found: f"--since {found[1].lower().replace('_', '-')}",
+        text,
+    )

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tieout import codec
-from tieout.cli import config, statement
+from tieout.change import Issue
+from tieout.cli import config, statement, tables
 from tieout.cli.screen import Column, Screen
 from tieout.engine import Engine
 from tieout.errors import ConfigError, Severity
 from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
-from tieout.plan import Plan, load, save
+from tieout.plan import Plan, load, save, table
 from tieout.report import Progress, Report, html_of
 from tieout.schedule import Schedule
 from tieout.store import IssueRow
@@ -37,6 +38,9 @@ VERIFIED = {
 }
 """What can be verified: levels are what was paid of each invoice."""
 
+OFFICE = "office.py"
+"""Under which name the small office is written."""
+
 SHOWN_MAX = 50
 """Issues that are listed under a report; the rest is counted."""
 
@@ -44,13 +48,36 @@ SHOWN_MAX = 50
 def init(asked: Namespace, screen: Screen) -> int:
     """Write a commented file to begin with; never over one that is there."""
     path = Path(asked.config)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(config.template())
-    except FileExistsError:
-        raise ConfigError(f"{path} is there already: it is left as it is") from None
+    if asked.demo:
+        return _office(path, screen)
+    _written(path, config.template())
     screen.say(f"Wrote {path}. Fill it in, then call: tieout check")
     return AGREES
+
+
+def _office(path: Path, screen: Screen) -> int:
+    """Write a file, and beside it the small office that it is about."""
+    from tieout.testing import office  # noqa: PLC0415 - no other command needs it
+
+    folder = path.parent
+    books = [folder / name for name in (office.SHOP, office.BOOKS)]
+    for each in (path, *books, folder / OFFICE):
+        if each.exists():
+            raise ConfigError(f"{each} is there already: it is left as it is")
+    _written(path, tables.demo())
+    _written(folder / OFFICE, Path(office.__file__).read_text("utf-8"))
+    office.make(folder)
+    names = ", ".join(str(each) for each in (path, *books))
+    screen.say(f"Wrote {names} and {folder / OFFICE}. Look: python {OFFICE}")
+    return AGREES
+
+
+def _written(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already: it is left as it is") from None
 
 
 def check(asked: Namespace, screen: Screen) -> int:
@@ -75,7 +102,7 @@ def check(asked: Namespace, screen: Screen) -> int:
                     "yes" if health.reachable else "no",
                     "yes" if health.signed_in else "no",
                     ", ".join(health.missing) or "-",
-                    health.books.name if health.books else "-",
+                    (health.books.name if health.books else "") or "-",
                 )
                 for name, health in found.items()
             ],
@@ -98,7 +125,9 @@ def plan(asked: Namespace, screen: Screen) -> int:
     if asked.json:
         _print(screen, codec.dump(found.changes))
     else:
+        screen.say(next(table(found)), indent=0)
         screen.plan(found, rows=None if asked.full else 20)
+        _told(screen, found.issues)
     _page(screen, asked, html)
     red = any(each.severity is Severity.RED for each in found.issues)
     return RED if red else AGREES if found.complete else COULD_NOT_RUN
@@ -115,7 +144,10 @@ def apply(asked: Namespace, screen: Screen) -> int:
 
 def sync(asked: Namespace, screen: Screen) -> int:
     """Carry what changed, of one kind or of all."""
-    begin = config.since(asked.since) if asked.since else None
+    # What is named, or listed by hand, is chosen by that; the rest by when it changed.
+    chosen = asked.only or asked.through or asked.what == "all"
+    start = asked.since or ("" if chosen else "last-run")
+    begin = config.since(start) if start else None
     with engine(asked) as made, _telling(screen, asked, 0) as tell:
         if asked.what == "all":
             reports = made.sync_now(*([begin] if begin else []), on_progress=tell)
@@ -200,7 +232,8 @@ def why(asked: Namespace, screen: Screen) -> int:
         _print(screen, codec.dump(story))
     else:
         for line in str(story).splitlines():
-            screen.say(visible(line), indent=len(line) - len(line.lstrip()), hang=4)
+            text = line.lstrip()
+            screen.say(visible(text), indent=len(line) - len(text), hang=4)
     return RED if story.light is Severity.RED or not story.known else AGREES
 
 
@@ -337,16 +370,21 @@ def _shown(screen: Screen, asked: Namespace, reports: Iterable[Report]) -> int:
         _print(screen, [_plain(report) for report in found])
     for report in found if not asked.json else ():
         for line in str(report).splitlines():
-            screen.say(visible(line), indent=len(line) - len(line.lstrip()))
-        rows = list(report.issues)
-        for issue in rows[:SHOWN_MAX]:
-            screen.say(f"! {visible(str(issue))}", hang=4)
-        if len(rows) > SHOWN_MAX:
-            screen.say(f"... and {len(rows) - SHOWN_MAX} more: tieout issues")
+            text = line.lstrip()
+            screen.say(visible(text), indent=len(line) - len(text))
+        _told(screen, list(report.issues))
     _page(screen, asked, html_of(found) if asked.html else "")
     if any(report.code and report.code.severity is Severity.RED for report in found):
         return COULD_NOT_RUN
     return AGREES if all(report.ok for report in found) else RED
+
+
+def _told(screen: Screen, issues: Sequence[Issue]) -> None:
+    """What could not be carried, or has to be known."""
+    for issue in issues[:SHOWN_MAX]:
+        screen.say(f"! {visible(str(issue))}", hang=4)
+    if len(issues) > SHOWN_MAX:
+        screen.say(f"... and {len(issues) - SHOWN_MAX} more: tieout issues")
 
 
 def _page(screen: Screen, asked: Namespace, html: str) -> None:

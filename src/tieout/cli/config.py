@@ -23,6 +23,7 @@ from typing import Any
 from attrs import fields, frozen
 
 import tieout
+from tieout.cli.tables import TABLE, Tables
 from tieout.connector import Connector
 from tieout.errors import Code, ConfigError, Who
 from tieout.models import KINDS
@@ -99,8 +100,10 @@ class Config:
     def _connector(self, side: str) -> Connector:
         given = dict(self._section(side))
         name = str(given.pop("system", ""))
+        if name == TABLE:
+            return Tables(self.path.parent, self._known, self._wrong).read(side, given)
         if name not in SYSTEMS:
-            known = ", ".join(SYSTEMS)
+            known = ", ".join((*SYSTEMS, TABLE))
             raise self._wrong(
                 f"{side}.system", f"{name or 'nothing'} is none of {known}"
             )
@@ -348,4 +351,4 @@ refresh_token_env = "XERO_REFRESH_TOKEN"
 
 def template() -> str:
     """The file to begin with."""
-    return TEMPLATE.format(systems=", ".join(SYSTEMS))
+    return TEMPLATE.format(systems=", ".join((*SYSTEMS, TABLE)))

@@ -367,6 +367,9 @@ class Documents(Generic[D]):
             if action is Action.CREATE
             else "",
             reason=reason,
+            customer=self.across.numbers.get(record.customer, "")
+            if record.customer
+            else "",
         )
 
     def _mark(self, ref: Ref, number: str, generation: int) -> str:

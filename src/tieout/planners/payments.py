@@ -273,7 +273,6 @@ class _Payments:
         age = self.across.generations.get((payment.ref, role), 0)
         record = before if before is not None else after
         kind, numbers = type(record), self._numbers(payment)
-        known = ", ".join(self._invoices(payment))
         fee = isinstance(record, Invoice)
         return Change(
             change_name(target, kind.__name__, payment.ref, age, action, version, role),
@@ -293,12 +292,23 @@ class _Payments:
             mark=self._mark(payment, record, role, age)
             if action is Action.CREATE
             else "",
-            reason="the fee of a payment"
-            if fee
-            else f"for {known}"
-            if known
-            else "on account",
+            reason=self._reason(payment, action, fee=fee),
+            customer=self._customer(payment),
         )
+
+    def _reason(self, payment: Payment, action: Action, *, fee: bool) -> str:
+        """Why a document of a payment is made or taken back, in words."""
+        if fee:
+            return "the fee of a payment"
+        if action is Action.VOID:
+            void = payment.status is Status.VOID
+            return "it was taken back" if void else "it is not made of it any more"
+        known = ", ".join(self._invoices(payment))
+        return f"for {known}" if known else "on account"
+
+    def _customer(self, payment: Payment) -> str:
+        """What the customer of a payment is called."""
+        return self.across.numbers.get(payment.customer, "") if payment.customer else ""
 
     # What every one of them needs ---------------------------------------------------------
 

@@ -35,6 +35,7 @@ USER_ERRORS: Mapping[str, Code] = {
     'To continue, you must create a period for the date "01/01/2020" and company "Acme".': Code.LOCKED_PERIOD,
     'To number the invoice "[X]", you must set an invoice date after "11/16/2026" because the sequence "2026" has already been used for invoice "13".': Code.REFUSED,
     "The code on party must be unique.": Code.DUPLICATE_NUMBER,
+    'You are not allowed to modify the field "Code" in record "Acme" of "Party".': Code.REFUSED,
     'You can not call "post" on "1 [REF1]" of "Account Invoice".': Code.REFUSED,
 }
 """What Tryton says of what it will not do, and what that is."""

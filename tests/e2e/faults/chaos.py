@@ -23,6 +23,8 @@ PATIENCE = 30.0
 """Seconds that a connection may be silent before the proxy gives it up."""
 
 HEAD_END = b"\r\n\r\n"
+CHUNKED = b"transfer-encoding: chunked"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _over(client: socket.socket, trouble: Trouble) -> bool:
 
 
 def message(connection: socket.socket) -> bytes:
-    """One whole HTTP message with the length it tells; empty at the end."""
+    """One whole HTTP message, of the length it tells or in chunks; empty at the end."""
     got = b""
     while HEAD_END not in got:
         some = connection.recv(65536)
@@ -148,6 +150,8 @@ def message(connection: socket.socket) -> bytes:
             return b""
         got += some
     head, _, body = got.partition(HEAD_END)
+    if CHUNKED in head.lower():
+        return _in_chunks(connection, got)
     lengths = [
         int(line.partition(b":")[2])
         for line in head.lower().split(b"\r\n")
@@ -160,4 +164,14 @@ def message(connection: socket.socket) -> bytes:
             return b""
         got += some
         missing -= len(some)
+    return got
+
+
+def _in_chunks(connection: socket.socket, got: bytes) -> bytes:
+    """A message in chunks, of which so much has come; empty where it ends early."""
+    while not got.endswith(LAST_CHUNK):
+        some = connection.recv(65536)
+        if not some:
+            return b""
+        got += some
     return got

@@ -11,6 +11,7 @@ between versions and charts of accounts.
 import datetime as dt
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from proteus import Model, config
 from trytond.modules.account.tests.tools import (
     create_chart,
     create_fiscalyear,
+    create_tax,
     get_accounts,
 )
 from trytond.modules.account_invoice.tests.tools import (
@@ -25,6 +27,7 @@ from trytond.modules.account_invoice.tests.tools import (
     set_fiscalyear_invoice_sequences,
 )
 from trytond.modules.company.tests.tools import create_company, get_company
+from trytond.modules.currency.tests.tools import get_currency
 
 # The connector reads and writes as one user, the accountant works as another:
 # a locked or signed-out connector must not stop the books.
@@ -105,6 +108,13 @@ def money(accounts: dict[str, Any]) -> dict[str, int]:
     return {"payment_method": cash.id, "write_off": write_off.id}
 
 
+def tax(company: Any) -> None:
+    """A tax of 20 % that lines can name."""
+    made = create_tax(Decimal("0.2"), company)
+    made.name = made.description = "VAT 20%"
+    made.save()
+
+
 def short_print() -> None:
     """
     Invoices are printed as one line of text.
@@ -137,6 +147,8 @@ def main(conf: str, database: str, facts: str) -> None:
     config.set_trytond(database, config_file=conf)
     house = company()
     accounts = books(house)
+    tax(house)
+    get_currency("EUR")  # two of it for one of the company's
     short_print()
     found = {
         "company": house.id,

@@ -49,7 +49,8 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
     Payment: caps.Kind(
         verbs=frozenset({_READ, _CREATE, _VOID}),
         selects=_DATED,
-        creates=caps.Creates.FINAL,
+        # What is put to no invoice is a draft first; the rest is final at once.
+        creates=caps.Creates.DRAFT_THEN_POST,
         void_when="it is reconciled with nothing but its invoice and other payments",
         mark=caps.Mark("account.move.description"),
         stable_order=True,

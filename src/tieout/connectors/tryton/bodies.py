@@ -104,17 +104,18 @@ def document(
         "currency": currency,
         "invoice_date": after.on,
         "reference": words(after.reference or after.number, [mark]),
-        "lines": [["create", lines(after, defaults, known)]],
+        "lines": [["create", lines(after, defaults, known, currency)]],
         **{name: value for name, value in told.items() if value is not None},
     }
 
 
 def lines(
-    after: Invoice | CreditNote, defaults: Defaults, known: Known
+    after: Invoice | CreditNote, defaults: Defaults, known: Known, currency: int
 ) -> list[dict[str, Any]]:
     """The lines of a document; those of a credit note are below zero."""
     sign = -1 if isinstance(after, CreditNote) else 1
-    return [_line(each, sign, defaults, known) for each in billed(after)]
+    shared = {"type": "line", "currency": currency}  # else it would be the company's
+    return [shared | _line(each, sign, defaults, known) for each in billed(after)]
 
 
 def _line(line: Line, sign: int, defaults: Defaults, known: Known) -> dict[str, Any]:
@@ -122,7 +123,6 @@ def _line(line: Line, sign: int, defaults: Defaults, known: Known) -> dict[str, 
     account = _id(known, "account", line.account) if line.account else None
     taxes = [_id(known, "tax_code", line.tax_code)] if line.tax_code else []
     return {
-        "type": "line",
         "description": line.description,
         "quantity": Plain(sign * quantity),
         "unit_price": price,

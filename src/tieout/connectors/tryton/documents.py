@@ -18,6 +18,7 @@ from tieout.connectors.tryton import bodies
 from tieout.connectors.tryton.asking import Asking, wanted
 from tieout.connectors.tryton.bodies import NAMED, Known, needed, words
 from tieout.connectors.tryton.errors import UNDO_FIRST
+from tieout.connectors.tryton.levels import inside
 from tieout.connectors.tryton.queries import BILLS, PARTIES
 from tieout.connectors.tryton.records import ID, own_id
 from tieout.connectors.tryton.wire import about, call
@@ -212,7 +213,8 @@ class Documents(Asking):
         if after.lines != was.lines:
             old = [int(own_id(each)) for each in row.children("lines.")]
             known = yield from self._known(after)
-            new = bodies.lines(after, self.defaults, known)
+            currency = int(own_id(inside(row, "currency")))
+            new = bodies.lines(after, self.defaults, known, currency)
             told["lines"] = [["delete", old], ["create", new]]
         return told
 

@@ -27,6 +27,10 @@ _CODE = (
 )
 _INACTIVE = "The module for invoices is not active in Tryton."
 _NO_DATABASE = "The server has no database of this name, or speaks another dialect."
+_GIVEN = (
+    "A party's code is given once: change it in Tryton by hand, or give the customer its "
+    "number back; what else was changed of it is carried then."
+)
 _DENIED = "not allowed to (access|search|execute)"
 _LOCKED = "must (create|reopen) a period|closed period"
 _BUSY = "database is locked|could not serialize|deadlock"
@@ -49,6 +53,8 @@ RULES = (
          meaning="An older invoice cannot get a later number.", says="You must set an invoice date after 2026-03-10."),
     Rule(Code.DUPLICATE_NUMBER, None, "UserError", "code on party must be unique", _CODE,
          meaning="Another party has this code.", says="The code on party must be unique."),
+    Rule(Code.REFUSED, None, "UserError", 'modify the field "Code"', _GIVEN,
+         meaning="A party keeps the code that it was given.", says='You are not allowed to modify the field "Code" of "Party".'),
     Rule(Code.REFUSED, vendor_code="UserError"),
     Rule(Code.REFUSED, vendor_code="UserWarning", remedy=_CONFIRM, meaning="Tryton wants a person to confirm it.",
          says="A payment date in the past."),
@@ -84,10 +90,18 @@ OVERPAY = RemedyRow(
     Code.OVERPAID, "Set overpay=True to leave the rest as the customer's credit.", Who.ADMIN,
     meaning="More was paid than is owed; the payment was not made.", says="60.00 is paid, 50.00 is owed",
 )
+ON_ACCOUNT = RemedyRow(
+    Code.NOT_ALLOWED, "Set overpay=True to leave the rest as the customer's credit.", Who.ADMIN,
+    meaning="Money is put to no invoice.", says="Tryton pays invoices, and 60.00 of it are put to none.",
+)
+HOME_CURRENCY = RemedyRow(
+    Code.CURRENCY_DIFFERS, "Put it to an invoice; or record it in Tryton by hand, and ignore this.",
+    meaning="Money on account is kept in the currency of the books.", says="the books are in USD, and it is put to no invoice.",
+)
 AS_A_WHOLE = RemedyRow(
     Code.NOT_ALLOWED, "Tryton applies a credit note as a whole: split it there by hand.",
     meaning="Only a part of the credit note is to be applied.", says="20.00 is to be applied, 50.00 of it is left",
 )
-FINDINGS = (UNDO_FIRST, BY_HAND, TAX_CODES, ADDRESS, COMPANIES, OVERPAY, AS_A_WHOLE)
+FINDINGS = (UNDO_FIRST, BY_HAND, TAX_CODES, ADDRESS, COMPANIES, OVERPAY, ON_ACCOUNT, HOME_CURRENCY, AS_A_WHOLE)
 """What is found wrong without an error of Tryton's."""
 # fmt: on

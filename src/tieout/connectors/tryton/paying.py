@@ -8,13 +8,19 @@ and a move that reverses it. Nothing is undone on which other documents hang.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from tieout.change import Change, Outcome
 from tieout.connector import Fields
 from tieout.connectors.tryton.asking import Asking, wanted
 from tieout.connectors.tryton.bodies import needed, words
-from tieout.connectors.tryton.errors import AS_A_WHOLE, OVERPAY
+from tieout.connectors.tryton.errors import (
+    AS_A_WHOLE,
+    HOME_CURRENCY,
+    ON_ACCOUNT,
+    OVERPAY,
+)
 from tieout.connectors.tryton.levels import inside, level_of, own_lines, receivable
 from tieout.connectors.tryton.queries import BILLS, FIELDS, MOVES
 from tieout.connectors.tryton.records import ID, own_id
@@ -26,6 +32,7 @@ from tieout.wire import Flow
 
 PAY, CANCEL = "account.invoice.pay", "account.move.cancel"
 RECONCILE = "account.move.reconcile_lines"
+METHODS = "account.invoice.payment.method"
 
 
 class Paying(Asking):
@@ -35,10 +42,14 @@ class Paying(Asking):
         """Pay one invoice by Tryton's own wizard, with our mark in the description."""
         after = wanted(change, Payment)
         found = yield from self.found(change)
+        if found and getattr(found[1], "status", None) is Status.DRAFT:
+            return (yield from self._posted(change, found[1].ref.id))
         if found:
             return Outcome.applied(change, ref=found[1].ref, echo=found[1])
         told = self.defaults.payment_method
         method = needed(told, "payment_method", "way of payment")
+        if not after.applications:
+            return (yield from self._on_account(change, after, method))
         target = _only_target(after)
         row = yield from self.row(Settlement, target)
         self._payable(after, row)
@@ -68,6 +79,58 @@ class Paying(Asking):
         newest = max(map(Fields, rows), key=lambda row: int(own_id(row)))
         resource = self.connector.resource(Payment)
         return self.connector.made(resource, change, newest)
+
+    def _on_account(self, change: Change, after: Payment, method: int) -> Flow[Outcome]:
+        """What is put to no invoice: a move on the customer's account, and its posting."""
+        told = self.defaults.receivable
+        account = needed(told, "receivable", "account of customers")
+        fields = "journal debit_account company company.currency.code"
+        rows = yield from self.rows(METHODS, [["id", "=", method]], fields)
+        how = Fields(rows[0] if rows else {})
+        self._keepable(after, how)
+        assert after.customer is not None
+        party, company = int(after.customer.id), int(how.id("company"))
+        period = yield from self._period(after.on, company)
+        bank, none = int(how.id("debit_account")), {"debit": ZERO, "credit": ZERO}
+        lines = [
+            {**none, "account": account, "party": party, "credit": after.amount},
+            {**none, "account": bank, "debit": after.amount},
+        ]
+        values = {
+            "company": company,
+            "journal": int(how.id("journal")),
+            "period": period,
+            "date": after.on,
+            "description": words(after.reference, [change.mark]),
+            "lines": [["create", lines]],
+        }
+        made = yield from self.made(MOVES, values)
+        return (yield from self._posted(change, made))
+
+    def _period(self, on: date, company: int) -> Flow[int]:
+        """The period of a day; a closed one is refused by Tryton itself."""
+        days = [["start_date", "<=", on], ["end_date", ">=", on]]
+        own = [["type", "=", "standard"], ["company", "=", company]]
+        rows = yield from self.rows("account.period", [*days, *own], "state")
+        if not rows:
+            raise Fault(Code.LOCKED_PERIOD, f"there is no period of {on}", field="on")
+        return int(own_id(Fields(rows[0])))
+
+    def _posted(self, change: Change, move: str) -> Flow[Outcome]:
+        yield from self.insisted(call(f"{MOVES}.post", [int(move)], effect=True))
+        return (yield from self.done(change, move))
+
+    def _keepable(self, after: Payment, how: Fields) -> None:
+        """Refuse what cannot be kept as the customer's credit."""
+        if not self.overpay:
+            text = f"Tryton pays invoices, and {after.amount} of it are put to none."
+            raise ON_ACCOUNT.fault(text, field="applications")
+        if after.customer is None or not ID.fullmatch(after.customer.id):
+            raise Fault(Code.BAD_FIELD, "it has no customer", field="customer")
+        home = inside(how, "company", "currency").text("code")
+        if after.currency != home:
+            text = f"the books are in {home}, and it is put to no invoice."
+            raise HOME_CURRENCY.fault(text)
 
     def _payable(self, after: Payment, row: Fields) -> None:
         """Refuse what Tryton would put otherwise than it is wanted."""
@@ -182,6 +245,12 @@ def open_lines(lines: Iterable[Fields]) -> list[int]:
 
 def _only_target(after: Payment) -> str:
     targets = {each.target.id for each in after.applications}
+    if not targets:
+        text = f"Tryton pays invoices, and {after.amount} of it are put to none."
+        remedy = (
+            "Put it to an invoice; or record it in Tryton by hand, and ignore this."
+        )
+        raise Fault(Code.NOT_ALLOWED, text, field="applications", remedy=remedy)
     if len(targets) != 1 or not all(map(ID.fullmatch, targets)):
         text = "a payment in Tryton is made for exactly one invoice"
         raise Fault(Code.NOT_ALLOWED, text, field="applications")

@@ -784,6 +784,18 @@ class FakeTryton:
                     found.append(self.books.tables.row(LINE, first))
             return self._read(LINE, found, names)
 
+    def on_account(self) -> list[Row]:
+        """The customer's lines of money that was received for no invoice."""
+        names = ["date", "credit", "party", "reconciliation", "move.state"]
+        with self._lock:
+            found = [
+                self.books.tables.row(LINE, line)
+                for move in self.books.tables.all(MOVE)
+                if move["journal"] == self.chart.cash_journal and not move["origin"]
+                for line in self.books.tables.pointing(LINE, "move", move["id"])
+            ]
+            return self._read(LINE, [row for row in found if row["party"]], names)
+
     def customers(self) -> list[Row]:
         """All parties but the company itself."""
         names = ["name", "code", "active", "email", "addresses", "write_date"]
