@@ -347,7 +347,7 @@ def test_the_hosts_rows_are_what_issues_and_why_tell() -> None:
     (row,) = engine.issues(number="INV-1")
     assert row.issue.advice.steps == ("Ask Ada.", "She has the key.")
     assert row.issue.system == "book"
-    assert str(row.issue) == "INV-1: not by this moon Ask Ada. She has the key."
+    assert str(row.issue) == "INV-1: not by this moon. Ask Ada. She has the key."
     story = engine.why("INV-1")
     assert story.who == (Who.ADMIN,)
     text = str(story)

@@ -237,7 +237,7 @@ def test_every_part_of_a_story_has_its_lines() -> None:
         "    2026-03-10 12:00  invoice applied",
         "    2026-03-10 12:00  invoice was looked for and is not there yet",
         f"  open since 2026-03-10 12:00, met once ({number}): {cause}",
-        "  next: it is tried again when the record or the settings change, by retry, or by sync_now",
+        "  next: it is tried again when the record or the settings change, by a retry, or by a sync of all",
         "  who can put it right: user",
         f"  you can: {Code.TOTAL_DIFFERS.remedy}",
         f"  you can: then retry('{number}'), or ignore('{number}') to leave it alone",
