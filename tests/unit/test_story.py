@@ -240,7 +240,7 @@ def test_every_part_of_a_story_has_its_lines() -> None:
         "  next: it is tried again when the record or the settings change, by a retry, or by a sync of all",
         "  who can put it right: user",
         f"  you can: {Code.TOTAL_DIFFERS.remedy}",
-        f"  you can: then retry('{number}'), or ignore('{number}') to leave it alone",
+        f"  you can: then retry {number}, or ignore {number} to leave it alone",
     ]
     many = evolve(story.issues[0], attempts=3)
     assert "met 3 times" in str(evolve(story, issues=(many,)))
