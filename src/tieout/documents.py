@@ -83,6 +83,8 @@ class DocumentRun(Carrying):
         """Carry the plan out, as far as its records are still as they were."""
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
+        assert self.journal is not None
+        self.journal.announce(plan.changes)
         for ready in self.in_order(plan.changes):
             for some in batches(ready, CHECK_SIZE):
                 self.check_stop()

@@ -136,6 +136,50 @@ class Journal(Hold):
         self._stuck: dict[str, set[str]] = {}
         """The roles in which a record could not be carried in this run: what is carried of
         it in another closes nothing."""
+        self._parts: dict[str, set[str]] = {}
+        """By record, the names of its writes that are not settled yet, where it has many."""
+        self._begun: set[str] = set()
+        """The records of which a part was sent: they stay open until the last one is."""
+        self._over: list[Gone] = []
+
+    def announce(self, changes: Iterable[Change]) -> None:
+        """
+        These are to be written in this order: of a record that has several, each.
+
+        From the first to the last of them the record is open, so that whoever comes after
+        a process that ended in between goes on with it.
+        """
+        wholes: dict[str, set[str]] = {}
+        for change in changes:
+            if change.action is not Action.KEEP:
+                wholes.setdefault(about(_whole(change)), set()).add(change.name)
+        self._parts.update((w, names) for w, names in wholes.items() if len(names) > 1)
+
+    def _beginning(self, changes: Sequence[Change]) -> Iterable[IssueRow]:
+        """The rows of records of which the first of several parts is sent."""
+        wholes = {
+            about(whole): change
+            for change in changes
+            if about(whole := _whole(change)) in self._parts.keys() - self._begun
+        }
+        rows = self._rows(_whole(change) for change in wholes.values())
+        self._begun.update(wholes)
+        for where, change in wholes.items():
+            if where not in rows:
+                yield self._row(_in_parts(change), Held.OPEN, rows)
+
+    def _through(self, change: Change) -> Iterable[Gone]:
+        """One part of a record is through; the last one leaves nothing open of it."""
+        where = about(_whole(change))
+        left = self._parts.get(where)
+        if left is None:
+            return
+        left.discard(change.name)
+        if not left:
+            del self._parts[where]
+            if where in self._begun and not self._stuck.get(where):
+                yield Gone(IssueRow, key_of(self._pair, self._verb, where))
+            self._begun.discard(where)
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
@@ -152,7 +196,8 @@ class Journal(Hold):
             self._intent(change, held.get(change.name), deadline, settle)
             for change in changes
         ]
-        self._commit(*self._outdated(changes), *intents)
+        rows = self._beginning(changes)
+        self._commit(*self._outdated(changes), *intents, *rows)
         return [
             evolve(change, key=intent.key)
             for change, intent in zip(changes, intents, strict=True)
@@ -262,6 +307,7 @@ class Journal(Hold):
                 )
                 continue
             facts.append(self._settled(intent, outcome))
+            facts.extend(self._through(change))
             event = self._event(change, outcome)
             stuck = self._stuck.setdefault(about(change.source), set())
             if outcome.state is State.APPLIED:
@@ -416,10 +462,11 @@ class Journal(Hold):
         """
         if not changes and not issues:
             return []
+        over, self._over = self._over, []
         links = self._links(changes)
         rows = self._rows([*(c.source for c in changes), *(i.source for i in issues)])
         told = dict(notes or {})
-        facts: list[Fact | Gone] = []
+        facts: list[Fact | Gone] = [*over]
         new: list[Issue] = []
         taken = self._taken([(c, Outcome.applied(c)) for c in changes], links)
         for change in changes:
@@ -458,6 +505,7 @@ class Journal(Hold):
         """These could not be carried: no other part of their record closes what is open."""
         for change in changes:
             self._stuck.setdefault(about(change.source), set()).add(change.role)
+            self._over.extend(self._through(change))
 
     def clear(self, sources: Iterable[Ref]) -> None:
         """Forget what was open about records that are in order, or of no concern."""
@@ -646,7 +694,7 @@ class Journal(Hold):
                 yield self._row(note, Held.NOTED, rows)
         for note in notes:
             yield from self._told(note, rows)
-        if not notes and where in rows:
+        if not notes and where in rows and not self._parts.get(where):
             yield Gone(IssueRow, key_of(self._pair, self._verb, where))
 
     def _row(self, issue: Issue, held: Held, rows: Mapping[str, IssueRow]) -> IssueRow:
@@ -1060,6 +1108,17 @@ def _to_compare(intent: Intent) -> Issue:
         (intent.number,),
         text="It was carried out; it is compared with the books once more.",
     )
+
+
+def _whole(change: Change) -> Ref:
+    """The record that a change is a part of carrying."""
+    return change.within or change.source
+
+
+def _in_parts(change: Change) -> Issue:
+    """That a record is being written in several parts, and not all of them are there."""
+    text = "it is written in parts, and not all of them are there."
+    return Issue(Code.WAITS, _whole(change), change.numbers, text=text)
 
 
 def _taken_already(change: Change) -> Issue:

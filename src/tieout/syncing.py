@@ -38,7 +38,7 @@ from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Held, Intent, Stage
+from tieout.store import Held, Intent, IssueRow, Stage
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -129,38 +129,39 @@ class DocumentSync(DocumentRun):
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
         first = self._customers(records, course)
-        held = self._held(records)
+        rows = self.rows(_with_parts(records), (Held.OPEN, Held.IGNORED, Held.NOTED))
+        held = _held(records, rows)
         across = self.survey.across(records, course, _made(first), held)
         ties = {**across.ties, **_found(first)}
-        across = evolve(across, ties=ties, doubtful=frozenset(doubtful))
+        unsettled = frozenset(self.unfinished)
+        across = evolve(
+            across, ties=ties, doubtful=frozenset(doubtful), unsettled=unsettled
+        )
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
-            self.journal.clear(self._settled_refs(records, plan))
+            self.journal.clear(self._settled_refs(records, plan, rows))
         self._take(plan)
 
-    def _held(self, records: Sequence[Any]) -> frozenset[Ref]:
+    def _settled_refs(
+        self, records: Sequence[Any], plan: Plan, rows: Mapping[Ref, IssueRow]
+    ) -> list[Ref]:
         """
-        The records of a page about which an issue is open, each with all its parts.
+        The records of a page about which there is nothing to say and nothing to do.
 
-        They are compared until they agree, lest an issue of what a person changed on the
-        other side be closed by a run that looks at what changed on this one.
+        Of one that is stuck, the parts were not looked at: what was said of them with it
+        is covered by its own issue, and what another record said of them stays.
         """
-        parts = {e.ref: [e.ref, *(put.ref for put in _parts([e]))] for e in records}
-        about = (ref for refs in parts.values() for ref in refs)
-        open_ = self.rows(about, (Held.OPEN, Held.IGNORED, Held.NOTED)).keys()
-        return frozenset(
-            ref for refs in parts.values() if not open_.isdisjoint(refs) for ref in refs
-        )
-
-    def _settled_refs(self, records: Sequence[Any], plan: Plan) -> list[Ref]:
-        """The records of a page about which there is nothing to say and nothing to do."""
         stuck = {each.source for each in plan.issues if each.blocking}
         asked = {change.source for change in plan.changes} | self.unfinished.keys()
         asked |= {each.source for each in plan.issues if each.source}
-        # Of one that is stuck, the parts were not looked at.
-        parts = _parts(each for each in records if each.ref not in stuck)
-        refs = [each.ref for each in records] + [put.ref for put in parts]
+        refs = [each.ref for each in records]
+        for each in records:
+            for part in _parts([each]):
+                row = rows.get(part.ref)
+                own = row is not None and row.issue.within == each.ref
+                if own or each.ref not in stuck:
+                    refs.append(part.ref)
         return [ref for ref in refs if ref not in asked]
 
     def _news(self, page: Page[Any]) -> list[Any]:
@@ -293,7 +294,10 @@ class DocumentSync(DocumentRun):
             return
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
-        for ready in self.in_order(self._worth(plan.changes)):
+        assert self.journal is not None
+        worth = self._worth(plan.changes)
+        self.journal.announce(worth)
+        for ready in self.in_order(worth):
             self.carry_out(ready, notes, lambda change: change)
 
     def _worth(self, changes: Sequence[Change]) -> Sequence[Change]:
@@ -339,6 +343,26 @@ def _parts(records: Iterable[Record]) -> Iterator[Application]:
     for each in records:
         if isinstance(each, Payment | CreditNote):
             yield from each.applications
+
+
+def _with_parts(records: Iterable[Record]) -> Iterator[Ref]:
+    """Some records, and what is read with them."""
+    for each in records:
+        yield each.ref
+        yield from (part.ref for part in _parts([each]))
+
+
+def _held(records: Iterable[Record], rows: Mapping[Ref, IssueRow]) -> frozenset[Ref]:
+    """
+    The records about which an issue is open, each with all its parts.
+
+    They are compared until they agree, lest an issue of what a person changed on the
+    other side be closed by a run that looks at what changed on this one.
+    """
+    wholes = [list(_with_parts([each])) for each in records]
+    return frozenset(
+        ref for refs in wholes if not rows.keys().isdisjoint(refs) for ref in refs
+    )
 
 
 def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:

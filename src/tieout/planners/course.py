@@ -92,7 +92,8 @@ class Across:
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
     ``doubtful`` are applications that a write of ours may have made, whose answer was lost.
-    ``held`` are the page's records about which an issue is open, with their parts.
+    ``held`` are the page's records about which an issue is open, with their parts;
+    ``unsettled`` those of which it is not known what became of a write.
     """
 
     links: Mapping[Ref, Link] = field(factory=dict)
@@ -107,6 +108,7 @@ class Across:
     numbers: Mapping[Ref, str] = field(factory=dict)
     doubtful: frozenset[Ref] = frozenset()
     held: frozenset[Ref] = frozenset()
+    unsettled: frozenset[Ref] = frozenset()
 
 
 def issue(

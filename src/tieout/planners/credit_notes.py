@@ -69,8 +69,8 @@ def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator
     both = course.settings.direction(CreditNote) is Direction.BOTH
     if link is None or link.released or both:
         return
-    if any(put.live and put.ref not in across.links for put in note.applications):
-        return  # what is applied there may be one of these, its answer lost
+    if not across.unsettled.isdisjoint(put.ref for put in note.applications):
+        return  # what is applied there may be one of these
     there = across.records.get(link.on(course.target))
     puts = there.applications if isinstance(there, CreditNote) else ()
     foreign = [put for put in puts if put.live and put.ref not in across.claimed]
