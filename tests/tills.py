@@ -145,13 +145,20 @@ class Tills:
         )
         return made
 
-    def credit(self, number: str, total: Money, *, currency: str = "EUR") -> CreditNote:
+    def credit(
+        self,
+        number: str,
+        total: Money,
+        *,
+        currency: str = "EUR",
+        owner: Ref | None = None,
+    ) -> CreditNote:
         """A credit note in the shop."""
         made: CreditNote = self.shop.put(
             CreditNote(
                 self.shop.ref(CreditNote),
                 number,
-                self.owner.ref,
+                owner or self.owner.ref,
                 currency,
                 DAY,
                 Decimal(total),

@@ -58,7 +58,7 @@ class Metered(BooksConnector):
 
     auth: Auth = field(factory=lambda: Headers(ADDRESS, {}))
 
-    def _asked(self) -> Flow[None]:
+    def _asked(self, what: str) -> Flow[None]:
         yield Request("POST", "rows")
 
     def write(self, changes: Sequence[Change]) -> Flow[tuple[Outcome, ...]]:
@@ -140,7 +140,8 @@ def year(offices: Offices) -> None:
         offices.bill(f"INV-{n + 1000}", 100 + n, **about)
     bills = invoices(offices)
     for n in range(60):
-        note = offices.credit(f"CN-{n + 100}", 20 + n, currency=CURRENCIES[n % 3])
+        about = {"currency": CURRENCIES[n % 3], "owner": bills[n].customer}
+        note = offices.credit(f"CN-{n + 100}", 20 + n, **about)
         if n >= 40:
             offices.apply(note, bills[n], 10)
         offices.pay(30, [(bills[n], 30)], owner=owners[n])
@@ -174,7 +175,9 @@ def day(offices: Offices) -> None:
         shop.void(bill.ref, Invoice)
     credited(offices, bills)
     for n in range(320):
-        one, two = bills[300 + n % 150], bills[300 + (n + 3) % 150]
+        at = n % 150
+        # Sixty further stands another invoice of the same customer, in its currency.
+        one, two = bills[300 + at], bills[300 + at + (60 if at < 90 else -60)]
         puts = [(one, 10), (two, 5)] if n % 4 == 0 else [(one, 10)]
         owner = shop.of(Customer)[one.customer.id] if one.customer else offices.owner
         offices.pay(15 if n % 4 == 0 or n % 5 == 0 else 10, puts, owner=owner)
@@ -195,7 +198,8 @@ def credited(offices: Offices, bills: Sequence[Invoice]) -> None:
             shop.unapply(put.ref)
     for n in range(60):
         bill = bills[240 + n]
-        note = offices.credit(f"CN-{n + 300}", 25, currency=bill.currency)
+        about = {"currency": bill.currency, "owner": bill.customer}
+        note = offices.credit(f"CN-{n + 300}", 25, **about)
         offices.apply(note, bill, 25)
 
 
@@ -285,7 +289,7 @@ def test_a_plan_of_a_thousand_mixed_changes_says_what_comes_of_it_before_it_does
     for row in (
         "~  INV-1060  C-100 Ltd  160.00 EUR → 155.00 EUR  2026-03-01  changed: total, lines",
         "-  P-p513  C-100 Ltd  30.00 EUR  2026-03-01  it was taken back",
-        "+  CN-300  C1  25.00 EUR  2026-03-01  it is new",
+        "+  CN-300  C-100 Ltd  25.00 EUR  2026-03-01  it is new",
     ):
         assert row in lines
     full = list(table(plan, rows=None))
