@@ -198,8 +198,8 @@ def credited(offices: Offices, bills: Sequence[Invoice]) -> None:
             shop.unapply(put.ref)
     for n in range(60):
         bill = bills[240 + n]
-        about = {"currency": bill.currency, "owner": bill.customer}
-        note = offices.credit(f"CN-{n + 300}", 25, **about)
+        whose, currency = bill.customer, bill.currency
+        note = offices.credit(f"CN-{n + 300}", 25, currency=currency, owner=whose)
         offices.apply(note, bill, 25)
 
 
