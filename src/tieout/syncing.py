@@ -306,7 +306,7 @@ class DocumentSync(DocumentRun):
             return changes
         held = self.store.get(Intent, [each.name for each in changes])
         refused = [each for each in changes if _refused(held.get(each.name), each)]
-        rows = self.rows(each.source for each in refused) if refused else {}
+        rows = self.rows(each.source for each in changes) if refused else {}
         digest = self.settings.digest()
         left = {
             each.name
@@ -315,9 +315,13 @@ class DocumentSync(DocumentRun):
             and row.settings == digest
             and not may_pass(row.issue.code)
         }
+        # What waits for one of them, and is known to, waits on: its reason is the refusal.
+        known = [each for each in changes if each.source in rows]
+        while more := {e.name for e in known if left & {*e.depends_on}} - left:
+            left |= more
         self.tally.count("skipped", len(left))
         assert self.journal is not None
-        self.journal.stuck(each for each in refused if each.name in left)
+        self.journal.stuck(each for each in changes if each.name in left)
         return [each for each in changes if each.name not in left]
 
 
