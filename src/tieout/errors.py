@@ -180,6 +180,14 @@ class Code(Enum):
         _USER,
         "Two ledger documents claim one billing invoice. Void or renumber the one that is not meant.",
     )
+    COPIED = (
+        "The document carries the mark of another one that was made by a sync.",
+        _RED,
+        _RECORD,
+        False,
+        _USER,
+        "If it is a copy of that one, void or delete it. If it is a document of its own, take the mark (TO- and 13 characters) off it.",
+    )
     NO_SUCH_RECORD = (
         "No record has the id or number that was asked for.",
         _RED,

@@ -8,12 +8,13 @@ looks nor writes anything down.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from attrs import evolve, frozen
 
-from tieout.change import Action, Change, Outcome, State
+from tieout.change import MARK_LENGTH, Action, Change, Outcome, State
 from tieout.errors import Code, Fate, Fault
 from tieout.models import (
     Application,
@@ -84,6 +85,10 @@ def awaited(change: Change) -> str:
     return "" if updates and shown(change.before) == wanted else wanted
 
 
+_MARK = re.compile(rf"TO-[A-Z2-7]{{{MARK_LENGTH}}}")
+"""What `tieout.change.mark_of` makes."""
+
+
 def carries(record: Record, mark: str) -> bool:
     """Whether a document carries a mark: as its number, in its reference, or in a field."""
     if not mark:
@@ -96,6 +101,13 @@ def carries(record: Record, mark: str) -> bool:
     # A number is read without outer white space and in NFC, however it was sent.
     names = {mark, clean_number(mark)}
     return any(text in names or mark in text.split() for text in texts)
+
+
+def marks_in(record: Record) -> set[str]:
+    """The marks of ours that a document carries in its reference or in a field."""
+    texts = [getattr(record, "reference", ""), *record.custom.values()]
+    words = {word for text in texts if isinstance(text, str) for word in text.split()}
+    return {word for word in words if _MARK.fullmatch(word)}
 
 
 def believed(change: Change, outcome: Outcome) -> Outcome:

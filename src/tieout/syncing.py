@@ -17,7 +17,7 @@ from tieout.carrying import may_pass
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
-from tieout.evidence import may_have_made
+from tieout.evidence import marks_in, may_have_made
 from tieout.models import (
     Application,
     CreditNote,
@@ -27,6 +27,7 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
+    Status,
     as_made,
     fingerprint,
 )
@@ -38,7 +39,7 @@ from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Held, Intent, IssueRow, Stage
+from tieout.store import Held, Intent, IssueRow, Stage, key_of
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -128,6 +129,9 @@ class DocumentSync(DocumentRun):
         doubtful = self._doubtful([*records, *_parts(records)])
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
+        copied = self._copied(records)
+        issues += [_is_copy(each, copied) for each in records if each.ref in copied]
+        records = [each for each in records if each.ref not in copied]
         first = self._customers(records, course)
         rows = self.rows(_with_parts(records), (Held.OPEN, Held.IGNORED, Held.NOTED))
         held = _held(records, rows)
@@ -209,6 +213,36 @@ class DocumentSync(DocumentRun):
         ties = self.reader.ties((ref, "") for ref in maybe)
         tied = {ref for (ref, _), link in ties.items() if not link.released}
         return {ref: intent for ref, intent in maybe.items() if ref not in tied}
+
+    def _copied(self, records: Sequence[Record]) -> dict[Ref, Intent]:
+        """
+        Which untied records carry the mark of a document that a write of ours has made.
+
+        A person copied it with all that stands on it, or what was given up landed after
+        all. Taken for news, it would be carried back, and the money be there twice.
+        """
+        marked: dict[str, list[Record]] = {}
+        for each in records:
+            if getattr(each, "status", None) is not Status.VOID:
+                for mark in marks_in(each):
+                    marked.setdefault(mark, []).append(each)
+        values = [key_of(self.pair, mark) for mark in marked]
+        found: dict[Ref, Intent] = {}
+        after = ""
+        while some := self.store.find(Intent, "mark", values, after):
+            after = some[-1].name
+            made = [each for each in some if each.stage is Stage.APPLIED]
+            found |= {
+                record.ref: intent
+                for intent in made
+                for record in marked[intent.mark]
+                if intent.connection == record.ref.connection
+                and intent.result != record.ref
+            }
+        ties = self.reader.ties((ref, "") for ref in found)
+        known = {ref for (ref, _), link in ties.items() if not link.released}
+        known |= self.reader.legs(found).keys()
+        return {ref: intent for ref, intent in found.items() if ref not in known}
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -374,6 +408,14 @@ def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
     made_for = doubtful[record.ref].number or "another"
     text = f"it may be what was made for {made_for}, and the answer to that was lost."
     return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
+
+
+def _is_copy(record: Record, copied: Mapping[Ref, Intent]) -> Issue:
+    """The issue of a record that carries another one's mark."""
+    intent = copied[record.ref]
+    made = intent.result.id if intent.result else "another document"
+    text = f"it carries {intent.mark}, which is the mark of {made}."
+    return issue(Code.COPIED, record, text, agreed=fingerprint(as_made(record)))
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

@@ -458,3 +458,37 @@ def test_without_takes_a_verb_away() -> None:
     desks.shop.void(bill, Invoice)
     desks.sync()
     assert desks.issues()[bill.id].code is Code.NOT_ALLOWED
+
+
+def test_a_copy_with_our_mark_on_it_is_not_carried_back() -> None:
+    """PITFALLS: somebody copies a document of ours with all that stands on it."""
+    desks = Desks()
+    desks.customer()
+    desks.pay(33)
+    desks.sync()
+    (ours,) = desks.live(desks.book, Payment)
+    copy = desks.book.ref(Payment)
+    desks.book.pay(evolve(ours, ref=copy, applications=()))
+    desks.ledger.marks[copy.id] = desks.ledger.marks[ours.ref.id]
+    desks.sync()
+    assert len(desks.live(desks.shop, Payment)) == 1
+    found = desks.issues()[copy.id]
+    assert found.code is Code.COPIED
+    assert ours.ref.id in found.text
+    desks.book.void(copy, Payment)
+    desks.sync()
+    assert not desks.issues()
+
+
+def test_a_copy_whose_mark_was_taken_off_is_a_document_of_its_own() -> None:
+    """The other way out of COPIED."""
+    desks = Desks()
+    desks.customer()
+    desks.pay(33)
+    desks.sync()
+    (ours,) = desks.live(desks.book, Payment)
+    copy = desks.book.ref(Payment)
+    desks.book.pay(evolve(ours, ref=copy, applications=()))
+    desks.sync()
+    assert len(desks.live(desks.shop, Payment)) == 2
+    assert not desks.issues()
