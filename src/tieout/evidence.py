@@ -104,8 +104,9 @@ def carries(record: Record, mark: str) -> bool:
 
 
 def marks_in(record: Record) -> set[str]:
-    """The marks of ours that a document carries in its reference or in a field."""
-    texts = [getattr(record, "reference", ""), *record.custom.values()]
+    """The marks of ours that a document carries, wherever `carries` looks for one."""
+    named = (getattr(record, name, "") for name in ("number", "reference"))
+    texts = [*named, *record.custom.values()]
     words = {word for text in texts if isinstance(text, str) for word in text.split()}
     return {word for word in words if _MARK.fullmatch(word)}
 

@@ -130,7 +130,7 @@ class DocumentSync(DocumentRun):
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
         copied = self._copied(records)
-        issues += [_is_copy(each, copied) for each in records if each.ref in copied]
+        issues += copied.values()
         records = [each for each in records if each.ref not in copied]
         first = self._customers(records, course)
         rows = self.rows(_with_parts(records), (Held.OPEN, Held.IGNORED, Held.NOTED))
@@ -214,35 +214,32 @@ class DocumentSync(DocumentRun):
         tied = {ref for (ref, _), link in ties.items() if not link.released}
         return {ref: intent for ref, intent in maybe.items() if ref not in tied}
 
-    def _copied(self, records: Sequence[Record]) -> dict[Ref, Intent]:
+    def _copied(self, records: Sequence[Record]) -> dict[Ref, Issue]:
         """
-        Which untied records carry the mark of a document that a write of ours has made.
+        The untied records that carry a mark of ours: no news, whoever put it there.
 
-        A person copied it with all that stands on it, or what was given up landed after
-        all. Taken for news, it would be carried back, and the money be there twice.
+        A person copied a document with all that stands on it; or a write was given up, or
+        is forgotten by a store that was lost, and it landed. Taken for news, it would be
+        carried back, and the money be there twice.
         """
-        marked: dict[str, list[Record]] = {}
-        for each in records:
-            if getattr(each, "status", None) is not Status.VOID:
-                for mark in marks_in(each):
-                    marked.setdefault(mark, []).append(each)
-        values = [key_of(self.pair, mark) for mark in marked]
-        found: dict[Ref, Intent] = {}
+        live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
+        marked = {each.ref: (each, marks) for each in live if (marks := marks_in(each))}
+        ties = self.reader.ties((ref, "") for ref in marked)
+        known = {ref for (ref, _), link in ties.items() if not link.released}
+        known |= self.reader.legs(marked).keys()
+        strangers = [found for ref, found in marked.items() if ref not in known]
+        made = self._made_under(sorted(m for _, marks in strangers for m in marks))
+        return {each.ref: _is_copy(each, marks, made) for each, marks in strangers}
+
+    def _made_under(self, marks: Iterable[str]) -> dict[str, Ref]:
+        """What was made under some marks, as far as this store knows."""
+        values = [key_of(self.pair, mark) for mark in marks]
+        found: dict[str, Ref] = {}
         after = ""
         while some := self.store.find(Intent, "mark", values, after):
             after = some[-1].name
-            made = [each for each in some if each.stage is Stage.APPLIED]
-            found |= {
-                record.ref: intent
-                for intent in made
-                for record in marked[intent.mark]
-                if intent.connection == record.ref.connection
-                and intent.result != record.ref
-            }
-        ties = self.reader.ties((ref, "") for ref in found)
-        known = {ref for (ref, _), link in ties.items() if not link.released}
-        known |= self.reader.legs(found).keys()
-        return {ref: intent for ref, intent in found.items() if ref not in known}
+            found.update((e.mark, e.result) for e in some if e.result is not None)
+        return found
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -410,12 +407,18 @@ def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
     return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
 
 
-def _is_copy(record: Record, copied: Mapping[Ref, Intent]) -> Issue:
-    """The issue of a record that carries another one's mark."""
-    intent = copied[record.ref]
-    made = intent.result.id if intent.result else "another document"
-    text = f"it carries {intent.mark}, which is the mark of {made}."
-    return issue(Code.COPIED, record, text, agreed=fingerprint(as_made(record)))
+def _is_copy(record: Record, marks: Iterable[str], made: Mapping[str, Ref]) -> Issue:
+    """The issue of an untied record that carries a mark of ours."""
+    agreed = fingerprint(as_made(record))
+    for mark in sorted(marks):
+        if mark in made:
+            text = f"it carries {mark}, which is the mark of {made[mark].id}."
+            return issue(Code.COPIED, record, text, agreed=agreed)
+    text = (
+        f"it carries {min(marks)}, so a sync has made it; what it was made for is to "
+        "be tied to it first."
+    )
+    return issue(Code.WAITS, record, text, agreed=agreed)
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

@@ -12,6 +12,7 @@ from attrs import evolve
 from desks import BOTH, DAY, IN, OFF, OUT, Desks
 from tieout.capabilities import Verb
 from tieout.errors import Code
+from tieout.journal import Reply
 from tieout.models import (
     Application,
     CreditNote,
@@ -23,6 +24,7 @@ from tieout.models import (
 )
 from tieout.settings import Fees
 from tieout.store import Held, Stage
+from tieout.stores.memory import MemoryStore
 from tieout.testing.year.connector import without
 from tieout.windows import Since
 
@@ -492,3 +494,43 @@ def test_a_copy_whose_mark_was_taken_off_is_a_document_of_its_own() -> None:
     desks.sync()
     assert len(desks.live(desks.shop, Payment)) == 2
     assert not desks.issues()
+
+
+def test_what_a_forgotten_run_made_is_not_carried_back() -> None:
+    """B92: a store that was lost knows no tie; the mark says whose the document is."""
+    desks = Desks()
+    desks.customer()
+    desks.pay(33)
+    desks.sync()
+    (ours,) = desks.live(desks.book, Payment)
+    desks.clock.pass_by(timedelta(days=30))
+    desks.store = MemoryStore()
+    desks.restarted()
+    desks.engine.push(ours.ref)
+    assert len(desks.live(desks.shop, Payment)) == 1
+    found = desks.issues()[ours.ref.id]
+    assert found.code is Code.WAITS
+    assert "a sync has made it" in found.text
+    for _ in range(2):  # found by its mark, then compared
+        desks.sync()
+    assert len(desks.live(desks.shop, Payment)) == 1
+    assert not desks.issues()
+
+
+def test_a_write_that_a_person_leaves_alone_is_not_carried_back() -> None:
+    """B130: Reply.IGNORE leaves what landed where it is, on that side alone."""
+    desks = Desks()
+    desks.customer()
+    desks.sync()
+    desks.pay(33)
+    desks.fates = ["lost"]
+    desks.sync()
+    (landed,) = desks.live(desks.book, Payment)
+    desks.book.pay(evolve(landed, on=DAY + timedelta(days=3)))
+    desks.sync()
+    (write,) = desks.engine.parked()
+    desks.engine.answer(write, Reply.IGNORE, by="ann")
+    for _ in range(2):
+        desks.sync()
+    assert len(desks.live(desks.shop, Payment)) == 1
+    assert amounts(desks) == [33]
