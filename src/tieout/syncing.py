@@ -229,16 +229,22 @@ class DocumentSync(DocumentRun):
         known |= self.reader.legs(marked).keys()
         strangers = [found for ref, found in marked.items() if ref not in known]
         made = self._made_under(sorted(m for _, marks in strangers for m in marks))
-        return {each.ref: _is_copy(each, marks, made) for each, marks in strangers}
+        return {
+            each.ref: _is_copy(each, mark, made.get(mark))
+            for each, marks in strangers
+            for mark in sorted(marks)
+            # Some systems apply a credit by a payment of nothing: that is no copy of it.
+            if mark not in made or made[mark].kind is type(each)
+        }
 
-    def _made_under(self, marks: Iterable[str]) -> dict[str, Ref]:
-        """What was made under some marks, as far as this store knows."""
+    def _made_under(self, marks: Iterable[str]) -> dict[str, Intent]:
+        """The writes that made something under some marks, as far as this store knows."""
         values = [key_of(self.pair, mark) for mark in marks]
-        found: dict[str, Ref] = {}
+        found: dict[str, Intent] = {}
         after = ""
         while some := self.store.find(Intent, "mark", values, after):
             after = some[-1].name
-            found.update((e.mark, e.result) for e in some if e.result is not None)
+            found.update((each.mark, each) for each in some if each.result is not None)
         return found
 
     def _asked(self, record: Record) -> bool:
@@ -407,16 +413,15 @@ def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
     return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
 
 
-def _is_copy(record: Record, marks: Iterable[str], made: Mapping[str, Ref]) -> Issue:
+def _is_copy(record: Record, mark: str, made: Intent | None) -> Issue:
     """The issue of an untied record that carries a mark of ours."""
     agreed = fingerprint(as_made(record))
-    for mark in sorted(marks):
-        if mark in made:
-            text = f"it carries {mark}, which is the mark of {made[mark].id}."
-            return issue(Code.COPIED, record, text, agreed=agreed)
+    if made is not None and made.result is not None:
+        text = f"it carries {mark}, which is the mark of {made.result.id}."
+        return issue(Code.COPIED, record, text, agreed=agreed)
     text = (
-        f"it carries {min(marks)}, so a sync has made it; what it was made for is to "
-        "be tied to it first."
+        f"it carries {mark}, so a sync has made it; what it was made for is to be tied "
+        "to it first."
     )
     return issue(Code.WAITS, record, text, agreed=agreed)
 
