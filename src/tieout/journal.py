@@ -175,11 +175,14 @@ class Journal(Hold):
         if left is None:
             return
         left.discard(change.name)
-        if not left:
-            del self._parts[where]
-            if where in self._begun and not self._stuck.get(where):
+        if left:
+            return
+        del self._parts[where]
+        if where in self._begun and not self._stuck.get(where):
+            row = self._rows([_whole(change)]).get(where)
+            if row is not None and row.held is Held.OPEN:  # a word about it stays
                 yield Gone(IssueRow, key_of(self._pair, self._verb, where))
-            self._begun.discard(where)
+        self._begun.discard(where)
 
     def send(
         self, changes: Sequence[Change], deadline: datetime, settle: timedelta
