@@ -138,8 +138,12 @@ class Limit:
 @frozen
 class Mark:
     """
-    Where our mark on a document goes: a ``field``, whether it can be ``searched``, and
-    whether it is the document's number itself.
+    Where our mark on a document goes: a ``field`` of the system's, whether it can be
+    searched for there, whether it is the document's number itself, and its ``length``.
+
+    Wherever it goes, the loaded record has to show it, or nothing that is found counts as
+    ours: in its ``number``, in its ``reference``, or in a text of its ``custom``. A
+    `Customer` has no reference: there it is the ``custom`` under a name of the connector's.
     """
 
     field: str

@@ -84,13 +84,17 @@ def awaited(change: Change) -> str:
     return "" if updates and shown(change.before) == wanted else wanted
 
 
+READ_IN = ("number", "reference")
+"""The fields of a record in which a mark is read, besides the texts of its ``custom``: that
+alone is left for a kind that has neither, or whose number is the other system's to give."""
+
+
 def carries(record: Record, mark: str) -> bool:
-    """Whether a document carries a mark: as its number, in its reference, or in a field."""
+    """Whether a document carries a mark: as its number, in its reference, or in ``custom``."""
     if not mark:
         return False
     texts = [
-        getattr(record, "number", ""),
-        getattr(record, "reference", ""),
+        *(getattr(record, name, "") for name in READ_IN),
         *(text for text in record.custom.values() if isinstance(text, str)),
     ]
     # A number is read without outer white space and in NFC, however it was sent.
