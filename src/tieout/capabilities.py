@@ -161,7 +161,6 @@ class Kind:
     writable: frozenset[str] = frozenset()
     creates: Creates | None = None
     updates: Updates = Updates.NONE
-    void_when: str = ""
     mark: Mark | None = None
     number_length: int | None = None
     number_unique: bool = False
@@ -235,7 +234,6 @@ class Capabilities:
     search_lag: timedelta = timedelta(minutes=1)
     """The longest until a committed document is found by search."""
     clock_resolution: timedelta = timedelta(seconds=1)
-    credits_applicable: bool = False
     invoices_per_payment: int | None = None
     free_reads: bool = False
     """Whether reading costs next to nothing, so that a comparison is always made."""
