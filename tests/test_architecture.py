@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import tieout
+from tieout import engine
 
 ROOT = Path(tieout.__file__).parent
 
@@ -139,7 +140,9 @@ ALLOWED: Mapping[str, set[str]] = {
     "withdrawal": {"marking", "run"},
     "undoing": {"verbs", "withdrawal"},
     "handover": {"choosing", "handing", "undoing"},
-    "troubles": {"clusters", "handover"},
+    "dispatch": {"handover"},
+    "chronicle": {"dispatch"},
+    "troubles": {"chronicle", "clusters"},
     "proof": set(),
     "proof.sorting": {"errors"},
     "proof.differences": {"models"},
@@ -397,3 +400,10 @@ def test_no_part_of_the_engine_hides_a_method_of_another() -> None:
         if callable(value) or isinstance(value, property)
     )
     assert {name for name, times in defined.items() if times > 1} <= EXTENDED
+
+
+def test_the_engine_lists_its_rooms() -> None:
+    """In the order in which one inherits from the other, each with what it adds."""
+    rooms = [part.__module__ for part in reversed(tieout.Engine.__mro__[1:-1])]
+    told = re.findall(r"^- `(tieout\.\w+)`: ", engine.__doc__ or "", re.MULTILINE)
+    assert told == rooms

@@ -8,6 +8,8 @@ The engine as a host calls it: what its verbs take, and which of its rooms each 
 - `tieout.verbs`: documents, the ways they go, and the initial sync
 - `tieout.undoing`: batches of what was done by hand, and taking them back
 - `tieout.handover`: sync by hand
+- `tieout.dispatch`: carrying at once, one record or all that is switched on
+- `tieout.chronicle`: the runs and events that there were
 - `tieout.troubles`: issues, trying again, leaving alone
 - `tieout.retention`: forgetting old events
 - `tieout.inquiry`: asking why
