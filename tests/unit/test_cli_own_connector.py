@@ -127,7 +127,7 @@ def test_a_mistake_is_named_with_its_line_and_what_to_do(
     path: Path, line: int, instead: str, told: str
 ) -> None:
     """Which file, which line, which key, and how it is put right; never a secret."""
-    lines = FILE.splitlines()
+    lines: list[str] = [*FILE.splitlines()]
     lines[line - 1] = instead
     path.write_text("\n".join(lines), "utf-8")
     with pytest.raises(ConfigError) as raised:
