@@ -22,6 +22,7 @@ from typing import Any
 import cards
 import deciphered
 import evidence
+import house
 import names
 from attrs import fields
 
@@ -500,6 +501,18 @@ def checks() -> str:
     )
 
 
+# The house ------------------------------------------------------------------------------
+
+
+def layers() -> str:
+    """Every module by its layer, each with the first sentence of its docstring."""
+    return "\n\n".join(
+        f"## {layer}\n\n"
+        + table(("Module", "What it is"), [(f"`{name}`", does) for name, does in found])
+        for layer, found in house.layers()
+    )
+
+
 # Pages ----------------------------------------------------------------------------------
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
@@ -537,6 +550,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "stand ins": stand_ins,
     "behaviours": behaviours,
     "checks": checks,
+    "house": layers,
 }
 """What each generated block holds."""
 

@@ -1,7 +1,8 @@
 """
 The shape of the house: who may import whom, who may open sockets and files.
 
-The table *is* the architecture: an import that is not in it fails here.
+The table *is* the architecture: an import that is not in it fails here, and the page "The
+house" of the documentation is made from it.
 """
 
 from __future__ import annotations
@@ -17,151 +18,167 @@ from pathlib import Path
 import pytest
 
 import tieout
+from tieout import engine
 
 ROOT = Path(tieout.__file__).parent
 
-ALLOWED: Mapping[str, set[str]] = {
+LAYERS: Mapping[str, Mapping[str, set[str]]] = {
     # A row allows what it names, and what those may import.
-    "errors": set(),
-    "clock": set(),
-    "remedies": {"errors"},
-    "clusters": {"errors"},
-    "money": {"errors"},
-    "zones": {"errors"},
-    "windows": {"zones"},
-    "wire": {"errors"},
-    "models": {"money"},
-    "capabilities": {"models"},
-    "change": {"capabilities", "remedies"},
-    "settings": {"capabilities"},
-    "codec": {"change"},
-    "effects": {"change"},
-    "listing": {"effects"},
-    "pages": set(),
-    "pages.text": {"models"},
-    "pages.style": set(),
-    "pages.document": {"pages.style", "pages.text"},
-    "pages.chart": {"pages.text"},
-    "pages.sheet": {"listing", "pages.chart", "pages.document"},
-    "plan": {"codec", "settings", "pages.sheet"},
-    "planners": set(),
-    "planners.matching": {"plan"},
-    "planners.settlements": {"plan", "planners.matching"},
-    "planners.course": {"plan"},
-    "planners.likeness": {"plan"},
-    "planners.documents": {"planners.course", "planners.likeness"},
-    "planners.invoices": {"planners.documents"},
-    "planners.customers": {"planners.documents"},
-    "planners.legs": {"planners.documents"},
-    "planners.credit_notes": {"planners.legs"},
-    "planners.fees": {"planners.documents"},
-    "planners.parts": {"planners", "planners.fees"},
-    "planners.moves": {"planners.parts"},
-    "planners.payments": {"planners.moves", "planners.legs"},
-    "fields": {"models"},
-    "rules": {"wire", "models", "remedies"},
-    "auth": {"rules", "fields"},
-    "webhooks": {"models", "wire"},
-    "transport": {"wire"},
-    "protocol": {"auth", "change"},
-    "rows": {"change", "fields"},
-    "guarding": {"change", "wire"},
-    "rest": {"guarding", "protocol", "rows"},
-    "connector": {"rest"},
-    "host": set(),
-    "host.values": {"fields"},
-    "host.rows": {"host.values"},
-    "host.records": {"host.values"},
-    "host.wanted": {"host.rows", "change"},
-    "host.abilities": {"capabilities"},
-    "host.methods": {"host.rows", "protocol"},
-    "host.flows": {"host.records", "connector"},
-    "host.columns": {"models"},
-    "host.sql": {"models"},
-    "host.transactions": {"host.flows", "host.sql"},
-    "host.registers": {
-        "host.abilities",
-        "host.columns",
-        "host.records",
-        "host.sql",
-        "host.wanted",
+    "Words and values": {
+        "errors": set(),
+        "clock": set(),
+        "remedies": {"errors"},
+        "clusters": {"errors"},
+        "money": {"errors"},
+        "zones": {"errors"},
+        "windows": {"zones"},
+        "wire": {"errors"},
+        "models": {"money"},
+        "capabilities": {"models"},
+        "change": {"capabilities", "remedies"},
+        "settings": {"capabilities"},
+        "codec": {"change"},
+        "effects": {"change"},
+        "payload": {"models", "wire"},
+        "choosing": {"change"},
+        "autopay": {"models"},
     },
-    "host.levels": {"host.registers", "host.transactions"},
-    "host.postings": {"host.registers", "host.transactions"},
-    "host.documents": {"host.registers", "host.transactions"},
-    "local": {"host.abilities", "host.flows", "host.methods", "host.wanted"},
-    "table": {"host.documents", "host.levels", "host.postings"},
-    "connectors": set(),
-    "owned": {"change", "wire"},
-    "connectors.*": {"connector", "owned", "zones"},
-    "store": {"change", "auth", "codec"},
-    "stores": set(),
-    "stores.sqlite": {"store", "clock", "stores.file"},
-    "stores.*": {"store"},
-    "pace": {"capabilities", "clock"},
-    "grants": {"protocol", "store", "pace"},
-    "session": {"grants"},
-    "evidence": {"store"},
-    "lease": {"store", "clock"},
-    "journal": {"effects", "evidence", "lease"},
-    "adapters": {"session", "plan"},
-    "reading": {"session", "planners.matching", "windows"},
-    "report": {"session", "pages.sheet"},
-    "carrying": {"adapters", "journal", "reading", "report"},
-    "documents": {"carrying"},
-    "run": {"autopay", "carrying", "planners", "planners.settlements"},
-    "survey": {"reading", "planners.customers", "planners.parts"},
-    "syncing": {
-        "documents",
-        "register",
-        "survey",
-        "planners.credit_notes",
-        "planners.invoices",
-        "planners.payments",
+    "Pages for people": {
+        "listing": {"effects"},
+        "pages": set(),
+        "pages.text": {"models"},
+        "pages.style": set(),
+        "pages.document": {"pages.style", "pages.text"},
+        "pages.chart": {"pages.text"},
+        "pages.sheet": {"listing", "pages.chart", "pages.document"},
     },
-    "underway": {"session", "windows"},
-    "footing": {
-        "autopay",
-        "costs",
-        "underway",
-        "transport",
-        "stores.memory",
+    "What should happen": {
+        "plan": {"codec", "pages.sheet", "settings"},
+        "planners": set(),
+        "planners.matching": {"plan"},
+        "planners.settlements": {"plan", "planners.matching"},
+        "planners.course": {"plan"},
+        "planners.likeness": {"plan"},
+        "planners.documents": {"planners.course", "planners.likeness"},
+        "planners.invoices": {"planners.documents"},
+        "planners.customers": {"planners.documents"},
+        "planners.legs": {"planners.documents"},
+        "planners.credit_notes": {"planners.legs"},
+        "planners.fees": {"planners.documents"},
+        "planners.parts": {"planners", "planners.fees"},
+        "planners.moves": {"planners.parts"},
+        "planners.payments": {"planners.legs", "planners.moves"},
     },
-    "costs": {"documents", "run"},
-    "levels": {"footing"},
-    "verbs": {"levels", "syncing"},
-    "autopay": {"models"},
-    "payload": {"models", "wire"},
-    "register": {"store"},
-    "choosing": {"change"},
-    "marking": {"documents", "register"},
-    "handing": {"autopay", "marking", "run", "syncing"},
-    "withdrawal": {"marking", "run"},
-    "undoing": {"verbs", "withdrawal"},
-    "handover": {"choosing", "handing", "undoing"},
-    "troubles": {"clusters", "handover"},
-    "proof": set(),
-    "proof.sorting": {"errors"},
-    "proof.differences": {"models"},
-    "proof.certificate": {"plan", "proof.differences", "proof.sorting"},
-    "proof.entries": {"plan"},
-    "proof.pairing": {"proof.entries", "proof.sorting"},
-    "proof.counting": {"proof.differences", "proof.pairing"},
-    "proof.levels": {"proof.counting", "planners", "planners.settlements"},
-    "proof.comparing": {"proof.levels"},
-    "proof.recognising": {"proof.comparing", "reading", "planners.fees"},
-    "proof.explaining": {"proof.comparing", "reading", "journal", "register"},
-    "proof.proving": {"proof.explaining", "proof.recognising", "carrying"},
-    "verification": {"connections", "proof.certificate", "proof.proving"},
-    "story": {"store"},
-    "replay": {"store"},
-    "retention": {"troubles"},
-    "inquiry": {"story", "retention"},
-    "connections": {"inquiry"},
-    "engine": {"payload", "verification"},
-    "schedule": {"clock", "errors"},
+    "One system": {
+        "fields": {"models"},
+        "rules": {"models", "remedies", "wire"},
+        "auth": {"fields", "rules"},
+        "webhooks": {"models", "wire"},
+        "transport": {"wire"},
+        "protocol": {"auth", "change"},
+        "rows": {"change", "fields"},
+        "guarding": {"change", "wire"},
+        "rest": {"guarding", "protocol", "rows"},
+        "connector": {"rest"},
+        "owned": {"change", "wire"},
+        "host": set(),
+        "host.values": {"fields"},
+        "host.rows": {"host.values"},
+        "host.records": {"host.values"},
+        "host.wanted": {"change", "host.rows"},
+        "host.abilities": {"capabilities"},
+        "host.methods": {"host.rows", "protocol"},
+        "host.flows": {"connector", "host.records"},
+        "host.columns": {"models"},
+        "host.sql": {"models"},
+        "host.transactions": {"host.flows", "host.sql"},
+        "host.registers": {
+            "host.abilities",
+            "host.columns",
+            "host.records",
+            "host.sql",
+            "host.wanted",
+        },
+        "host.levels": {"host.registers", "host.transactions"},
+        "host.postings": {"host.registers", "host.transactions"},
+        "host.documents": {"host.registers", "host.transactions"},
+        "local": {"host.abilities", "host.flows", "host.methods", "host.wanted"},
+        "table": {"host.documents", "host.levels", "host.postings"},
+        "connectors": set(),
+        "connectors.*": {"connector", "owned", "zones"},
+    },
+    "What is remembered": {
+        "store": {"auth", "change", "codec"},
+        "stores": set(),
+        "stores.sqlite": {"clock", "store", "stores.file"},
+        "stores.*": {"store"},
+        "evidence": {"store"},
+        "lease": {"clock", "store"},
+        "journal": {"effects", "evidence", "lease"},
+        "register": {"store"},
+        "replay": {"store"},
+        "story": {"store"},
+    },
+    "What is done": {
+        "pace": {"capabilities", "clock"},
+        "grants": {"pace", "protocol", "store"},
+        "session": {"grants"},
+        "underway": {"session", "windows"},
+        "adapters": {"plan", "session"},
+        "reading": {"planners.matching", "session", "windows"},
+        "report": {"pages.sheet", "session"},
+        "carrying": {"adapters", "journal", "reading", "report"},
+        "documents": {"carrying"},
+        "run": {"autopay", "carrying", "planners", "planners.settlements"},
+        "survey": {"planners.customers", "planners.parts", "reading"},
+        "syncing": {
+            "documents",
+            "planners.credit_notes",
+            "planners.invoices",
+            "planners.payments",
+            "register",
+            "survey",
+        },
+        "costs": {"documents", "run"},
+        "marking": {"documents", "register"},
+        "handing": {"autopay", "marking", "run", "syncing"},
+        "withdrawal": {"marking", "run"},
+    },
+    "What is proved": {
+        "proof": set(),
+        "proof.sorting": {"errors"},
+        "proof.differences": {"models"},
+        "proof.certificate": {"plan", "proof.differences", "proof.sorting"},
+        "proof.entries": {"plan"},
+        "proof.pairing": {"proof.entries", "proof.sorting"},
+        "proof.counting": {"proof.differences", "proof.pairing"},
+        "proof.levels": {"planners", "planners.settlements", "proof.counting"},
+        "proof.comparing": {"proof.levels"},
+        "proof.recognising": {"planners.fees", "proof.comparing", "reading"},
+        "proof.explaining": {"journal", "proof.comparing", "reading", "register"},
+        "proof.proving": {"carrying", "proof.explaining", "proof.recognising"},
+    },
+    "The engine": {
+        "footing": {"autopay", "costs", "stores.memory", "transport", "underway"},
+        "levels": {"footing"},
+        "verbs": {"levels", "syncing"},
+        "undoing": {"verbs", "withdrawal"},
+        "handover": {"choosing", "handing", "undoing"},
+        "dispatch": {"handover"},
+        "chronicle": {"dispatch"},
+        "troubles": {"chronicle", "clusters"},
+        "retention": {"troubles"},
+        "inquiry": {"retention", "story"},
+        "connections": {"inquiry"},
+        "verification": {"connections", "proof.certificate", "proof.proving"},
+        "engine": {"payload", "verification"},
+        "schedule": {"clock", "errors"},
+    },
 }
-"""By module, what of tieout it may import."""
+"""By layer and module, what of tieout it may import: of its own layer, or one above it here."""
+
+ALLOWED = {name: own for layer in LAYERS.values() for name, own in layer.items()}
+"""The rows of all layers."""
 
 EVERYTHING = ("cli", "testing", "")
 """What may import all of it: the command line, what ships for testing, the front door."""
@@ -267,6 +284,15 @@ def violations(module: str, source: str) -> list[str]:
 def test_imports_follow_the_table(module: str) -> None:
     """No module imports what its row does not allow."""
     assert violations(module, MODULES[module].read_text()) == []
+
+
+def test_a_layer_stands_on_those_before_it() -> None:
+    """No row allows what stands in a later layer."""
+    seen: set[str] = set()
+    for layer, rows in LAYERS.items():
+        seen |= {*rows}
+        later = {row(each) for own in rows.values() for each in own} - seen
+        assert not later, f"{layer} names {later}"
 
 
 @pytest.mark.parametrize(
@@ -397,3 +423,10 @@ def test_no_part_of_the_engine_hides_a_method_of_another() -> None:
         if callable(value) or isinstance(value, property)
     )
     assert {name for name, times in defined.items() if times > 1} <= EXTENDED
+
+
+def test_the_engine_lists_its_rooms() -> None:
+    """In the order in which one inherits from the other, each with what it adds."""
+    rooms = [part.__module__ for part in reversed(tieout.Engine.__mro__[1:-1])]
+    told = re.findall(r"^- `(tieout\.\w+)`: ", engine.__doc__ or "", re.MULTILINE)
+    assert told == rooms

@@ -138,8 +138,12 @@ class Limit:
 @frozen
 class Mark:
     """
-    Where our mark on a document goes: a ``field``, whether it can be ``searched``, and
-    whether it is the document's number itself.
+    Where our mark on a document goes: a ``field`` of the system's, whether it can be
+    searched for there, whether it is the document's number itself, and its ``length``.
+
+    Wherever it goes, the loaded record has to show it, or nothing that is found counts as
+    ours: in its ``number``, in its ``reference``, or in a text of its ``custom``. A
+    `Customer` has no reference: there it is the ``custom`` under a name of the connector's.
     """
 
     field: str
@@ -157,7 +161,6 @@ class Kind:
     writable: frozenset[str] = frozenset()
     creates: Creates | None = None
     updates: Updates = Updates.NONE
-    void_when: str = ""
     mark: Mark | None = None
     number_length: int | None = None
     number_unique: bool = False
@@ -231,7 +234,6 @@ class Capabilities:
     search_lag: timedelta = timedelta(minutes=1)
     """The longest until a committed document is found by search."""
     clock_resolution: timedelta = timedelta(seconds=1)
-    credits_applicable: bool = False
     invoices_per_payment: int | None = None
     free_reads: bool = False
     """Whether reading costs next to nothing, so that a comparison is always made."""

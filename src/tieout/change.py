@@ -213,7 +213,8 @@ class Issue:
     A record that could not be carried over, or a thing worth knowing about one that was.
 
     ``blocking`` tells the two apart. ``numbers`` are the invoice numbers by which a person
-    will look for it; ``field`` names the field at fault, ``remedy`` what to do.
+    will look for it; ``field`` names the field at fault. ``remedy`` is what to do in the words
+    of whoever met it; ``advice`` is the whole `Remedy` that a table makes of code and words.
     """
 
     code: Code
@@ -230,7 +231,7 @@ class Issue:
     at: datetime | None = instant()
     connection: str = ""
     """Where it went wrong, where a system said so; empty for what we found ourselves."""
-    deciphered: Remedy | None = looked_up()
+    _advice: Remedy | None = looked_up()
     """What the engine's table of remedies says of it; looked up when it is read."""
 
     @property
@@ -247,12 +248,12 @@ class Issue:
     @property
     def advice(self) -> Remedy:
         """What it means, who can put it right, by which steps, and when it is tried again."""
-        return self.deciphered or CATALOGUE.of(self.code, self.text, self.remedy)
+        return self._advice or CATALOGUE.of(self.code, self.text, self.remedy)
 
     def by(self, remedies: Remedies) -> Issue:
         """The same, as a table of remedies reads it."""
         told = remedies.of(self.code, self.text, self.remedy, self.system)
-        return evolve(self, deciphered=told)
+        return evolve(self, advice=told)
 
     @property
     def headline(self) -> str:

@@ -132,6 +132,15 @@ def _converter() -> Converter:
         _carries,
         lambda cls: make_dict_structure_fn(cls, made, carry=override(omit=True)),
     )
+    made.register_unstructure_hook_factory(
+        _hides,
+        lambda cls: make_dict_unstructure_fn(
+            cls, made, _cattrs_omit_if_default=True, _cattrs_use_alias=True
+        ),
+    )
+    made.register_structure_hook_factory(
+        _hides, lambda cls: make_dict_structure_fn(cls, made, _cattrs_use_alias=True)
+    )
     return made
 
 
@@ -141,6 +150,11 @@ def _is_enum(annotation: Any) -> bool:
 
 def _carries(annotation: Any) -> bool:
     return has(annotation) and any(each.name == "carry" for each in fields(annotation))
+
+
+def _hides(annotation: Any) -> bool:
+    """Whether a field is shown under another name than its own."""
+    return has(annotation) and any(each.name[:1] == "_" for each in fields(annotation))
 
 
 _CONVERTER = _converter()

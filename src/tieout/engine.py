@@ -1,9 +1,23 @@
 """
-The order of things: recovery, reading, planning, applying, remembering.
+The engine as a host calls it: what its verbs take, and which of its rooms each is done in.
 
-Everything that happens, happens because a line here says so; each step hands a value on to
-the next. How a step is done stands in its own module, and how a run begins and ends in
-`tieout.footing`.
+`Engine` is one class of several rooms, each of which inherits the one before it and adds:
+
+- `tieout.footing`: the two sessions, the store, and how a run begins and ends
+- `tieout.levels`: the payment sync, level by level
+- `tieout.verbs`: documents, the ways they go, and the initial sync
+- `tieout.undoing`: batches of what was done by hand, and taking them back
+- `tieout.handover`: sync by hand
+- `tieout.dispatch`: carrying at once, one record or all that is switched on
+- `tieout.chronicle`: the runs and events that there were
+- `tieout.troubles`: issues, trying again, leaving alone
+- `tieout.retention`: forgetting old events
+- `tieout.inquiry`: asking why
+- `tieout.connections`: checking, ending and taking up connections
+- `tieout.verification`: the proof that the books agree
+
+Here are the verbs that plan and carry, and plans as such. In each of them the steps are
+recovery, reading, planning, applying, remembering; how a step is done stands in its module.
 """
 
 from __future__ import annotations

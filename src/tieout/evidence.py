@@ -85,30 +85,33 @@ def awaited(change: Change) -> str:
     return "" if updates and shown(change.before) == wanted else wanted
 
 
+READ_IN = ("number", "reference")
+"""The fields of a record in which a mark is read, besides the texts of its ``custom``: that
+alone is left for a kind that has neither, or whose number is the other system's to give."""
+
 _MARK = re.compile(rf"TO-[A-Z2-7]{{{MARK_LENGTH}}}")
 """What `tieout.change.mark_of` makes."""
 
 
 def carries(record: Record, mark: str) -> bool:
-    """Whether a document carries a mark: as its number, in its reference, or in a field."""
+    """Whether a document carries a mark: as its number, in its reference, or in ``custom``."""
     if not mark:
         return False
-    texts = [
-        getattr(record, "number", ""),
-        getattr(record, "reference", ""),
-        *(text for text in record.custom.values() if isinstance(text, str)),
-    ]
     # A number is read without outer white space and in NFC, however it was sent.
     names = {mark, clean_number(mark)}
-    return any(text in names or mark in text.split() for text in texts)
+    return any(text in names or mark in text.split() for text in _texts(record))
 
 
 def marks_in(record: Record) -> set[str]:
     """The marks of ours that a document carries, wherever `carries` looks for one."""
-    named = (getattr(record, name, "") for name in ("number", "reference"))
-    texts = [*named, *record.custom.values()]
-    words = {word for text in texts if isinstance(text, str) for word in text.split()}
+    words = {word for text in _texts(record) for word in text.split()}
     return {word for word in words if _MARK.fullmatch(word)}
+
+
+def _texts(record: Record) -> list[str]:
+    """The texts in which a mark is read."""
+    told = [getattr(record, name, "") for name in READ_IN]
+    return [e for e in (*told, *record.custom.values()) if isinstance(e, str)]
 
 
 def believed(change: Change, outcome: Outcome) -> Outcome:

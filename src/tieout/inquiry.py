@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tieout.capabilities import Verb
+from tieout.chronicle import PAGE
 from tieout.errors import Fault, Scope
 from tieout.models import (
     CreditNote,
@@ -30,7 +31,6 @@ from tieout.session import Session
 from tieout.store import OPEN_STAGES, Event, Intent, IssueRow, key, key_of
 from tieout.story import Said, Story, in_time, left_alone
 from tieout.syncing import goes
-from tieout.troubles import PAGE
 
 KINDS: tuple[RecordType, ...] = (Settlement, Invoice, CreditNote, Customer, Payment)
 """The kinds that are asked for, the most telling first: one that is found ends the

@@ -39,8 +39,12 @@ class Remedy:
 
 
 def looked_up() -> Any:
-    """A field for the remedy that an engine looks up on reading; no part of the value."""
-    return field(default=None, eq=False)
+    """
+    A field for the remedy that an engine looks up on reading; no part of the value.
+
+    It is given and written as ``advice``, as the property that shows it is called.
+    """
+    return field(default=None, eq=False, repr=False, alias="advice")
 
 
 def steps_of(words: str) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tieout.chronicle import PAGE
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS
 from tieout.journal import Journal, about
 from tieout.models import Link, Ref
 from tieout.store import Event, Held, IssueRow, key, key_of
-from tieout.troubles import PAGE, Troubles
+from tieout.troubles import Troubles
 from tieout.underway import run_name
 from tieout.verbs import DOCUMENTS
 

@@ -220,7 +220,7 @@ class Run:
     task: str = ""
     whole: bool = False
     connection: str = ""
-    deciphered: Remedy | None = looked_up()
+    _advice: Remedy | None = looked_up()
     """What the engine's table of remedies says of how it ended; never stored."""
 
     @property
@@ -228,7 +228,7 @@ class Run:
         """What can be done about how it ended; None where it did not end early."""
         if self.code is None:
             return None
-        return self.deciphered or CATALOGUE.of(self.code, self.text, self.remedy)
+        return self._advice or CATALOGUE.of(self.code, self.text, self.remedy)
 
     def by(self, remedies: Remedies) -> Run:
         """The same, as a table of remedies reads it."""
@@ -236,7 +236,7 @@ class Run:
             return self
         system = self.connection.partition(":")[0]
         told = remedies.of(self.code, self.text, self.remedy, system)
-        return evolve(self, deciphered=told)
+        return evolve(self, advice=told)
 
 
 @frozen

@@ -1,5 +1,7 @@
 """
-Tables of any DB-API 2.0 database as a connector: rows in, two columns out::
+Tables of any DB-API 2.0 database as a connector: rows in, two columns out.
+
+::
 
     billing = Table(
         connect=lambda: sqlite3.connect("shop.db"),

@@ -7,53 +7,21 @@ carried stands elsewhere: trying again is carrying it once more, by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain
 
 from attrs import evolve, frozen
 
+from tieout.chronicle import PAGE, Chronicle
 from tieout.clusters import Met, UnknownError, clustered
 from tieout.errors import Code, ConfigError, Severity
-from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.handover import Handover
-from tieout.models import (
-    Application,
-    CreditNote,
-    Customer,
-    Invoice,
-    Payment,
-    Record,
-    RecordType,
-    Ref,
-    Settlement,
-    clean_number,
-)
+from tieout.footing import PAYMENTS
+from tieout.models import clean_number
 from tieout.report import Report
-from tieout.settings import Direction
-from tieout.store import Event, Expect, Held, IssueRow, Run, key, key_of
-from tieout.syncing import PLANNERS, goes
+from tieout.store import Event, Expect, Held, IssueRow, key, key_of
 from tieout.underway import run_name
-from tieout.verbs import DOCUMENTS, Asked, verb_of
-from tieout.windows import Since
-
-PAGE = 1000
-"""Rows read from the store at a time."""
-
-LATELY = timedelta(days=31)
-"""How far back a last run is looked for: who runs less often is not waiting for one."""
-
-NOT_LET_IN = frozenset(
-    {
-        Code.SIGN_IN_REFUSED,
-        Code.RECONNECT_NEEDED,
-        Code.LOCKED_OUT,
-        Code.WRONG_COMPANY,
-        Code.DISCONNECTED,
-    }
-)
-"""What the other kinds of a sync would meet too: a password is not tried five times."""
+from tieout.verbs import DOCUMENTS
 
 
 @frozen
@@ -76,68 +44,8 @@ class Standing:
         return now - self.oldest if self.oldest else timedelta(0)
 
 
-class Troubles(Handover):
+class Troubles(Chronicle):
     """What an engine does about issues."""
-
-    def push(self, record: Ref | Record) -> Report:
-        """
-        Carry one record of either side now, because it has just changed.
-
-        Of a ledger invoice that is not carried itself, what was paid of it. Raises
-        `ConfigError` where records of its kind do not go from there.
-        """
-        ref = record if isinstance(record, Ref) else record.ref
-        if isinstance(record, Settlement) or self._is_level(ref):
-            return self._sync_named([ref.id], None, None, None)
-        return self._carry_again(ref)
-
-    def sync_now(
-        self,
-        since: Begin = Since.PAST_MONTH,
-        *,
-        retry: bool = True,
-        on_progress: Tell | None = None,
-        stop: Stop | None = None,
-    ) -> tuple[Report, ...]:
-        """
-        Carry all that the settings switch on, each kind behind those it depends on.
-
-        From the last successful run of each kind; ``since`` is for those that had none
-        yet. Each record ends carried, or as an issue. ``retry``: all that could not be
-        carried before is tried again, as after something was put right on the other side;
-        without it, only what may go through by itself by now. A report for each kind; one
-        that ends early does not stop the others, unless nobody is let in. Raises as
-        `sync_payments` does.
-        """
-        reports: list[Report] = []
-        for task in self._tasks(since, on_progress, stop, retry=retry):
-            reports.append(task())
-            stopped = stop is not None and stop()
-            if stopped or reports[-1].code in NOT_LET_IN:
-                break
-        return tuple(reports)
-
-    def runs(self) -> Iterator[Run]:
-        """The runs of this pair, the oldest first: when, by whom, and how each ended."""
-        for run in self._found_runs(""):
-            yield run.by(self._remedies)
-
-    def last_runs(self) -> dict[str, Run]:
-        """
-        By what it was to carry, the last run of the past month: when it ended, and how.
-
-        Of some records alone, one that ended well is not taken for the last.
-        """
-        begun = self._clock.now() - LATELY
-        last: dict[str, Run] = {}
-        for run in self._found_runs(f"{begun:%Y%m%dT%H%M%S}"):
-            if not run.task:
-                continue  # a verification: it was to carry nothing
-            held = last.get(run.task)
-            heals = held is not None and not held.whole
-            if run.whole or run.code is not None or heals:
-                last[run.task] = run.by(self._remedies)
-        return last
 
     def issues(
         self,
@@ -209,28 +117,6 @@ class Troubles(Handover):
         """
         self._put(self._held(issue), Held.IGNORED, "ignored", by)
 
-    def events(
-        self,
-        *,
-        number: str = "",
-        run: str = "",
-        code: Code | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Iterator[Event]:
-        """
-        What happened: by document number, by run, by code, by time; run after run.
-
-        Each try of each record is an event of its own. ``until`` is included.
-        """
-        for event in self._events(clean_number(number), run):
-            if code is not None and event.code is not code:
-                continue
-            if since is not None and event.at < since:
-                continue
-            if until is None or event.at <= until:
-                yield event
-
     # How it is done -----------------------------------------------------------------------
 
     def _unknown(self) -> Iterator[Met]:
@@ -248,74 +134,6 @@ class Troubles(Handover):
                 continue
             if not self._remedies.knows(run.code, run.text, run.remedy, system):
                 yield Met(system, run.code, run.text, run.started_at, at)
-
-    def _tasks(
-        self,
-        since: Begin,
-        on_progress: Tell | None,
-        stop: Stop | None,
-        *,
-        retry: bool,
-    ) -> Iterator[Callable[[], Report]]:
-        """All that the settings switch on, each kind behind those it depends on."""
-        for kind in PLANNERS:
-            if self.settings.direction(kind) is not Direction.OFF:
-                asked = Asked(self._since_last(kind, since), insist=retry)
-                yield partial(
-                    self._sync_documents, kind, asked, None, on_progress, stop
-                )
-        if self.settings.direction(Settlement) is not Direction.OFF:
-            begin = Since.LAST_RUN if self._marker(PAYMENTS) else since
-            levels = partial(self._sync_levels, begin, None, on_progress, stop, None)
-            yield partial(levels, insist=retry)
-
-    def _since_last(self, kind: RecordType, since: Begin) -> Begin:
-        """From the last run of a kind, if all of its ways had one."""
-        tracks = self._courses(kind, Asked())
-        known = all(self._marker(verb_of(course)) for course in tracks)
-        return Since.LAST_RUN if known else since
-
-    def _is_level(self, ref: Ref) -> bool:
-        """Whether of a ledger's invoice only what was paid is carried."""
-        theirs = ref.connection == self._ledger.connector.connection
-        if not theirs or ref.kind != Invoice.__name__:
-            return False
-        inward = goes(self.settings.direction(Invoice), outward=False)
-        return not inward and self.settings.direction(Settlement) is not Direction.OFF
-
-    def _carry_again(self, source: Ref, *, insist: bool = False) -> Report:
-        """One record of either side, by the way that its kind goes from there."""
-        kind = _KINDS.get(source.kind)
-        if kind is None:
-            raise ConfigError(f"{source.kind} records are not carried on their own")
-        name = source.id
-        if kind is Application:
-            owner = self._owner(source)
-            kind, name = _KINDS[owner.kind], owner.id
-        outward = source.connection == self._billing.connector.connection
-        asked = Asked(
-            only=frozenset({name}),
-            label=f"{name} again",
-            outward=outward,
-            insist=insist,
-        )
-        return self._sync_documents(kind, asked)
-
-    def _owner(self, put: Ref) -> Ref:
-        """The payment or credit note that an application belongs to."""
-        session = self._session_of(put.connection)
-        page = session.run(session.connector.fetch(Application, ids=[put.id]))
-        found: list[Record] = [each for each in page.records if each.ref == put]
-        if not found:
-            raise ConfigError(f"{put.id} is not there any more: run its kind once more")
-        owner = put.id.partition(":")[0]
-        application = found[0]
-        assert isinstance(application, Application)
-        if application.source.kind == Payment.__name__ or not owner:
-            return application.source
-        # Some systems apply a credit by a payment, whose id theirs begins with.
-        paid = session.run(session.connector.fetch(Payment, ids=[owner]))
-        return paid.records[0].ref if paid.records else application.source
 
     def _held(self, issue: IssueRow | str) -> IssueRow:
         """An issue as it stands now."""
@@ -353,26 +171,3 @@ class Troubles(Handover):
         as_it_was = Expect(IssueRow, key(row), {"held": row.held, "issue": row.issue})
         if not self._store.commit(evolve(row, held=held), said, expect=[as_it_was]):
             raise ConfigError(f"issue {row.id!r} has just changed: look at it again")
-
-    def _events(self, number: str, run: str) -> Iterator[Event]:
-        if number:
-            return self._found("number", key_of(self.pair, number))
-        return self._found("run", run) if run else self._found("pair", self.pair)
-
-    def _found(self, index: str, value: str | Collection[str]) -> Iterator[Event]:
-        after = ""
-        while some := self._store.find(Event, index, value, after, PAGE):
-            yield from some
-            after = key(some[-1])
-
-    def _found_runs(self, after: str) -> Iterator[Run]:
-        """The runs of this pair, by their time, from behind a name."""
-        while some := self._store.find(Run, "all", self.pair, after, PAGE):
-            yield from some
-            after = some[-1].id
-
-
-_KINDS: Mapping[str, RecordType] = {
-    kind.__name__: kind
-    for kind in (Customer, Invoice, CreditNote, Payment, Application)
-}

@@ -144,10 +144,10 @@ class DocumentVerbs(Levels):
 
     def initial_sync(
         self,
-        kinds: Iterable[RecordType],
         first: date,
         last: date,
         *,
+        kinds: Iterable[RecordType],
         on_progress: Tell | None = None,
         stop: Stop | None = None,
     ) -> tuple[Report, ...]:

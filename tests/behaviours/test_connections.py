@@ -256,7 +256,7 @@ ACTS: dict[str, Act] = {
     "a kind": lambda engine: engine.sync_invoices(SINCE),
     "one record": lambda engine: engine.push(Ref(SHOP, "Invoice", "i2")),
     "by hand": lambda engine: engine.sync_invoices(through=SINCE),
-    "initial": lambda engine: engine.initial_sync([Invoice], SINCE, SINCE)[0],
+    "initial": lambda engine: engine.initial_sync(SINCE, SINCE, kinds=[Invoice])[0],
     "a listing": lambda engine: engine.unsynced(SINCE),
     "a payload": lambda engine: engine.payload(Ref(SHOP, "Invoice", "i2")),
     "an audit": lambda engine: engine.audit(),

@@ -48,7 +48,7 @@ def initial(pair: Pair, *kinds: RecordType, **more: Any) -> tuple[tieout.Report,
     """An initial sync of an hour later."""
     pair.clock.advance(HOUR)
     days = {"first": FIRST, "last": LAST, **more}
-    return pair.engine.initial_sync(kinds, days.pop("first"), days.pop("last"), **days)
+    return pair.engine.initial_sync(kinds=kinds, **days)
 
 
 def test_what_is_dated_within_the_range_is_read_when_a_person_asks_for_it() -> None:

@@ -73,7 +73,9 @@ def sync(
     **more: Any,
 ) -> tuple[Report, ...]:
     """An initial sync of these kinds; of invoices, where none is named."""
-    return desk.engine(store).initial_sync(kinds or (Invoice,), first, last, **more)
+    return desk.engine(store).initial_sync(
+        first, last, kinds=kinds or (Invoice,), **more
+    )
 
 
 def dated(desk: Desk) -> set[date]:
@@ -174,7 +176,7 @@ def test_what_is_no_kind_of_document_is_refused(kinds: Sequence[RecordType]) -> 
     """B71: the kinds that there are to choose among are named."""
     made = desk()
     with pytest.raises(ConfigError, match="choose among Customer, Invoice"):
-        made.engine().initial_sync(kinds, FIRST, LAST)
+        made.engine().initial_sync(FIRST, LAST, kinds=kinds)
     assert made.billing.calls == 0
 
 

@@ -277,7 +277,6 @@ def test_documents_are_deleted_only_where_that_is_allowed() -> None:
     assert able.kind(Customer).verbs == able.kind(Payment).verbs == set(Verb)
     assert able.kind(Application).verbs == set(Verb) - {Verb.UPDATE}
     assert able.kind(Posting).verbs == set(Verb) - {Verb.CREATE}
-    assert able.credits_applicable
 
 
 def test_payments_are_told_by_changes_only_where_they_stamp_their_invoices() -> None:

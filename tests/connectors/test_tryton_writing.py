@@ -1323,7 +1323,6 @@ def test_what_each_kind_can_do() -> None:
     assert can.kind(Payment).selects >= {Changed, Dated}
     assert can.invoices_per_payment == 1
     assert can.version_token
-    assert can.credits_applicable
     with pytest.raises(Fault) as caught:
         next(tryton().find([change(Action.CREATE, Application, put())]))
     assert caught.value.code is Code.NOT_ALLOWED

@@ -109,7 +109,7 @@ def course(
         kind,
         source,
         target,
-        Capabilities("Books", able, credits_applicable=True),
+        Capabilities("Books", able),
         Settings(**rules),
         outward,
         locked,

@@ -157,9 +157,9 @@ def test_issues_say_who_can_put_them_right_and_how(pair: Pair, say: Say) -> None
     assert "user" in row.split()
     assert any(line.strip().startswith("user: Shorten") for line in lines)
     (found,) = json.loads(say("issues", "--json")[1])
-    deciphered = found["issue"]["deciphered"]
-    assert (deciphered["who"], deciphered["retry"]) == ("USER", "ON_CHANGE")
-    assert deciphered["steps"][0].startswith("Shorten the named field")
+    advice = found["issue"]["advice"]
+    assert (advice["who"], advice["retry"]) == ("USER", "ON_CHANGE")
+    assert advice["steps"][0].startswith("Shorten the named field")
     assert "who can put it right: user" in say("why", "X" * 51)[1]
 
 

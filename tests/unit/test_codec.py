@@ -16,6 +16,8 @@ from tieout import codec
 from tieout.change import Action, Change, Issue
 from tieout.errors import Code
 from tieout.models import Basis, Customer, Payment, Ref, Settlement
+from tieout.remedies import Remedies, RemedyRow
+from tieout.store import Run
 
 CUSTOM = {
     "text": "a\u2028b",
@@ -149,3 +151,20 @@ def test_a_record_that_is_not_there_may_be_said_not_to_be() -> None:
     strange: Any = {"x": 5}
     record = Customer(Ref("c", "Customer", "1"), "A", custom=strange)
     assert through(record, Customer).custom == {"x": "5"}
+
+
+def test_the_remedy_of_an_issue_or_run_goes_by_its_public_name() -> None:
+    """One word for it, in Python and in JSON; the words of a vendor have their own."""
+    told = Remedies([RemedyRow(Code.REFUSED, "Ask Ada. Wait.")])
+    moment = datetime(2026, 3, 10, tzinfo=UTC)
+    for value in (
+        Issue(Code.REFUSED, remedy="Call us.").by(told),
+        Run("1", "p", "v", "ada", moment, "all", code=Code.REFUSED).by(told),
+    ):
+        data = codec.dump(value)
+        assert data["advice"]["steps"] == ["Ask Ada.", "Wait."]
+        assert not [name for name in data if name.startswith("_")]
+        again = codec.load(data, type(value))
+        assert again.advice == value.advice
+        assert again == value
+    assert "advice" not in codec.dump(Issue(Code.REFUSED))

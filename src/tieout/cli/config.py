@@ -44,9 +44,18 @@ SYSTEMS: Mapping[str, str] = {
 }
 """The class of each system, in `tieout.connectors`."""
 
+OWN = re.compile(r"(?P<module>\w+(?:\.\w+)*):(?P<kind>\w+)")
+"""A connector of one's own as a system: ``package.module:Class``."""
+
+ASKED = tuple(name for name in vars(Connector) if not name.startswith("_"))
+"""What a connector is asked for: what lacks one of these is none."""
+
 TOP = ("billing", "ledger", "settings", "remedies", "store", "profile")
 
-SECRET = re.compile(r"(?:^|_)(?:secret|password|token|api_key|private_key|public_key)$")
+SECRET = re.compile(
+    r"(?:^|_)(?:secret|password|passphrase|token|credentials?"
+    r"|(?:access|api|app|private|public|secret|signing)_key)$|^key$"
+)
 """Arguments of connectors whose values are secrets, by their names."""
 
 ENVIRONMENT = "_env"
@@ -64,11 +73,10 @@ ROW = ("system", "code", "text", "meaning", "who", "steps")
 """The keys of a row of ``[[remedies]]``."""
 
 ROW_WORDS: Mapping[str, Mapping[str, Any]] = {
-    "system": {name: name for name in SYSTEMS},
     "code": Code.__members__,
     "who": {each.value: each for each in Who},
 }
-"""Of which keys the values are words, and what these stand for."""
+"""Of which keys the values are words, besides ``system``, and what these stand for."""
 
 FEW = 12
 """More words than these are not listed where one of them is misspelt."""
@@ -86,13 +94,14 @@ class Config:
         """The engine of the file. Raises `ConfigError` for what in it cannot be."""
         self._known("", self.data, TOP)
         store = str(self.data.get("store", "tieout.db"))
+        sides = [self._connector(side) for side in ("billing", "ledger")]
         return tieout.Engine(
-            billing=self._connector("billing"),
-            ledger=self._connector("ledger"),
+            billing=sides[0],
+            ledger=sides[1],
             settings=self._settings(),
             store=tieout.SQLiteStore(self.path.parent / store),
             profile=str(self.data.get("profile") or tieout.this_user()),
-            remedies=self.remedies(),
+            remedies=self.remedies(each.connection for each in sides),
         )
 
     # Connectors ---------------------------------------------------------------------------
@@ -102,16 +111,48 @@ class Config:
         name = str(given.pop("system", ""))
         if name == TABLE:
             return Tables(self.path.parent, self._known, self._wrong).read(side, given)
-        if name not in SYSTEMS:
+        make = self._maker(f"{side}.system", name)
+        made = make(**self._arguments(side, make, given))
+        lacking = [each for each in ASKED if not hasattr(made, each)]
+        if lacking:
+            text = f"{name} is no connector: it has no {', '.join(lacking)}"
+            raise self._wrong(f"{side}.system", text)
+        return made
+
+    def _maker(self, where: str, name: str) -> Callable[..., Connector]:
+        """The class of a system: one of those that come with tieout, or one's own."""
+        own = OWN.fullmatch(name)
+        if own is None and name not in SYSTEMS:
             known = ", ".join((*SYSTEMS, TABLE))
-            raise self._wrong(
-                f"{side}.system", f"{name or 'nothing'} is none of {known}"
+            text = (
+                f"{name or 'nothing'} is none of {known}, and no package.module:Class"
             )
-        module = import_module(f"tieout.connectors.{name}")
-        make: Callable[..., Connector] = getattr(module, SYSTEMS[name])
-        parameters = inspect.signature(make).parameters
-        known_keys = [n for p in parameters for n in (p, p + ENVIRONMENT)]
-        self._known(side, given, known_keys)
+            raise self._wrong(where, text)
+        path = own["module"] if own else f"tieout.connectors.{name}"
+        kind = own["kind"] if own else SYSTEMS[name]
+        try:
+            module = import_module(path)
+        except ImportError as error:
+            text = (
+                f"{path} cannot be imported ({error}): install it for this Python, "
+                "or name the folder that holds it in PYTHONPATH"
+            )
+            raise self._wrong(where, text) from error
+        made: Any = getattr(module, kind, None)
+        if not isinstance(made, type):
+            classes = [n for n, each in vars(module).items() if isinstance(each, type)]
+            raise self._wrong(
+                where, f"{path} has no class {kind}{_near(kind, classes)}"
+            )
+        return made
+
+    def _arguments(
+        self, side: str, make: Callable[..., Connector], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a class is called with. Raises `ConfigError` for a key that is not its own."""
+        every = inspect.signature(make).parameters
+        parameters = {n: each for n, each in every.items() if each.kind in _BY_NAME}
+        self._known(side, given, [n for p in parameters for n in (p, p + ENVIRONMENT)])
         values = {
             key.removesuffix(ENVIRONMENT): self._value(side, key, value)
             for key, value in given.items()
@@ -124,7 +165,7 @@ class Config:
             if parameter.default is parameter.empty and parameter.name not in values:
                 shown = self._as_written(parameter.name)
                 raise self._wrong(side, f"{shown} is missing")
-        return make(**values)
+        return values
 
     def _value(self, side: str, key: str, value: Any) -> Any:
         """A value of the file, or that of the environment variable that it names."""
@@ -163,15 +204,28 @@ class Config:
 
     # Remedies -----------------------------------------------------------------------------
 
-    def remedies(self) -> list[RemedyRow]:
-        """The host's own rows. Raises `ConfigError` for what in them cannot be."""
+    def remedies(self, connections: Iterable[str] = ()) -> list[RemedyRow]:
+        """
+        The host's own rows, on the known systems and on those of these ``connections``.
+
+        Raises `ConfigError` for what in them cannot be.
+        """
+        systems = (*SYSTEMS, *(each.partition(":")[0] for each in connections))
+        words = {**ROW_WORDS, "system": {name: name for name in systems}}
         rows = self.data.get("remedies", [])
         if not isinstance(rows, list) or not all(isinstance(r, Mapping) for r in rows):
             text = "each row is a section of its own: [[remedies]]"
             raise self._wrong("remedies", text)
-        return [self._row(f"remedies[{at}]", row) for at, row in enumerate(rows, 1)]
+        return [
+            self._row(f"remedies[{at}]", row, words) for at, row in enumerate(rows, 1)
+        ]
 
-    def _row(self, where: str, given: Mapping[str, Any]) -> RemedyRow:
+    def _row(
+        self,
+        where: str,
+        given: Mapping[str, Any],
+        words: Mapping[str, Mapping[str, Any]],
+    ) -> RemedyRow:
         """One of the host's own rows on what errors mean and who can put them right."""
         self._known(where, given, ROW)
         for key, value in given.items():
@@ -179,7 +233,7 @@ class Config:
             if not all(isinstance(each, str) for each in (value if many else [value])):
                 raise self._wrong(f"{where}.{key}", f"{value!r} is no text")
         values = dict(given)
-        for key, names in ROW_WORDS.items():
+        for key, names in words.items():
             if key in values:
                 values[key] = self._word(f"{where}.{key}", values[key], names)
         try:
@@ -233,6 +287,13 @@ class Config:
             if name and name[1] == wanted and inside == section:
                 return number
         return at
+
+
+_BY_NAME = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+"""Arguments that a key of the file can be."""
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -314,7 +375,8 @@ TEMPLATE = """\
 # _env names the environment variable that holds the value.
 
 [billing]
-system = "connectwise"          # or: {systems}
+system = "connectwise"          # or: {systems};
+                                # or a connector of your own: package.module:Class
 site = "na.myconnectwise.net"
 company = "acme"
 public_key_env = "CONNECTWISE_PUBLIC_KEY"

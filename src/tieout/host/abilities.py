@@ -39,7 +39,6 @@ def document_kind(
         writable if updates else frozenset(),
         can.Creates.FINAL if creates else None,
         can.Updates.SPARSE if updates else can.Updates.NONE,
-        void_when="always" if Verb.VOID in verbs else "",
         mark=can.Mark(mark) if mark and creates else None,
         **sizes,
     )

@@ -1,8 +1,7 @@
 """
-Why two records differ: an unsettled write, an open issue, an edit that is not carried, or
-a change that was made while both sides were read.
+Why two records differ: an unsettled write, an open issue, an edit that is not carried.
 
-It looks into the store, and where nothing there says why, once more at both sides. It
+Or a change that was made while both sides were read. It looks into the store, and where nothing there says why, once more at both sides. It
 writes nothing.
 """
 

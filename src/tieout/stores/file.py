@@ -1,6 +1,7 @@
 """
-The file that a store lives in: whether it can be one, who may read it, whether it is still
-the same, and the small file beside it by which an older copy is known.
+The file that a store lives in: who may read it, and whether it can be one and still is the same.
+
+A small file beside it is that by which an older copy is known.
 
 What the store holds is not read here. The store's file itself is never opened here either:
 closing it would drop the locks that the database holds on it.

@@ -1,4 +1,6 @@
 """
-What ships for testing: stateful fakes of the vendors' servers, a simulator of whole syncs,
-and the kit that holds a connector to its contract.
+What ships for testing: fakes of the vendors' servers, a simulator, and the conformance kit.
+
+The fakes are stateful, the simulator plays whole syncs, and the kit holds a connector to
+its contract.
 """

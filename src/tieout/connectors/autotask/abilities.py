@@ -39,7 +39,7 @@ def _kinds(page: int, fetch: int, mark_field: str, *, multi: bool) -> dict[Recor
         Customer: evolve(
             document, verbs=frozenset(Verb), selects=frozenset({Changed, Everything}),
             writable=frozenset({"name", "number", "active", "parent"}), creates=caps.Creates.FINAL,
-            mark=caps.Mark(mark_field) if mark_field else None, void_when="always: it is made inactive",
+            mark=caps.Mark(mark_field) if mark_field else None,
             # One that was made is read again.
             number_length=None, page_calls=companies_calls, write_calls=1 + companies_calls,
         ),

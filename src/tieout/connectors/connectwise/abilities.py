@@ -42,7 +42,6 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
         _VERBS if may_delete else _VERBS - {Verb.VOID}, _LISTED | {Dated, Open},
         writable=frozenset({"number", "customer", "on", "due", "total"}), updates=caps.Updates.SPARSE,
         creates=caps.Creates.FINAL if final else caps.Creates.POSTED_BY_A_PERSON,
-        void_when="it is neither batched nor closed: it is deleted" if may_delete else "",
         mark=caps.Mark("invoiceNumber", is_number=True, length=NUMBER_LENGTH), number_length=NUMBER_LENGTH,
         page_size=page, fetch_size=fetch, page_after_full=True, stable_order=True, write_calls=1 + may_delete,
     )
@@ -50,14 +49,14 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
     some = min(page, fetch)
     payment = evolve(
         document, verbs=_VERBS, selects=_LISTED if stamped else frozenset({Everything}), writable=frozenset({"amount", "on"}),
-        creates=caps.Creates.FINAL, void_when="always: it is deleted", mark=None, number_length=None,
+        creates=caps.Creates.FINAL, mark=None, number_length=None,
         page_size=some, fetch_size=some, page_calls=1 + some, write_calls=1,
     )
-    changed = evolve(document, verbs=_VERBS - {Verb.CREATE, Verb.VOID}, creates=None, mark=None, void_when="")
+    changed = evolve(document, verbs=_VERBS - {Verb.CREATE, Verb.VOID}, creates=None, mark=None)
     return {
         Customer: evolve(
             payment, selects=_LISTED, writable=frozenset({"name", "number", "email"}), mark=caps.Mark("identifier", length=IDENTIFIER_MAX),
-            void_when="always: it is called deleted, or gets another status", page_size=page, fetch_size=fetch, page_calls=1,
+            page_size=page, fetch_size=fetch, page_calls=1,
         ),
         Invoice: document, CreditNote: evolve(document, writable=document.writable - {"due"}),
         Payment: payment, Application: evolve(payment, verbs=_VERBS - {Verb.UPDATE}, writable=frozenset(), updates=caps.Updates.NONE),
@@ -65,7 +64,7 @@ def _kinds(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: boo
         # What stands there, whether the batch was made before, the export, the batch.
         Posting: evolve(
             changed, verbs=_VERBS - {Verb.CREATE}, selects=frozenset({Unposted}), writable=frozenset({"on"}),
-            void_when="its batch holds nothing else", batch_size=min(fetch, BATCH_MAX), page_calls=2, write_calls=4,
+            batch_size=min(fetch, BATCH_MAX), page_calls=2, write_calls=4,
         ),
     }
 
@@ -78,5 +77,5 @@ def abilities(page: int, fetch: int, *, may_delete: bool, stamped: bool, final: 
         holds_date_alone=False, holds_open_date=dated, owned_payment=True,
     )
     kinds = _kinds(page, fetch, may_delete=may_delete, stamped=stamped, final=final)
-    return caps.Capabilities("ConnectWise", kinds, payments, credits_applicable=True, invoices_per_payment=1, **ways)
+    return caps.Capabilities("ConnectWise", kinds, payments, invoices_per_payment=1, **ways)
 # fmt: on

@@ -32,7 +32,6 @@ _DOCUMENT = caps.Kind(
     updates=caps.Updates.SPARSE,
     writable=frozenset({"number", "reference", "on", "due"}),
     creates=caps.Creates.FINAL,
-    void_when="nothing is paid on it",
     stable_order=True,
 )
 _MONEY = evolve(_DOCUMENT, writable=frozenset(), updates=caps.Updates.NONE)
@@ -40,20 +39,19 @@ _MONEY = evolve(_DOCUMENT, writable=frozenset(), updates=caps.Updates.NONE)
 _KINDS: Mapping[RecordType, caps.Kind] = {
     Customer: evolve(
         _DOCUMENT, selects=_LISTED, mark=caps.Mark("CUSTOMERID", is_number=True), number_unique=True,
-        writable=frozenset({"name", "email"}), void_when="always: it becomes inactive",
+        writable=frozenset({"name", "email"}),
     ),
     Invoice: evolve(_DOCUMENT, mark=caps.Mark("RECORDID", is_number=True), number_unique=True, page_calls=2),
     Settlement: caps.Kind(selects=_DOCUMENT.selects, number_unique=True, stable_order=True, page_calls=3),
     CreditNote: evolve(
         _DOCUMENT, writable=frozenset({"number", "on"}), page_calls=3,
-        void_when="nothing of it is applied: it is deleted",
     ),
     Payment: evolve(
         _MONEY, verbs=frozenset({_READ, _CREATE, _VOID}), selects=_LISTED | {Dated}, mark=caps.Mark("DOCNUMBER"),
-        void_when="always: its cash is taken back, the credits that were applied with it stay", page_calls=3,
+        page_calls=3,
     ),
     Application: evolve(
-        _MONEY, verbs=frozenset({_READ, _CREATE}), selects=frozenset(), void_when="", stable_order=False, page_calls=2,
+        _MONEY, verbs=frozenset({_READ, _CREATE}), selects=frozenset(), stable_order=False, page_calls=2,
     ),
 }
 # fmt: on
@@ -100,7 +98,6 @@ def able(given: Arguments) -> caps.Capabilities:
         concurrency=1,
         overlap=given.overlap,
         late_commit=given.late_commit,
-        credits_applicable=True,
     )
 
 

@@ -47,7 +47,6 @@ _DOCUMENT = evolve(
     _KIND,
     selects=_DATED | {Open},
     writable=frozenset({"number", "currency", "on", "reference", "lines", "custom"}),
-    void_when="nothing is applied to it",  # unverified
 )
 _KINDS: Mapping[RecordType, caps.Kind] = {
     Customer: evolve(
@@ -63,14 +62,12 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
         writable=frozenset(
             {"on", "amount", "reference", "method", "applications", "custom"}
         ),
-        void_when="always",
         write_calls=2,
     ),
     Application: evolve(
         _KIND,
         verbs=frozenset({_READ, _CREATE, _VOID}),
         updates=caps.Updates.NONE,
-        void_when="always",
         write_calls=2,
     ),
     Settlement: evolve(
@@ -127,5 +124,4 @@ def capabilities(
         limits=limits,
         concurrency=concurrency,
         overlap=overlap,
-        credits_applicable=True,
     )

@@ -49,20 +49,19 @@ _DOCUMENT = evolve(
 _KINDS: Mapping[RecordType, caps.Kind] = {
     Customer: evolve(
         _KIND, selects=_LISTED - {Dated}, writable=frozenset({"name", "email", "parent"}),
-        void_when="always: it is made inactive",
     ),
-    Invoice: evolve(_DOCUMENT, selects=_LISTED | {Open}, void_when="nothing is applied to it (unverified)"),
+    Invoice: evolve(_DOCUMENT, selects=_LISTED | {Open}),
     Settlement: evolve(
         _KIND, verbs=frozenset({_READ}), selects=_LISTED | {Open}, creates=None, updates=caps.Updates.NONE,
         lists=2, long_lists=2, number_length=NUMBER_MAX,
     ),
-    CreditNote: evolve(_DOCUMENT, writable=_DOCUMENT.writable - {"due"}, void_when="it is deleted, where that is allowed"),
+    CreditNote: evolve(_DOCUMENT, writable=_DOCUMENT.writable - {"due"}),
     Payment: evolve(
-        _KIND, writable=frozenset({"on", "amount", "applications", "account"}), void_when="it is in no bank deposit",
+        _KIND, writable=frozenset({"on", "amount", "applications", "account"}),
     ),
     Application: evolve(
         _KIND, verbs=frozenset({_READ, _CREATE, _VOID}), updates=caps.Updates.NONE,
-        void_when="it stands alone in its payment", write_calls=2,
+        write_calls=2,
     ),
 }
 _PAYMENTS = caps.Payments(
@@ -102,7 +101,6 @@ def abilities(given: Arguments) -> caps.Capabilities:
         evolve(_PAYMENTS, sweep_every=given.sweep_every),
         deletions_visible=given.change_feed,
         version_token=True,
-        credits_applicable=True,
         idempotency_key=True,
         idempotency_lifetime=given.idempotency_lifetime,
         concurrency=given.concurrency,
@@ -125,7 +123,7 @@ def _kind(kind: RecordType, given: Arguments) -> caps.Kind:
         mark = _mark(given.marks.get(kind.__name__, ""))
         able = evolve(able, batch_size=given.batch_size, mark=mark)
     if kind is CreditNote and not given.delete_credit_memos:
-        able = evolve(able, verbs=able.verbs - {_VOID}, void_when="")
+        able = evolve(able, verbs=able.verbs - {_VOID})
     return able
 
 

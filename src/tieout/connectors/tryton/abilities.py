@@ -39,7 +39,6 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
             writable=frozenset({"reference", "customer", "on", "lines"}),
             creates=caps.Creates.DRAFT_THEN_POST,
             updates=caps.Updates.DRAFTS_ONLY,
-            void_when="nothing is paid or applied",
             mark=caps.Mark("account.invoice.reference"),
             stable_order=True,
             page_calls=2,  # also what took another document back is asked for
@@ -51,7 +50,6 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
         selects=_DATED,
         # What is put to no invoice is a draft first; the rest is final at once.
         creates=caps.Creates.DRAFT_THEN_POST,
-        void_when="it is reconciled with nothing but its invoice and other payments",
         mark=caps.Mark("account.move.description"),
         stable_order=True,
         write_calls=8,
@@ -59,7 +57,6 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
     Application: caps.Kind(
         verbs=frozenset({_READ, _CREATE, _VOID}),
         creates=caps.Creates.FINAL,
-        void_when="nothing but the invoice's payments is reconciled with it",
         page_calls=2,
         write_calls=6,
     ),
@@ -69,7 +66,6 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
         writable=frozenset({"name", "number", "email", "active"}),
         creates=caps.Creates.FINAL,
         updates=caps.Updates.SPARSE,
-        void_when="always: it becomes inactive",
         mark=caps.Mark("party.identifier.code"),
         stable_order=True,
         write_calls=4,
@@ -102,7 +98,6 @@ def capabilities(
             paid_on=Basis.APPLICATIONS,
         ),
         version_token=True,
-        credits_applicable=True,
         invoices_per_payment=1,
         overlap=overlap,
     )

@@ -46,7 +46,7 @@ _LISTED = frozenset({Changed, Everything})
 _DOCUMENT = caps.Kind(
     verbs=frozenset(caps.Verb), selects=_LISTED | {Dated, Open}, updates=caps.Updates.SPARSE,
     writable=frozenset({"number", "reference", "customer", "on", "due", "lines", "currency"}),
-    void_when="nothing is applied to it", number_length=255, batch_size=BATCH_MAX, creates=caps.Creates.FINAL,
+    number_length=255, batch_size=BATCH_MAX, creates=caps.Creates.FINAL,
     fetch_size=FETCH_MAX, stable_order=True,
 )
 _MONEY = evolve(
@@ -58,11 +58,11 @@ _KINDS: Mapping[RecordType, caps.Kind] = {
     Invoice: evolve(_DOCUMENT, mark=caps.Mark("InvoiceNumber", is_number=True), number_unique=True),
     Settlement: caps.Kind(selects=_DOCUMENT.selects, number_unique=True, lists=5, fetch_size=FETCH_MAX, stable_order=True),
     CreditNote: evolve(_DOCUMENT, mark=caps.Mark("Reference"), fetch_size=CONDITIONS_MAX),
-    Payment: evolve(_MONEY, selects=_LISTED | {Dated}, mark=caps.Mark("Reference"), void_when="it is not reconciled"),
-    Application: evolve(_MONEY, selects=frozenset(), batch_size=1, void_when="always"),
+    Payment: evolve(_MONEY, selects=_LISTED | {Dated}, mark=caps.Mark("Reference")),
+    Application: evolve(_MONEY, selects=frozenset(), batch_size=1),
     Customer: evolve(
         _DOCUMENT, selects=_LISTED, mark=caps.Mark("ContactNumber", length=50), number_length=50,
-        writable=frozenset({"name", "number", "email"}), void_when="always: it is archived",
+        writable=frozenset({"name", "number", "email"}),
     ),
 }
 # fmt: on
@@ -91,7 +91,6 @@ def capabilities(
         ),
         deletions_visible=True,
         invoices_per_payment=1,
-        credits_applicable=True,
         idempotency_key=True,
         idempotency_lifetime=KEY_LIFETIME,
         limits=(caps.Limit(per_minute, 60), caps.Limit(per_day, 86_400), app_limit),

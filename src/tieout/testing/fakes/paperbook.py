@@ -2,8 +2,8 @@
 Paperbook: a small made-up ledger, whose server *is* a `tieout.wire.Transport`.
 
 The tutorial of connectors is written against it, and the conformance kit is tried on it.
-It has customers, invoices and what was paid of them, an API key, change times, versions
-and pages; it knows no taxes, credits or users, and keeps no vendor's traps.
+It has customers, invoices, the receipts that were put to them, an API key, change times,
+versions and pages; it knows no taxes, credits or users, and keeps no vendor's traps.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ class Refusal(Exception):
 
 @dataclass
 class Row:
-    """A customer or an invoice, with what every record has."""
+    """A customer, an invoice or a receipt, with what every record has."""
 
     id: str
     fields: dict[str, Any]
     changed: datetime
     version: int = 1
     receipts: dict[str, tuple[Decimal, date | None]] = field(default_factory=dict)
+    """Of an invoice: by receipt, how much of it was put there, and when."""
 
     @property
     def place(self) -> str:
@@ -85,7 +86,8 @@ class FakePaperbook:
         self._now = now
         self._serial = 0
         self._lock = threading.RLock()
-        self._tables: dict[str, dict[str, Row]] = {"customers": {}, "invoices": {}}
+        names = ("customers", "invoices", "receipts")
+        self._tables: dict[str, dict[str, Row]] = {name: {} for name in names}
 
     # The transport
 
@@ -112,19 +114,33 @@ class FakePaperbook:
             raise Refusal(401, "bad_key", "no such company, or another key")
         if path[0] in self.denied:
             raise Refusal(403, "forbidden", f"this key may not use {path[0]}")
-        body = _read(request.body()) if request.method != "GET" else {}
-        match request.method, path:
-            case "GET", ["book"]:
+        if request.method == "GET":
+            return self._told(path, query)
+        return self._done(request.method, path, _read(request.body())).shown()
+
+    def _told(self, path: list[str], query: Mapping[str, str]) -> Any:
+        match path:
+            case ["book"]:
                 told = {"id": f"book-{self.company}", "name": self.company.title()}
                 return told | {"currency": self.currency, "zone": "UTC"}
-            case "GET", [name] if name in self._tables:
+            case [name] if name in self._tables:
                 return self._listed(self._tables[name], query)
+        raise Refusal(404, "not_found", "nothing is there")
+
+    def _done(self, method: str, path: list[str], body: Mapping[str, Any]) -> Row:
+        match method, path:
+            case "POST", ["customers"]:
+                return self._new_customer(body)
             case "POST", ["invoices"]:
                 return self._made(body)
             case "PATCH", ["invoices", own]:
                 return self._paid(own, body)
             case "DELETE", ["invoices", own]:
                 return self._voided(own)
+            case "POST", ["receipts"]:
+                return self._put(body)
+            case "DELETE", ["receipts", own]:
+                return self._taken_back(own)
         raise Refusal(404, "not_found", "nothing is there")
 
     def _listed(self, table: Mapping[str, Row], query: Mapping[str, str]) -> Any:
@@ -135,7 +151,7 @@ class FakePaperbook:
         following = rows[size - 1].place if len(rows) > size else None
         return {"items": [row.shown() for row in rows[:size]], "next": following}
 
-    def _made(self, body: Mapping[str, Any]) -> Any:
+    def _made(self, body: Mapping[str, Any]) -> Row:
         customer, number = str(body.get("customer")), str(body.get("number") or "")
         if customer not in self._tables["customers"]:
             raise Refusal(422, "invalid", f"there is no customer {customer}")
@@ -148,23 +164,72 @@ class FakePaperbook:
             date.fromisoformat(body["date"]),
             str(body["currency"]),
             memo=str(body.get("memo") or ""),
-        ).shown()
+        )
 
-    def _voided(self, own: str) -> Any:
+    def _voided(self, own: str) -> Row:
         row = self._invoice(own)
         if row.receipts:
             raise Refusal(422, "paid", "an invoice that was paid cannot be voided")
         row.fields["status"] = "void"
-        return self._touched(row).shown()
+        return self._touched(row)
 
-    def _paid(self, own: str, body: Mapping[str, Any]) -> Any:
+    def _paid(self, own: str, body: Mapping[str, Any]) -> Row:
         row = self._invoice(own)
         if body.get("version") != row.version:
             raise Refusal(409, "stale", f"it has version {row.version} by now")
         amount, day = Decimal(str(body["paid"])), body.get("paid_on")
         on = date.fromisoformat(day) if day else None
         row.receipts = {self._next(): (amount, on)} if amount else {}
-        return self._touched(row).shown()
+        return self._touched(row)
+
+    def _new_customer(self, body: Mapping[str, Any]) -> Row:
+        if not body.get("name"):
+            raise Refusal(422, "invalid", "a customer has a name")
+        told = {each: str(body.get(each) or "") for each in ("name", "number", "memo")}
+        return self._kept("customers", told)
+
+    def _put(self, body: Mapping[str, Any]) -> Row:
+        amount = Decimal(str(body["amount"]))
+        puts = [(str(p["invoice"]), Decimal(str(p["amount"]))) for p in body["puts"]]
+        for invoice, _ in puts:
+            if invoice not in self._tables["invoices"]:
+                raise Refusal(422, "invalid", f"there is no invoice {invoice}")
+        if sum(part for _, part in puts) > amount:
+            raise Refusal(422, "invalid", "more is put to invoices than was received")
+        return self._received(
+            amount,
+            date.fromisoformat(body["date"]),
+            puts,
+            customer=str(body.get("customer") or ""),
+            currency=str(body["currency"]),
+            memo=str(body.get("memo") or ""),
+        )
+
+    def _received(
+        self,
+        amount: Decimal,
+        on: date,
+        puts: Iterable[tuple[str, Decimal]],
+        **fields: str,
+    ) -> Row:
+        shown = [{"invoice": invoice, "amount": part} for invoice, part in puts]
+        told = {"amount": amount, "date": on, "puts": shown, "memo": "", **fields}
+        receipt = self._kept("receipts", {**told, "status": "received"})
+        for put in shown:
+            row = self._invoice(str(put["invoice"]))
+            row.receipts[receipt.id] = (Decimal(str(put["amount"])), on)
+            self._touched(row)
+        return receipt
+
+    def _taken_back(self, own: str) -> Row:
+        if own not in self._tables["receipts"]:
+            raise Refusal(404, "not_found", f"there is no receipt {own}")
+        for row in self._invoices():
+            if row.receipts.pop(own, None):
+                self._touched(row)
+        receipt = self._tables["receipts"][own]
+        receipt.fields["status"] = "void"
+        return self._touched(receipt)
 
     # The book
 
@@ -229,20 +294,17 @@ class FakePaperbook:
     def pay(self, invoice: str, amount: Decimal, on: date) -> str:
         """Money for an invoice; the receipt's id."""
         with self._lock:
-            row, own = self._invoice(invoice), self._next()
-            row.receipts[own] = (amount, on)
-            self._touched(row)
-            return own
+            bill = self._invoice(invoice).fields
+            told = {name: str(bill[name]) for name in ("customer", "currency")}
+            return self._received(amount, on, [(invoice, amount)], **told).id
 
     def take_back(self, receipt: str) -> None:
         """Undo a receipt."""
         with self._lock:
-            row = next(each for each in self._invoices() if receipt in each.receipts)
-            del row.receipts[receipt]
-            self._touched(row)
+            self._taken_back(receipt)
 
     def edit(self, table: str, own: str, **fields: Any) -> None:
-        """Change fields of a row of ``customers`` or ``invoices``."""
+        """Change fields of a row of ``customers``, ``invoices`` or ``receipts``."""
         with self._lock:
             row = self._tables[table][own]
             row.fields.update(fields)
@@ -257,7 +319,7 @@ class FakePaperbook:
 _ASKS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "since": lambda row, value: row["changed"] >= value,
     "ids": lambda row, value: row["id"] in value.split(","),
-    "numbers": lambda row, value: row["number"] in value.split(","),
+    "numbers": lambda row, value: row.get("number") in value.split(","),
     "memo": lambda row, value: row.get("memo") in value.split(","),
 }
 """By parameter, which rows are meant."""

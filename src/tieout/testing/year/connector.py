@@ -67,16 +67,16 @@ KINDS: Mapping[RecordType, Kind] = {
     Invoice: Kind(
         _ALL, _LISTED | {Dated, Open, Unposted},
         frozenset({"number", "reference", "customer", "on", "due", "total", "lines"}),
-        Creates.FINAL, _SPARSE, "nothing is applied to it",
+        Creates.FINAL, _SPARSE,
         Mark("number", is_number=True), 50, number_unique=True, page_size=7, batch_size=3,
     ),
     CreditNote: Kind(
         _ALL, _LISTED | {Dated}, frozenset({"number", "reference", "on", "total", "lines"}),
-        Creates.FINAL, _SPARSE, "nothing of it is applied", _TEXT, 50, page_size=7,
+        Creates.FINAL, _SPARSE, _TEXT, 50, page_size=7,
     ),
     Payment: Kind(
         _ALL - {Verb.UPDATE}, _LISTED | {Dated}, creates=Creates.FINAL,
-        void_when="always", mark=_TEXT, page_size=7,
+        mark=_TEXT, page_size=7,
     ),
     Application: Kind(_ALL - {Verb.UPDATE}, creates=Creates.FINAL, mark=_TEXT),
     Settlement: Kind(frozenset({Verb.READ}), _LISTED | {Open}, page_size=7),
@@ -180,7 +180,6 @@ class BooksConnector:
             search_lag=self.search_lag,
             version_token=self.versioned,
             overlap=timedelta(seconds=1),
-            credits_applicable=True,
             invoices_per_payment=self.invoices_per_payment,
         )
 

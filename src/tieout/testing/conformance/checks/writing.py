@@ -16,7 +16,7 @@ from attrs import evolve
 from tieout.capabilities import Verb
 from tieout.change import Action, Change, Outcome, State, change_name
 from tieout.errors import Code, Fate, Fault
-from tieout.evidence import believed, carries, shown
+from tieout.evidence import READ_IN, believed, carries, shown
 from tieout.models import (
     KINDS,
     Application,
@@ -180,8 +180,19 @@ def the_answer_shows_it(trial: Trial) -> None:
         "the outcome has no echo: the document as the answer shows it, by which a total "
         "that was computed otherwise is noticed",
     )
+    assert outcome.echo is not None
+    own = not change.mark or carries(outcome.echo, change.mark)
+    expect(
+        own, f"the answer's document does not show the mark {change.mark}: {_read()}"
+    )
     held = believed(change, outcome)
     expect(held.state is State.APPLIED, f"the answer is not believed: {held.text}")
+
+
+def _read() -> str:
+    """Where a mark is read, for an author whose record does not show it."""
+    fields_of = " and ".join(READ_IN)
+    return f"it is read in the record's {fields_of}, and in the texts of its custom"
 
 
 def it_is_found_by_its_mark(trial: Trial) -> None:
@@ -189,7 +200,8 @@ def it_is_found_by_its_mark(trial: Trial) -> None:
     outcome = applied(trial, change)
     settle(trial)
     ours, mark = found(trial, change), change.mark
-    expect(len(ours) == 1, f"the mark {mark} is on {len(ours)} of the documents found")
+    told = f"the mark {mark} is on {len(ours)} of the documents found; {_read()}"
+    expect(len(ours) == 1, told)
     assert outcome.ref is not None
     told = f"by its mark {ours[0].ref.id} is found; {outcome.ref.id} was made"
     expect(ours[0].ref.id == outcome.ref.id, told)
