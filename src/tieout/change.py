@@ -232,6 +232,9 @@ class Issue:
     """Where it went wrong, where a system said so; empty for what we found ourselves."""
     deciphered: Remedy | None = looked_up()
     """What the engine's table of remedies says of it; looked up when it is read."""
+    id: str = looked_up("")
+    """The name that `Engine.retry` and `Engine.ignore` take; empty where it is not on record,
+    as in a plan, or is no more than a word about a record that was carried."""
 
     @property
     def severity(self) -> Severity:

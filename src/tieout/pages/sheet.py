@@ -386,6 +386,8 @@ def _issue(issue: Issue, refs: tuple[Ref, ...], at: Shown) -> Html:
     where = [_record(ref, who, at) for ref in refs]
     if issue.field:
         where.append(element("span", own("field: "), told(issue.field)))
+    if issue.id:
+        where.append(element("span", own("issue: "), element("code", own(issue.id))))
     if where:
         said.append(element("p", *where, class_="where"))
     summary = element("summary", joined(element("b", told(who)), what, by=Html(" ")))
