@@ -215,7 +215,9 @@ def test_events_are_found_by_number(pair: Pair, say: Say) -> None:
     say("sync", "invoices", "--since", "past-week")
     assert "applied" in say("events", "--number", "INV-1")[1]
     found = json.loads(say("events", "--json")[1])
-    assert {(each["billing"], each["ledger"]) for each in found} == {("shop:1", "book:1")}
+    assert {(each["billing"], each["ledger"]) for each in found} == {
+        ("shop:1", "book:1")
+    }
     assert not any("pair" in each for each in found)
 
 
