@@ -15,6 +15,7 @@ from attrs import evolve
 from test_cli_commands import DAY, Pair, Say, pair, say
 
 import tieout
+from onlooker import check_harmless
 from tieout.cli import QUIET, commands, main
 from tieout.errors import Code, Severity
 from tieout.models import Customer, Invoice, Status
@@ -188,7 +189,7 @@ def test_a_report_is_not_lost_to_a_later_refusal(
 
 def test_who_did_it_is_in_the_log(pair: Pair, say: Say) -> None:
     """B139: of a retry, of what is left alone, and of a batch that is taken back."""
-    user = commands.this_user()
+    user = tieout.this_user()
     stranger(pair, "INV-1")
     pair.invoice("INV-1")
     say("sync", "invoices", "--since", "past-week")
@@ -407,6 +408,20 @@ class Once(tieout.Schedule):
 
     def wait(self) -> None:
         raise KeyboardInterrupt
+
+
+def test_a_verification_is_written_as_a_page(pair: Pair, say: Say) -> None:
+    """Beside what is printed; the exit code stays as it is."""
+    pair.invoice("INV-1")
+    code, told = say("verify", "--html", "proof.html")
+    assert code == 1
+    assert "Wrote proof.html" in told
+    page = check_harmless(Path("proof.html").read_text("utf-8"))
+    assert "Tie-out certificate of shop:1 and book:1" in page.text
+    assert "INV-1" in page.text
+    code, told = say("verify", "--html", "proof.html", "--json")
+    assert json.loads(told)["scope"]["billing"] == "shop:1"
+    assert say("verify", "--html", "no/proof.html")[0] == 2
 
 
 # A name that the database does not have -------------------------------------------------

@@ -177,6 +177,7 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
         }),
         (("--out",), {"metavar": "FILE", "help": "save the certificate"}),
         (("--full",), {"action": "store_true", "help": "every difference"}),
+        _PAGE,
     )),
     ("schedule", "sync all, again and again", (
         (("--every",), {"default": "60", "metavar": "MINUTES"}),

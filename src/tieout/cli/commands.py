@@ -389,6 +389,7 @@ def verify(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made, _telling(screen, asked, 0) as tell:
         kinds = [VERIFIED[each] for each in asked.kind or ()]
         found = made.verify(first, last, kinds=kinds, on_progress=tell)
+        html = found.html(made.deep_link) if asked.html else ""
     if asked.json:
         screen.raw(found.to_json())
     else:
@@ -398,6 +399,7 @@ def verify(asked: Namespace, screen: Screen) -> int:
             found.save(asked.out)
         except OSError as error:
             raise ConfigError(f"--out {asked.out}: {error.strerror}") from error
+    printed.write_page(screen, asked, html)
     if not found.complete:
         return COULD_NOT_RUN
     return AGREES if found.ok else RED
