@@ -38,9 +38,9 @@ class Remedy:
         return f"{self.who.value}: {' '.join(self.steps)}"
 
 
-def looked_up(default: Any = None) -> Any:
-    """A field for what an engine looks up on reading; no part of the value."""
-    return field(default=default, eq=False)
+def looked_up() -> Any:
+    """A field for the remedy that an engine looks up on reading; no part of the value."""
+    return field(default=None, eq=False)
 
 
 def steps_of(words: str) -> tuple[str, ...]:

@@ -444,7 +444,7 @@ def test_results_come_row_by_row_and_are_summed_up() -> None:
         ("INV-1, INV-2, P-1", "failed", yellow),
     ]
     assert [writes for _, writes in rows] == [1, 3, 3, 3, 3]
-    assert rows[3][0].text == f"INV-2: no {Code.REFUSED.remedy}"
+    assert rows[3][0].text == f"INV-2: no. {Code.REFUSED.remedy}"
     invoices = reports[1]
     assert (invoices.counts["created"], invoices.counts["failed"]) == (2, 1)
     assert (invoices.red, invoices.yellow, invoices.ok) == (1, 0, False)
