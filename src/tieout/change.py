@@ -10,8 +10,9 @@ import base64
 import hashlib
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from tieout.errors import Code, Fate, Fault, Severity
 from tieout.models import Record, RecordType, Ref, instant
@@ -207,6 +208,11 @@ class Outcome:
         )
 
 
+def _name() -> Any:
+    """A field for the name that a store gives; no part of the value."""
+    return field(default="", eq=False)
+
+
 @frozen
 class Issue:
     """
@@ -233,6 +239,9 @@ class Issue:
     """Where it went wrong, where a system said so; empty for what we found ourselves."""
     _advice: Remedy | None = looked_up()
     """What the engine's table of remedies says of it; looked up when it is read."""
+    id: str = _name()
+    """The name that `Engine.retry` and `Engine.ignore` take; empty where it is not on record,
+    as in a plan, or is no more than a word about a record that was carried."""
 
     @property
     def severity(self) -> Severity:

@@ -53,7 +53,7 @@ class Dispatch(Handover):
         """
         ref = record if isinstance(record, Ref) else record.ref
         if isinstance(record, Settlement) or self._is_level(ref):
-            return self._sync_named([ref.id], None, None, None)
+            return self._sync_named([ref.id], None, None, None, pushed=True)
         return self._carry_again(ref)
 
     def sync_now(

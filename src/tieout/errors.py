@@ -19,6 +19,11 @@ class Severity(Enum):
     GREEN = "green"
     """Fine."""
 
+    @property
+    def sign(self) -> str:
+        """What stands before it in a text: ``!`` for red, ``*`` for all else."""
+        return "!" if self is Severity.RED else "*"
+
 
 class Scope(Enum):
     """How far it reaches."""
@@ -463,7 +468,7 @@ class Code(Enum):
         _RECORD,
         False,
         _USER,
-        "Look at the other system, then answer: engine.parked() lists the writes, engine.answer() takes Landed(id), Reply.NOT_THERE or Reply.IGNORE.",
+        "Look at the other system, then answer: `tieout parked` (engine.parked()) lists the writes, `tieout answer` (engine.answer()) takes what you found.",
     )
     REFUSED = (
         "The other system refused the write.",
@@ -586,6 +591,14 @@ class Code(Enum):
         False,
         _ADMIN,
         "Give the user the permission that is named.",
+    )
+    COLUMN_MISSING = (
+        "A table or column that was named is not in the database.",
+        _RED,
+        _CONNECTION,
+        False,
+        _ADMIN,
+        "Correct its name where the tables are described: in tieout.toml the sections of the side, such as [billing.columns]; in Python the Columns of the Table.",
     )
     ACCESS_NEEDED = (
         "The fast way of reading needs third-party access to be allowed in the ledger.",

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from attrs import define, field
+
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Changed, Verb
 from tieout.carrying import WAVE_ROUNDS
+from tieout.change import Issue
 from tieout.costs import LevelCost, Priced
-from tieout.errors import ConfigError
+from tieout.errors import Code, ConfigError
 from tieout.footing import PAYMENTS, Begin, Footing, Stop, Tell
-from tieout.models import Settlement
-from tieout.protocol import Connector
+from tieout.models import Invoice, Ref, Settlement, clean_number
+from tieout.protocol import Connector, Page
 from tieout.reading import Batch, Start
 from tieout.report import Report
 from tieout.run import PaymentRun
@@ -87,8 +90,14 @@ class Levels(Footing):
         stop: Stop | None,
         *,
         insist: bool = False,
+        pushed: bool = False,
     ) -> Report:
-        """Carry the levels of named ledger invoices, compared with billing as it is."""
+        """
+        Carry the levels of named ledger invoices, compared with billing as it is.
+
+        A name that is of none is an issue, unless a system ``pushed`` it: it may be gone
+        by now, and was asked for by nobody.
+        """
         self._check_levels_on()
         names = sorted(only)
         label = f"{len(names)} named records"
@@ -105,8 +114,12 @@ class Levels(Footing):
                 self._bind(session, dry=run.journal is None, insist=insist)
             run.rereads = True
             run.recover()
+            named = Named(run, names, self._ledger.connector.connection)
             for page in run.reader.fetch_ledger(ids=names, numbers=names):
+                named.meet(page)
                 run.process(Batch(page.records, page.issues, page.gone))
+            if not pushed:
+                named.end()
 
         return self._carried(run, under, work, moves_marker=False)
 
@@ -210,3 +223,44 @@ def check_levels(billing: Connector, ledger: Connector) -> None:
         )
     if not billing.capabilities.kind(Settlement).can(Verb.READ):
         raise ConfigError(f"{billing.connection} cannot tell what it shows as paid")
+
+
+@define
+class Named:
+    """Which of the names that were asked for are of a ledger invoice."""
+
+    run: PaymentRun
+    names: Collection[str]
+    connection: str
+    met: set[str] = field(factory=set)
+
+    def meet(self, page: Page[Settlement]) -> None:
+        """A page that was read: also what could not be read is there."""
+        for record in page.records:
+            self.met |= {record.ref.id, record.number}
+        for issue in page.issues:
+            self.met |= {issue.source.id if issue.source else "", *issue.numbers}
+        self.met |= {ref.id for ref in page.gone}
+
+    def end(self) -> None:
+        """Say which names are of none; of an invoice that is tied, that it is gone."""
+        run, about = self.run, {each: self._ref(each) for each in self.names}
+        here = {each for each in about if {each, clean_number(each)} & self.met}
+        if run.journal is not None:
+            rows = run.rows(about[each] for each in sorted(here)).items()
+            lost = [r for r, row in rows if row.issue.code is Code.NO_SUCH_RECORD]
+            run.journal.clear(lost)
+        missing = sorted(about.keys() - here)
+        links = run.reader.links(missing)
+        tied = {name for name in missing if name in links and not links[name].released}
+        issues = [
+            Issue(Code.NO_SUCH_RECORD, about[name], (name,))
+            for name in missing
+            if name not in tied
+        ]
+        gone = tuple(about[name] for name in sorted(tied))
+        if issues or gone:
+            run.process(Batch((), tuple(issues), gone))
+
+    def _ref(self, name: str) -> Ref:
+        return Ref(self.connection, Invoice.__name__, name)

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from tieout.change import Action, Change, Issue
 from tieout.effects import Effect, Effects, summed, worth
-from tieout.errors import Fault
+from tieout.errors import Fault, Severity
 from tieout.models import (
     Application,
     CreditNote,
@@ -346,12 +346,16 @@ def complaints(
     """Issues as paragraphs; of more than so many, the rest is counted by code."""
     shown = issues[:rows]
     for issue in shown:
-        yield from wrapped(visible(str(issue)).split(), width, "! ", _INDENT)
-    left = Counter(each.code.name for each in issues[len(shown) :])
+        begin = f"{issue.severity.sign} "
+        yield from wrapped(visible(str(issue)).split(), width, begin, _INDENT)
+    rest = issues[len(shown) :]
+    left = Counter(each.code.name for each in rest)
     if left:
         codes = ", ".join(f"{n:,} {code}" for code, n in sorted(left.items()))
         text = f"… and {left.total():,} more: {codes}"
-        yield from wrapped(text.split(), width, "! ", _INDENT)
+        red = any(each.severity is Severity.RED for each in rest)
+        begin = f"{(Severity.RED if red else Severity.YELLOW).sign} "
+        yield from wrapped(text.split(), width, begin, _INDENT)
 
 
 def sums(effects: Effects, left_out: int = 0, *, width: int = WIDTH) -> Iterator[str]:

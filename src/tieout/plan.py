@@ -227,10 +227,11 @@ def table(plan: Plan, rows: int | None = ROWS, *, width: int = WIDTH) -> Iterato
 
     ``rows`` of each group and of the issues at most, the rest summed up; None for all.
     """
-    counts = plan.counts
+    counts, number = plan.counts, len(plan.issues)
     yield (
         f"{counts[Action.CREATE]} to create, {counts[Action.UPDATE]} to update, "
-        f"{counts[Action.VOID]} to void, {plan.kept} unchanged, {len(plan.issues)} issues"
+        f"{counts[Action.VOID]} to void, {plan.kept} unchanged, "
+        f"{number} {'issue' if number == 1 else 'issues'}"
     )
     yield from groups(plan.changes, rows=rows, width=width)
     if plan.issues:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tieout.change import Issue, State
 from tieout.effects import Effects
@@ -26,6 +26,7 @@ from tieout.store import (
     SEPARATOR,
     Ending,
     Event,
+    Held,
     IssueRow,
     ResumePoint,
     Store,
@@ -118,7 +119,7 @@ class Report:
     @property
     def issues(self) -> Iterator[Issue]:
         """The issues that this run met, read from the store."""
-        return (row.issue.by(self._remedies) for row in self._facts(IssueRow))
+        return map(self._issue, self._facts(IssueRow))
 
     @property
     def records(self) -> Iterator[Event]:
@@ -133,6 +134,11 @@ class Report:
         as nothing of it is forgotten.
         """
         return html_of([self])
+
+    def _issue(self, row: IssueRow) -> Issue:
+        """An issue as it is told: deciphered, and with the name that it is taken up by."""
+        name = "" if row.held is Held.NOTED else row.id
+        return evolve(row.issue.by(self._remedies), id=name)
 
     def _address(self, ref: Ref) -> str:
         found = self._links.get(ref.connection)
@@ -168,7 +174,8 @@ def _lines(report: Report) -> Iterator[str]:
     for money in report.totals.values():
         yield f"  paid amounts in billing changed by {money}"
     for side, traffic in report.traffic.items():
-        yield f"  {side}: {traffic.calls} calls, {traffic.writes} of them writes"
+        if traffic.calls:
+            yield f"  {side}: {_calls(traffic)}"
     if report.code is not None:
         yield f"  ended early: {report.text} {report.remedy}"
     if report.resume is not None:
@@ -313,8 +320,12 @@ def _marker(report: Report) -> str:
 
 def _wire(connection: str, traffic: Traffic | None) -> str:
     """A connection, and what went over the wire."""
-    if traffic is None:
-        return connection
+    if traffic is None or not traffic.calls:
+        return connection  # it has no wire: a table, an app of the host's own
     kilobytes = (traffic.bytes_up + traffic.bytes_down) // 1000
-    wire = f"{traffic.calls:,} calls, {traffic.writes:,} of them writes"
-    return f"{connection}: {wire}, {kilobytes:,} kB"
+    return f"{connection}: {_calls(traffic)}, {kilobytes:,} kB"
+
+
+def _calls(traffic: Traffic) -> str:
+    noun = "call" if traffic.calls == 1 else "calls"
+    return f"{traffic.calls:,} {noun}, {traffic.writes:,} of them writes"

@@ -151,7 +151,7 @@ def _lines(story: Story) -> Iterator[str]:
     if story.happened:
         yield "  what happened:"
         for event in story.happened:
-            yield f"    {_when(event.at)}  {_told(event)}"
+            yield f"    {_when(event.at)}  {told(event)}"
     yield from _open(story)
 
 
@@ -242,7 +242,10 @@ def _remedies(story: Story) -> Iterator[str]:
             yield f"then retry {row.id}, or ignore {row.id} to leave it alone"
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
-            yield f"answer({intent.name!r}, Landed(id) or a Reply), after a look over there"
+            yield (
+                f"look over there, then: tieout answer {intent.name} --landed ID, "
+                "or --not-there, or --ignore (in Python: engine.answer)"
+            )
     for said in story.said:
         yield from said.advice.steps if said.advice else ()
     for run in story.stopped:
@@ -302,9 +305,9 @@ def described(record: Any) -> str:
     return f"{kind} {record.ref.id}"
 
 
-def _told(event: Event) -> str:
+def told(event: Event) -> str:
     """One event in words."""
-    what = _WORDS.get(event.what, event.what)
+    what = WORDS.get(event.what, event.what)
     if event.kind is not None and event.target is not None:
         what = f"{event.kind.__name__.lower()} {what}: {_named(event.target)}"
     elif event.kind is not None:
@@ -313,7 +316,7 @@ def _told(event: Event) -> str:
     return f"{what}{code} {event.text}".rstrip()
 
 
-_WORDS = {"proved absent": "was looked for and is not there yet"}
+WORDS = {"proved absent": "was looked for and is not there yet"}
 """What happened, where its own word says little."""
 
 

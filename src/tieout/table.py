@@ -278,6 +278,7 @@ class Table(InProcess):
                 signed_in=bool(lacking),
                 missing=tuple(lacking),
                 notes=(fault.text,),
+                code=_lack(fault) if lacking else None,
             )
         told = tuple(dict.fromkeys(notes))
         return Health(
@@ -328,6 +329,18 @@ class Table(InProcess):
                 fault = error if isinstance(error, Fault) else unknown(error)
                 outcomes.extend(Outcome.failed(change, fault) for change in some)
         return tuple(outcomes)
+
+
+DENIED = ("denied", "privilege")
+"""What databases say where the user lacks a permission, in lower case; of what is not there
+each has words of its own."""
+
+
+def _lack(fault: Fault) -> Code:
+    """Whether what cannot be read is not there, or not for this user."""
+    told = fault.text.lower()
+    denied = any(word in told for word in DENIED)
+    return Code.PERMISSION_MISSING if denied else Code.COLUMN_MISSING
 
 
 def _level_kind(register: Register, **sizes: Any) -> Kind:

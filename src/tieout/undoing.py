@@ -15,8 +15,8 @@ from tieout.protocol import batches
 from tieout.register import Register
 from tieout.report import Report
 from tieout.run import PaymentRun
-from tieout.store import Batch, BatchType
-from tieout.underway import Track
+from tieout.store import Batch, BatchType, Event
+from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, DocumentVerbs
 from tieout.windows import Window
 from tieout.withdrawal import Reshowing, Unmarking, close
@@ -39,6 +39,7 @@ class Undoing(DocumentVerbs):
         *,
         on_progress: Tell | None = None,
         stop: Stop | None = None,
+        by: str = "",
     ) -> Report:
         """
         Take a batch back in billing, and forget it; the ledger's documents stay.
@@ -47,10 +48,11 @@ class Undoing(DocumentVerbs):
         documents instead of making others. Of a batch of payments, what billing showed
         before is shown again, where it still shows what was written. What somebody else
         has handed over since is left alone. What could not be taken back stays in the
-        batch. Raises `ConfigError` for a batch that is not there.
+        batch. ``by`` is who says so, which is written down. Raises `ConfigError` for a batch that is not there.
         """
         name = batch if isinstance(batch, str) else batch.id
         held = self._batch(name)
+        self._store.commit(self._to_undo(held, by or self._profile))
         if held.type is BatchType.PAID:
             return self._undo_levels(held, on_progress, stop)
         return self._undo_marks(held, on_progress, stop)
@@ -60,6 +62,12 @@ class Undoing(DocumentVerbs):
         if held is None:
             raise ConfigError(f"there is no batch {name!r} of this pair")
         return held
+
+    def _to_undo(self, batch: Batch, by: str) -> Event:
+        """That somebody wants a batch taken back."""
+        now = self._clock.now()
+        text = f"{batch.id}, by {by}"
+        return Event(run_name(now), 1, self.pair, now, "batch to undo", text=text)
 
     def _by_hand(self, verb: str, label: str) -> Track:
         return Track(verb, Window(self._clock.now(), trusting=False, label=label))

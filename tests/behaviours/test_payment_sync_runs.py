@@ -428,7 +428,7 @@ def test_a_preview_writes_nothing_anywhere(capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("~") for line in lines) == 2
     assert lines[0] == "Plan for shop:billing and book:ledger, from 2025-01-01"
-    assert any(line.startswith("! by hand") for line in lines)
+    assert any(line.startswith("* by hand") for line in lines)
     assert lines[-1] == "End of plan"
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from onlooker import check_harmless
 from tieout.errors import Code, ConfigError, Severity
 from tieout.models import Invoice, Ref, Settlement
+from tieout.pages import proof as pages
 from tieout.proof.certificate import (
     Certificate,
     Scope,
@@ -286,3 +288,90 @@ def test_certificates_of_the_same_have_one_digest() -> None:
     later = made(MISSING, scope=evolve(SCOPE, ended_at=NOON.replace(hour=13)))
     assert later.digest != one.digest
     assert MISSING.about is not Invoice
+
+
+# As a page ------------------------------------------------------------------------------
+
+
+def counted(*differences: Difference, **changes: Any) -> Certificate:
+    """A certificate whose counts are those of its differences."""
+    counts: dict[str, int] = {}
+    for each in differences:
+        counts[each.kind.name] = counts.get(each.kind.name, 0) + 1
+    red = sum(each.light is Severity.RED for each in differences)
+    return made(*differences, scope=evolve(SCOPE, counts=counts, red=red, **changes))
+
+
+def test_a_certificate_is_a_page_without_a_script() -> None:
+    """What nothing explains is open and comes first; sums, reasons and the digest are there."""
+    kept = evolve(MISSING, kind=DifferenceKind.POLICY, number="INV-2", code=None)
+    paid = evolve(
+        MISSING,
+        kind=DifferenceKind.AMOUNT,
+        number="<script>INV-3\u202e",
+        field="paid",
+        in_billing="0.00 EUR",
+        in_ledger="20.00 EUR",
+        ledger=Ref("books:1", "Invoice", "l3"),
+    )
+    found = counted(MISSING, kept, paid)
+    html = found.html(lambda ref: f"https://books.example/{ref.id}")
+    page = check_harmless(html)
+    assert html == found.html(lambda ref: f"https://books.example/{ref.id}")
+    text = page.text
+    assert found.verdict in text
+    assert found.digest in text
+    assert "100.00" in text
+    assert "0.00 EUR in billing, 20.00 EUR in the ledger" in text
+    assert "<script>INV-3\\u202e" in text
+    assert "1 policy" in text
+    order = [text.index(word) for word in ("INV-1", "<script>INV-3", "INV-2")]
+    assert order == sorted(order)
+    opened = [
+        each.attributes["class"]
+        for each in page.named("details")
+        if "open" in each.attributes and "trouble" in each.attributes["class"]
+    ]
+    assert opened == ["trouble red", "trouble red"]
+    links = [each.attributes["href"] for each in page.named("a")]
+    assert "https://books.example/l3" in links
+
+
+@pytest.mark.parametrize(
+    ("found", "light"),
+    [
+        (counted(), "Green"),
+        (counted(evolve(MISSING, kind=DifferenceKind.POLICY, code=None)), "Yellow"),
+        (counted(MISSING), "Red"),
+        (counted(unreadable=1), "Red"),
+        (counted(complete=False, ended_early="it was stopped"), "Red"),
+    ],
+)
+def test_the_page_of_a_certificate_has_its_light(
+    found: Certificate, light: str
+) -> None:
+    """Green where nothing differs, yellow where all has a reason, red for all else."""
+    page = check_harmless(found.html())
+    assert f"{light}: " in page.texts
+    assert found.verdict in page.text
+
+
+def test_of_very_many_differences_a_page_has_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rest is counted: a browser has to open it."""
+    monkeypatch.setattr(pages, "ROWS_MAX", 12)
+    many = [evolve(MISSING, number=f"INV-{n:03}") for n in range(15)]
+    text = check_harmless(counted(*many).html()).text
+    assert "red, 15 differences" in text
+    assert "2 more of these" in text
+    assert "… and 3 more, which are not on this page" in text
+    assert "INV-011" in text
+    assert "INV-012" not in text
+
+
+def test_a_certificate_for_programs_names_both_sides() -> None:
+    """And not by the store's own name for the two."""
+    scope = json.loads(made(MISSING).to_json())["scope"]
+    assert (scope["billing"], scope["ledger"]) == ("shop:1", "books:1")
+    assert "pair" not in scope

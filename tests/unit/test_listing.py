@@ -337,7 +337,8 @@ def test_issues_are_paragraphs_and_too_many_are_counted_by_code() -> None:
         "! … and 6 more: 5 BAD_FIELD, 1 NOT_IN_BILLING"
     ]
     full = [*complaints([*issues, other], rows=None)]
-    assert sum(line.startswith("! ") for line in full) == 6
+    assert sum(line.startswith("! ") for line in full) == 5
+    assert sum(line.startswith("* ") for line in full) == 1
     assert [*complaints([])] == []
 
 

@@ -160,7 +160,7 @@ def test_a_plan_prints_as_a_table() -> None:
         calls={"ledger:1": 1, "billing:1": 4},
     )
     assert str(plan).splitlines() == [
-        "0 to create, 2 to update, 0 to void, 7 unchanged, 1 issues",
+        "0 to create, 2 to update, 0 to void, 7 unchanged, 1 issue",
         "",
         "Paid amounts to update in billing:1 (2)",
         "~  INV-1   0.00 EUR → 100.00 EUR  - → 2026-03-09  as in the ledger",
@@ -202,10 +202,10 @@ def test_a_long_plan_is_shown_in_part_and_in_full() -> None:
     plan = Plan(tuple(change(str(n)) for n in range(60)), issues)
     short, full = [*table(plan)], [*table(plan, rows=None)]
     assert "… and 40 more, paid amounts risen 2,000.00 EUR" in short
-    assert "! … and 10 more: 10 NOT_IN_BILLING" in short
+    assert "* … and 10 more: 10 NOT_IN_BILLING" in short
     assert not any("…" in line for line in full)
     assert sum(line.startswith("~ ") for line in full) == 60
-    assert sum(line.startswith("! ") for line in full) == 30
+    assert sum(line.startswith("* ") for line in full) == 30
     assert str(plan).splitlines() == short
     assert "… and 59 more" in "".join(table(plan, 1))
 

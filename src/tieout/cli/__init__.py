@@ -7,10 +7,11 @@ What a command does stands in `tieout.cli.commands`, how it looks in `tieout.cli
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -72,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="for another program")
         for names, options in arguments:
             one.add_argument(*names, **options)
+        if name in ONE_OF:
+            group = one.add_mutually_exclusive_group(required=True)
+            for names, options in ONE_OF[name]:
+                group.add_argument(*names, **options)
         one.set_defaults(run=partial(_command, name))
     demo = found.add_parser(
         "demo",
@@ -101,6 +106,14 @@ _ONLY: Argument = (
         "help": "this record alone; may be given several times",
     },
 )
+_THROUGH: Argument = (
+    ("--through",),
+    {
+        "default": "",
+        "metavar": "DAY",
+        "help": "of invoices, those that were not handed over through this day",
+    },
+)
 _NUMBER: Argument = (("--number",), {"help": "of an invoice or other document"})
 _PAGE: Argument = (
     ("--html",),
@@ -120,7 +133,8 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
     ("check", "are both sides reachable, signed in and permitted?", ()),
     ("plan", "what a sync would do; nothing is written", (
         (("what",), {"choices": _WHAT}),
-        (("--since",), {"default": "last-run", "help": _START}),
+        (("--since",), {"default": "", "help": f"{_START}; last-run where nothing is chosen"}),
+        _THROUGH,
         _ONLY,
         (("--out",), {"metavar": "FILE", "help": "save it, for `tieout apply`"}),
         (("--full",), {"action": "store_true", "help": "every row"}),
@@ -130,17 +144,22 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
     ("sync", "carry what changed", (
         (("what",), {"choices": (*_WHAT, "all")}),
         (("--since",), {"default": "", "help": f"{_START}; for all: of kinds that never ran"}),
-        (("--through",), {"default": "", "help": "invoices not handed over through this day"}),
+        _THROUGH,
         _ONLY,
         _PAGE,
     )),
     ("issues", "what could not be carried, and what to do", (
         _NUMBER,
         (("--ignored",), {"action": "store_true", "help": "those that are left alone"}),
+        (("--noted",), {"action": "store_true", "help": "what was carried, and differs still"}),
         (("--unknown",), {"action": "store_true", "help": "errors that nobody has deciphered, in clusters"}),
     )),
     ("retry", "carry the record of an issue once more", (_ISSUES, _PAGE)),
     ("ignore", "leave a record alone until it changes", (_ISSUES,)),
+    ("parked", "writes of which nobody knows what came of them", ()),
+    ("answer", "say what came of a parked write", (
+        (("write",), {"metavar": "NAME", "help": "the name that `tieout parked` lists"}),
+    )),
     ("why", "why a number is where it is", ((("number",), {}),)),
     ("events", "what happened, in order", (
         _NUMBER,
@@ -158,6 +177,7 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
         }),
         (("--out",), {"metavar": "FILE", "help": "save the certificate"}),
         (("--full",), {"action": "store_true", "help": "every difference"}),
+        _PAGE,
     )),
     ("schedule", "sync all, again and again", (
         (("--every",), {"default": "60", "metavar": "MINUTES"}),
@@ -165,10 +185,24 @@ COMMANDS: Sequence[tuple[str, str, Sequence[Argument]]] = (
 )  # fmt: skip
 """Each command, what it is for, and its arguments besides --config and --json."""
 
+ONE_OF: Mapping[str, Sequence[Argument]] = {
+    "answer": (
+        (("--landed",), {"metavar": "ID", "help": "it made the document of this id"}),
+        (("--not-there",), {"action": "store_true", "help": "it did not: send it again"}),
+        (("--ignore",), {"action": "store_true", "help": "leave it alone until the record changes"}),
+    ),
+}  # fmt: skip
+"""Arguments of which exactly one is given."""
+
+QUIET = logging.NullHandler()
+"""What is logged is for who asks for it; what a person has to know is printed."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The exit code: 0 all agrees, 1 something is red, 2 no run."""
     asked = _parser().parse_args(arguments)
+    # Without any handler, Python would print warnings among what is said here.
+    logging.getLogger("tieout").addHandler(QUIET)
     run: Callable[[argparse.Namespace, Screen], int] = asked.run
     screen = screen_of(sys.stdout)
     try:

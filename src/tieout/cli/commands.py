@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from tieout import codec
-from tieout.change import Issue
-from tieout.cli import config, statement, tables
+from tieout.cli import config, printed, statement, tables
+from tieout.cli.printed import AGREES, COULD_NOT_RUN, RED
 from tieout.cli.screen import Column, Screen
-from tieout.engine import Engine
-from tieout.errors import ConfigError, Severity
+from tieout.engine import Engine, this_user
+from tieout.errors import ConfigError, Severity, TieoutError
+from tieout.journal import Landed, PersonsAnswer, Reply
 from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
 from tieout.plan import Plan, load, save, table
-from tieout.report import Progress, Report, html_of
+from tieout.report import Progress, Report
 from tieout.schedule import Schedule
-from tieout.store import IssueRow
-
-AGREES, RED, COULD_NOT_RUN = 0, 1, 2
 
 KINDS = ("payments", "invoices", "customers", "credit_notes")
 """What can be planned and synced, as the verbs of the engine are called."""
@@ -41,21 +38,21 @@ VERIFIED = {
 OFFICE = "office.py"
 """Under which name the small office is written."""
 
-SHOWN_MAX = 50
-"""Issues that are listed under a report; the rest is counted."""
-
 
 def init(asked: Namespace, screen: Screen) -> int:
     """Write a commented file to begin with; never over one that is there."""
     path = Path(asked.config)
     if asked.demo:
-        return _office(path, screen)
+        return _office(asked, path, screen)
     _written(path, config.template())
-    screen.say(f"Wrote {path}. Fill it in, then call: tieout check")
+    if asked.json:
+        printed.put(screen, {"wrote": [str(path)]})
+    else:
+        screen.say(f"Wrote {path}. Fill it in, then call: tieout check")
     return AGREES
 
 
-def _office(path: Path, screen: Screen) -> int:
+def _office(asked: Namespace, path: Path, screen: Screen) -> int:
     """Write a file, and beside it the small office that it is about."""
     from tieout.testing import office  # noqa: PLC0415 - no other command needs it
 
@@ -67,8 +64,12 @@ def _office(path: Path, screen: Screen) -> int:
     _written(path, tables.demo())
     _written(folder / OFFICE, Path(office.__file__).read_text("utf-8"))
     office.make(folder)
-    names = ", ".join(str(each) for each in (path, *books))
-    screen.say(f"Wrote {names} and {folder / OFFICE}. Look: python {OFFICE}")
+    names = [str(each) for each in (path, *books, folder / OFFICE)]
+    if asked.json:
+        printed.put(screen, {"wrote": names})
+    else:
+        told = f"{', '.join(names[:-1])} and {names[-1]}"
+        screen.say(f"Wrote {told}. Look: python {OFFICE}")
     return AGREES
 
 
@@ -85,7 +86,9 @@ def check(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         found = made.check()
     if asked.json:
-        _print(screen, {name: codec.dump(health) for name, health in found.items()})
+        printed.put(
+            screen, {name: printed.plain(health) for name, health in found.items()}
+        )
     else:
         columns = [
             Column("Connection"),
@@ -110,25 +113,31 @@ def check(asked: Namespace, screen: Screen) -> int:
         for name, health in found.items():
             for note in health.notes:
                 screen.say(f"{name}: {visible(note)}")
+            if health.missing and health.code:
+                screen.say(f"{name}: {health.code.name}. {health.code.remedy}", hang=4)
     return AGREES if all(health.ok for health in found.values()) else COULD_NOT_RUN
 
 
 def plan(asked: Namespace, screen: Screen) -> int:
     """What a sync would do; nothing is written anywhere but to a file of yours."""
+    start, named = _chosen(asked)
     with engine(asked) as made:
         make: Callable[..., Plan] = getattr(made, f"plan_{asked.what}")
-        found = make(config.since(asked.since), **_named(asked))
+        found = make(*start, **named)
         html = found.html(made.deep_link) if asked.html else ""
     if asked.out:
         save(found, asked.out)
-        screen.say(f"Saved as {asked.out}. To carry it out: tieout apply {asked.out}")
     if asked.json:
-        _print(screen, codec.dump(found.changes))
+        printed.put(screen, printed.plain_plan(found))
     else:
+        if asked.out:
+            screen.say(
+                f"Saved as {asked.out}. To carry it out: tieout apply {asked.out}"
+            )
         screen.say(next(table(found)), indent=0)
         screen.plan(found, rows=None if asked.full else 20)
-        _told(screen, found.issues)
-    _page(screen, asked, html)
+        printed.complain(screen, found.issues)
+    printed.write_page(screen, asked, html)
     red = any(each.severity is Severity.RED for each in found.issues)
     return RED if red else AGREES if found.complete else COULD_NOT_RUN
 
@@ -139,41 +148,84 @@ def apply(asked: Namespace, screen: Screen) -> int:
         saved = load(asked.plan)
         with _telling(screen, asked, len(saved.changes)) as tell:
             report = made.apply(saved, on_progress=tell)
-        return _shown(screen, asked, [report])
+        return printed.show(screen, asked, [report])
 
 
 def sync(asked: Namespace, screen: Screen) -> int:
     """Carry what changed, of one kind or of all."""
-    # What is named, or listed by hand, is chosen by that; the rest by when it changed.
-    chosen = asked.only or asked.through or asked.what == "all"
-    start = asked.since or ("" if chosen else "last-run")
-    begin = config.since(start) if start else None
+    start, named = _chosen(asked)
+    if asked.through:
+        named["by"] = this_user()
     with engine(asked) as made, _telling(screen, asked, 0) as tell:
         if asked.what == "all":
-            reports = made.sync_now(*([begin] if begin else []), on_progress=tell)
-        elif asked.through:
-            through = config.since(asked.through)
-            reports = (
-                made.sync_invoices(through=through, **_named(asked), on_progress=tell),
-            )
+            reports = made.sync_now(*start, on_progress=tell)
         else:
             carry: Callable[..., Report] = getattr(made, f"sync_{asked.what}")
-            reports = (carry(begin, **_named(asked), on_progress=tell),)
-        return _shown(screen, asked, reports)
+            reports = (carry(*start, **named, on_progress=tell),)
+        return printed.show(screen, asked, reports)
+
+
+def _chosen(asked: Namespace) -> tuple[list[Any], dict[str, Any]]:
+    """
+    Which records are meant: a start, if one is given, and what names them.
+
+    Raises `ConfigError` for what would be passed over.
+    """
+    if asked.what == "all" and (asked.only or asked.through):
+        raise ConfigError(
+            "`all` goes by --since alone: name a kind for --only or --through, "
+            "such as: tieout sync payments --only INV-1"
+        )
+    if asked.through and asked.what != "invoices":
+        raise ConfigError(
+            "--through hands invoices over, through a day: it is for `invoices`, and "
+            f"{asked.what} go by --since or --only"
+        )
+    if asked.since and (asked.only or asked.through):
+        raise ConfigError(
+            "--since is one way to choose, --only and --through another: give one"
+        )
+    named: dict[str, Any] = {}
+    if asked.through:
+        named["through"] = config.day(asked.through)
+    if asked.only:
+        named["only"] = asked.only
+    usual = "" if named or asked.what == "all" else "last-run"
+    start = asked.since or usual
+    return [config.since(start)] if start else [], named
 
 
 def issues(asked: Namespace, screen: Screen) -> int:
     """What is open, who can put it right, and how; or what nobody has deciphered."""
     if asked.unknown:
         return _unknown(asked, screen)
+    if asked.ignored and asked.noted:
+        raise ConfigError("--ignored and --noted are two lists: give one")
+    aside = asked.ignored or asked.noted
+    chosen = {"number": asked.number or "", "ignored": asked.ignored}
     with engine(asked) as made:
-        rows = list(made.issues(number=asked.number or "", ignored=asked.ignored))
+        rows = list(made.issues(**chosen, noted=asked.noted))
+        noted = 0 if aside or asked.number else made.standing().noted
     if asked.json:
-        _print(screen, [{"id": row.id, **codec.dump(row)} for row in rows])
+        printed.put(screen, [printed.plain_row(row) for row in rows])
     else:
-        _list(screen, rows)
+        if rows:
+            printed.list_issues(screen, rows)
+        else:
+            screen.say(f"Nothing is {_LISTS[asked.ignored, asked.noted]}.")
+        if noted:
+            more = "1 record was" if noted == 1 else f"{noted:,} records were"
+            screen.say(f"{more} carried and differ still: tieout issues --noted")
     red = any(row.issue.severity is Severity.RED for row in rows)
-    return RED if red and not asked.ignored else AGREES
+    return RED if red and not aside else AGREES
+
+
+_LISTS = {
+    (False, False): "open",
+    (True, False): "left alone",
+    (False, True): "noted",
+}
+"""What the lists of issues are of, by whether the ignored and the noted ones are asked for."""
 
 
 def _unknown(asked: Namespace, screen: Screen) -> int:
@@ -181,7 +233,7 @@ def _unknown(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         found = made.unknown_errors()
     if asked.json:
-        _print(screen, [codec.dump(each) for each in found])
+        printed.put(screen, [printed.plain(each) for each in found])
     elif not found:
         screen.say("Nothing is unknown.")
     else:
@@ -204,23 +256,69 @@ def _unknown(asked: Namespace, screen: Screen) -> int:
                 for each in found
             ],
         )
-        for each in found[:SHOWN_MAX]:
+        for each in found[: printed.SHOWN_MAX]:
             screen.say(f"{each.count}: {visible(each.example)}", hang=4)
     return AGREES
 
 
 def retry(asked: Namespace, screen: Screen) -> int:
     """Carry the record of an issue once more."""
+    reports: list[Report] = []
     with engine(asked) as made:
-        return _shown(screen, asked, [made.retry(name) for name in asked.issue])
+        try:
+            for name in _looked_up(made, asked.issue):
+                # What one record needs may close the issue of another.
+                if not reports or name in _names(made):
+                    reports.append(made.retry(name, by=this_user()))
+        except TieoutError:
+            if reports:
+                printed.show(screen, asked, reports)
+            raise
+        return printed.show(screen, asked, reports)
 
 
 def ignore(asked: Namespace, screen: Screen) -> int:
     """Leave a record alone until it changes."""
     with engine(asked) as made:
-        for name in asked.issue:
-            made.ignore(name)
-            screen.say(f"{name} is left alone until its record changes.")
+        names = _looked_up(made, asked.issue)
+        for name in names:
+            made.ignore(name, by=this_user())
+    if asked.json:
+        printed.put(screen, [{"id": name, "ignored": True} for name in names])
+        return AGREES
+    for name in names:
+        screen.say(
+            f"{name} is left alone until its record changes. To take it up again: "
+            f"tieout retry {name}"
+        )
+    return AGREES
+
+
+def parked(asked: Namespace, screen: Screen) -> int:
+    """The writes of which a person is asked what came of them."""
+    with engine(asked) as made:
+        found = made.parked()
+    if asked.json:
+        printed.put(screen, [printed.plain(each) for each in found])
+    elif found:
+        printed.list_parked(screen, found)
+    else:
+        screen.say("Nobody is asked anything.")
+    return RED if found else AGREES
+
+
+def answer(asked: Namespace, screen: Screen) -> int:
+    """Say what came of a parked write; the next run goes on with it."""
+    reply: PersonsAnswer = Reply.IGNORE if asked.ignore else Reply.NOT_THERE
+    if asked.landed is not None:
+        reply = Landed(asked.landed)
+    with engine(asked) as made:
+        made.answer(asked.write, reply, by=this_user())
+    told = f"it made {asked.landed}" if isinstance(reply, Landed) else reply.value
+    if asked.json:
+        printed.put(screen, {"write": asked.write, "answer": told})
+    else:
+        screen.say(visible(f"{asked.write}: {told}. The next sync goes on with it."))
     return AGREES
 
 
@@ -229,7 +327,7 @@ def why(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         story = made.why(asked.number)
     if asked.json:
-        _print(screen, codec.dump(story))
+        printed.put(screen, printed.plain(story))
     else:
         for line in str(story).splitlines():
             text = line.lstrip()
@@ -242,25 +340,9 @@ def events(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         found = list(made.events(number=asked.number or "", run=asked.run_id or ""))
     if asked.json:
-        _print(screen, [codec.dump(each) for each in found])
-        return AGREES
-    screen.table(
-        [
-            Column("When"),
-            Column("What"),
-            Column("Numbers"),
-            Column("Text", optional=True),
-        ],
-        [
-            (
-                f"{each.at:%Y-%m-%d %H:%M}",
-                each.what,
-                visible(", ".join(each.numbers)),
-                visible(each.text),
-            )
-            for each in found
-        ],
-    )
+        printed.put(screen, [printed.plain(each) for each in found])
+    else:
+        printed.list_events(screen, found)
     return AGREES
 
 
@@ -269,7 +351,7 @@ def batches(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made:
         found = list(made.batches())
     if asked.json:
-        _print(screen, [codec.dump(each) for each in found])
+        printed.put(screen, [printed.plain(each) for each in found])
         return AGREES
     screen.table(
         [
@@ -296,7 +378,7 @@ def batches(asked: Namespace, screen: Screen) -> int:
 def undo(asked: Namespace, screen: Screen) -> int:
     """Take a batch back in billing; the ledger's documents stay."""
     with engine(asked) as made:
-        return _shown(screen, asked, [made.undo(asked.batch)])
+        return printed.show(screen, asked, [made.undo(asked.batch, by=this_user())])
 
 
 def verify(asked: Namespace, screen: Screen) -> int:
@@ -307,6 +389,7 @@ def verify(asked: Namespace, screen: Screen) -> int:
     with engine(asked) as made, _telling(screen, asked, 0) as tell:
         kinds = [VERIFIED[each] for each in asked.kind or ()]
         found = made.verify(first, last, kinds=kinds, on_progress=tell)
+        html = found.html(made.deep_link) if asked.html else ""
     if asked.json:
         screen.raw(found.to_json())
     else:
@@ -316,26 +399,36 @@ def verify(asked: Namespace, screen: Screen) -> int:
             found.save(asked.out)
         except OSError as error:
             raise ConfigError(f"--out {asked.out}: {error.strerror}") from error
+    printed.write_page(screen, asked, html)
     if not found.complete:
         return COULD_NOT_RUN
     return AGREES if found.ok else RED
 
 
 def schedule(asked: Namespace, screen: Screen) -> int:
-    """Sync all that is switched on, every so many minutes, until it is interrupted."""
+    """
+    Sync all that is switched on, every so many minutes, until it is interrupted.
+
+    The exit code is that of the last run.
+    """
     every = config.minutes(asked.every)
+    last: list[Report] = []
     with engine(asked) as made:
 
         def work(stop: Callable[[], bool]) -> Sequence[Report]:
-            reports = made.sync_now(stop=stop, retry=False)
-            for report in reports:
-                screen.say(str(report).splitlines()[0])
-            return reports
+            last[:] = made.sync_now(stop=stop, retry=False)
+            if asked.json:  # a run a line: a stream has no end to wait for
+                told = [printed.plain_report(report) for report in last]
+                screen.raw(json.dumps(told, ensure_ascii=True, default=str))
+            else:
+                printed.say(screen, last)
+            return last
 
-        screen.say(f"Every {asked.every} minutes; Ctrl-C ends it cleanly.")
-        with Schedule(work, every=every) as running:
+        if not asked.json:
+            screen.say(f"Every {asked.every} minutes; Ctrl-C ends it cleanly.")
+        with Schedule(work, every=every) as running, suppress(KeyboardInterrupt):
             running.wait()
-    return AGREES
+    return AGREES if all(report.ok for report in last) else RED
 
 
 # What they share --------------------------------------------------------------------------
@@ -350,10 +443,6 @@ def engine(asked: Namespace) -> Engine:
     return config.load(Path(asked.config)).engine()
 
 
-def _named(asked: Namespace) -> dict[str, Any]:
-    return {"only": asked.only} if asked.only else {}
-
-
 def _telling(
     screen: Screen, asked: Namespace, total: int
 ) -> AbstractContextManager[Callable[[Progress], None] | None]:
@@ -363,90 +452,17 @@ def _telling(
     return screen.records(total)
 
 
-def _shown(screen: Screen, asked: Namespace, reports: Iterable[Report]) -> int:
-    """What runs came to, and their exit code."""
-    found = list(reports)
-    if asked.json:
-        _print(screen, [_plain(report) for report in found])
-    for report in found if not asked.json else ():
-        for line in str(report).splitlines():
-            text = line.lstrip()
-            screen.say(visible(text), indent=len(line) - len(text))
-        _told(screen, list(report.issues))
-    _page(screen, asked, html_of(found) if asked.html else "")
-    if any(report.code and report.code.severity is Severity.RED for report in found):
-        return COULD_NOT_RUN
-    return AGREES if all(report.ok for report in found) else RED
+def _names(made: Engine) -> set[str]:
+    """The issues that can be taken up by name: those that are open or left alone."""
+    return {row.id for each in (False, True) for row in made.issues(ignored=each)}
 
 
-def _told(screen: Screen, issues: Sequence[Issue]) -> None:
-    """What could not be carried, or has to be known."""
-    for issue in issues[:SHOWN_MAX]:
-        screen.say(f"! {visible(str(issue))}", hang=4)
-    if len(issues) > SHOWN_MAX:
-        screen.say(f"... and {len(issues) - SHOWN_MAX} more: tieout issues")
-
-
-def _page(screen: Screen, asked: Namespace, html: str) -> None:
-    """Write a page, if one is wanted. Raises `ConfigError` where that is not possible."""
-    if not asked.html:
-        return
-    try:
-        Path(asked.html).write_text(html, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"--html {asked.html}: {error.strerror}") from error
-    if not asked.json:
-        screen.say(f"Wrote {visible(asked.html)}: open it in a browser.")
-
-
-def _plain(report: Report) -> dict[str, Any]:
-    """A report as plain values."""
-    return {
-        "run": report.run,
-        "verb": report.verb,
-        "window": report.window,
-        "ending": report.ending.value,
-        "ok": report.ok,
-        "counts": dict(report.counts),
-        "totals": {name: str(money.amount) for name, money in report.totals.items()},
-        "code": report.code.name if report.code else None,
-        "text": report.text,
-        "batch": report.batch,
-        "issues": [codec.dump(issue) for issue in report.issues],
-    }
-
-
-def _list(screen: Screen, rows: Sequence[IssueRow]) -> None:
-    """Issues as a table, and under it of each what to do, a step a line."""
-    if not rows:
-        screen.say("Nothing is open.")
-        return
-    screen.table(
-        [
-            Column("Issue"),
-            Column("Light"),
-            Column("Numbers"),
-            Column("What"),
-            Column("Who"),
-            Column("Since", optional=True),
-        ],
-        [
-            (
-                row.id,
-                row.issue.severity.value,
-                visible(", ".join(row.issue.numbers)),
-                row.issue.code.name,
-                row.issue.advice.who.value,
-                f"{row.first_at:%Y-%m-%d}",
-            )
-            for row in rows
-        ],
-    )
-    for row in rows[:SHOWN_MAX]:
-        screen.say(f"{row.id}: {visible(row.issue.headline)}", hang=4)
-        for step in row.issue.advice.steps:
-            screen.say(f"{row.issue.advice.who.value}: {visible(step)}", indent=6)
-
-
-def _print(screen: Screen, value: Any) -> None:
-    screen.raw(json.dumps(value, ensure_ascii=True, indent=2, default=str))
+def _looked_up(made: Engine, names: Sequence[str]) -> list[str]:
+    """Names of issues, each once. Raises `ConfigError` for one of none, before any is used."""
+    known = _names(made)
+    if unknown := [name for name in names if name not in known]:
+        told = ", ".join(repr(name) for name in unknown)
+        raise ConfigError(
+            f"there is no issue {told}: it may have been closed; nothing was done"
+        )
+    return list(dict.fromkeys(names))

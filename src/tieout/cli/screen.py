@@ -36,11 +36,17 @@ PLAINER = str.maketrans({"→": ">", "…": "...", "─": "-"})
 
 @frozen
 class Column:
-    """One column of a table; an ``optional`` one is left out where there is no room."""
+    """
+    One column of a table.
+
+    An ``optional`` one is left out where there is no room; one that ``wraps``, the last of
+    its table, goes on in further lines.
+    """
 
     title: str
     right: bool = False
     optional: bool = False
+    wraps: bool = False
 
 
 Tell = Callable[[int], None]
@@ -84,6 +90,8 @@ class Screen:
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """Rows under their titles; optional columns go where there is no room."""
         columns, kept = self._fitting(columns, list(rows))
+        if columns[-1].wraps:
+            kept = [line for row in kept for line in self._wrapped(row, columns, kept)]
         widths = _widths(columns, kept)
         titles = [column.title for column in columns]
         rule = ["─" * width for width in widths]
@@ -167,6 +175,19 @@ class Screen:
         while spare and sum(whole[at] + GAP for at in kept) > self.width:
             kept.remove(spare.pop())
         return [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+
+    def _wrapped(
+        self,
+        row: Sequence[str],
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[str]],
+    ) -> list[list[str]]:
+        """A row in as many lines as its last cell needs, in the room that is left for it."""
+        *others, last = row
+        taken = sum(_widths(columns, rows)[:-1]) + GAP * len(row)
+        room = max(WIDTH_MIN, min(self.width, WIDTH_MAX) - taken)
+        first, *more = textwrap.wrap(last, room, break_on_hyphens=False) or [""]
+        return [[*others, first], *([*[""] * len(others), line] for line in more)]
 
     def _styled(self, text: str, style: str) -> None:
         self._write(f"{text}\n")

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from tieout.cli.screen import Column, Screen
-from tieout.errors import Severity
 from tieout.models import visible
 from tieout.proof.certificate import TOLD_MAX, Certificate
 from tieout.proof.differences import Balance, in_figures
@@ -42,8 +41,7 @@ def show(screen: Screen, certificate: Certificate, *, full: bool) -> None:
         screen.heading("What differs")
         screen.table(KINDS, list(_kinds(certificate)))
     for each in islice(certificate.differences, None if full else TOLD_MAX):
-        mark = "!" if each.light is Severity.RED else "-"
-        screen.say(f"{mark} {each}", hang=4)
+        screen.say(f"{each.light.sign} {each}", hang=4)
     if total > TOLD_MAX and not full:
         screen.say(f"... and {total - TOLD_MAX:,} more: tieout verify --full")
     screen.say(f"Digest: {certificate.digest}")

@@ -135,19 +135,19 @@ def _article(at: Shown) -> Html:
     rest = [each for each in sheet.troubles if each.code.severity is not Severity.RED]
     return element(
         "article",
-        _top(sheet),
+        top(sheet),
         _lights(at),
-        _section(at, "counts", "At a glance", _picture(sheet.counts)),
-        _section(at, "money", "Money", _money(sheet)),
-        _section(at, "red", "Needs a person", (_trouble(e, at) for e in reds)),
-        _section(at, "yellow", "Worth knowing", (_trouble(e, at) for e in rest)),
-        _section(at, "records", "Records", (_group(e, at) for e in sheet.groups)),
-        _section(at, "about", "About this page", _facts(sheet.facts)),
+        section(at, "counts", "At a glance", _picture(sheet.counts)),
+        section(at, "money", "Money", _money(sheet)),
+        section(at, "red", "Needs a person", (_trouble(e, at) for e in reds)),
+        section(at, "yellow", "Worth knowing", (_trouble(e, at) for e in rest)),
+        section(at, "records", "Records", (_group(e, at) for e in sheet.groups)),
+        section(at, "about", "About this page", about(sheet.facts)),
         class_="sheet",
     )
 
 
-def _section(at: Shown, name: str, title: str, content: Iterable[Html]) -> Html:
+def section(at: Shown, name: str, title: str, content: Iterable[Html]) -> Html:
     """A part of the page under its heading; none where there is nothing to say."""
     held, own_id = joined(*content), f"{at.prefix}{name}"
     if not held:
@@ -161,7 +161,8 @@ def _section(at: Shown, name: str, title: str, content: Iterable[Html]) -> Html:
 # At a glance --------------------------------------------------------------------------
 
 
-def _top(sheet: Sheet) -> Html:
+def top(sheet: Sheet) -> Html:
+    """What it is, and what it comes to."""
     light = sheet.light.value
     verdict = element(
         "p",
@@ -343,7 +344,7 @@ def _trouble(trouble: Trouble, at: Shown) -> Html:
         "summary",
         lamp(light),
         element("h3", own(code.meaning)),
-        element("span", own(f"{light}, {_many(number, 'record')}"), class_="count"),
+        element("span", own(f"{light}, {many(number, 'record')}"), class_="count"),
     )
     said = [
         ("Code", element("code", own(code.name))),
@@ -357,10 +358,10 @@ def _trouble(trouble: Trouble, at: Shown) -> Html:
     return element(
         "details",
         summary,
-        _pairs(said),
+        pairs_of(said),
         *shown,
         element("details", *behind, class_="rest") if rest else NOTHING,
-        _more(trouble.more),
+        more_of(trouble.more),
         class_=f"trouble {light}",
         open="" if code.severity is Severity.RED else None,
     )
@@ -383,16 +384,18 @@ def _issue(issue: Issue, refs: tuple[Ref, ...], at: Shown) -> Html:
     words, own_who = " ".join(issue.advice.steps), issue.advice.who.value
     if (words, own_who) != (issue.code.remedy, issue.code.who.value):
         said.append(element("p", own(f"What to do ({own_who}): "), told(words)))
-    where = [_record(ref, who, at) for ref in refs]
+    where = [record_of(ref, who, at) for ref in refs]
     if issue.field:
         where.append(element("span", own("field: "), told(issue.field)))
+    if issue.id:
+        where.append(element("span", own("issue: "), element("code", own(issue.id))))
     if where:
         said.append(element("p", *where, class_="where"))
     summary = element("summary", joined(element("b", told(who)), what, by=Html(" ")))
     return element("details", summary, *said, class_="row", open="")
 
 
-def _record(ref: Ref, who: str, at: Shown) -> Html:
+def record_of(ref: Ref, who: str, at: Shown) -> Html:
     """Which record it is, and the way to it."""
     side = at.side(ref)
     named = joined(told(f"{ref.kind} {ref.id}"), own(" in "), told(side))
@@ -400,7 +403,8 @@ def _record(ref: Ref, who: str, at: Shown) -> Html:
     return element("span", joined(named, way, by=Html(" ")))
 
 
-def _pairs(pairs: Iterable[tuple[str, Html]]) -> Html:
+def pairs_of(pairs: Iterable[tuple[str, Html]]) -> Html:
+    """Names, and what is said of each."""
     items = [
         element("div", element("dt", own(name)), element("dd", content))
         for name, content in pairs
@@ -417,10 +421,10 @@ def _group(group: Group, at: Shown) -> Html:
     summary = element(
         "summary",
         element("h3", told(group.title)),
-        element("span", own(_many(number, "record")), class_="count"),
+        element("span", own(many(number, "record")), class_="count"),
     )
     table = _table(group.rows, at) if group.rows else NOTHING
-    return element("details", summary, table, _more(group.more), class_="group")
+    return element("details", summary, table, more_of(group.more), class_="group")
 
 
 def _table(rows: Sequence[Row], at: Shown) -> Html:
@@ -454,7 +458,7 @@ def _row(row: Row, at: Shown) -> Html:
     )
 
 
-def _more(number: int) -> Html:
+def more_of(number: int) -> Html:
     """How many more there are that are not on the page."""
     if not number:
         return NOTHING
@@ -462,14 +466,16 @@ def _more(number: int) -> Html:
     return element("p", own(words), class_="quiet")
 
 
-def _many(number: int, noun: str) -> str:
+def many(number: int, noun: str) -> str:
+    """A number of things, by the name of one."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _facts(facts: Mapping[str, str]) -> Iterator[Html]:
+def about(facts: Mapping[str, str]) -> Iterator[Html]:
+    """Facts by their names; empty ones are left out."""
     pairs = [(name, told(text)) for name, text in facts.items() if text]
     if pairs:
-        yield _pairs(pairs)
+        yield pairs_of(pairs)
 
 
 # Gathering ----------------------------------------------------------------------------

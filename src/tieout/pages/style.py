@@ -93,6 +93,12 @@ th { text-align: left; font-weight: 400; }
 .effects th, .effects td { padding: .3rem 0; vertical-align: top; }
 .effects td { padding-left: 1rem; white-space: nowrap; width: 1%; }
 .effects .bar { height: .6rem; margin-top: .15rem; }
+.sums { margin-top: .5rem; }
+.sums th, .sums td { padding: .3rem 0 .3rem .75rem; vertical-align: top; }
+.sums th:first-child { padding-left: 0; }
+.sums thead th { color: var(--quiet); font-size: .9rem; }
+.sums thead .number { text-align: right; }
+.sums .apart td:last-child { color: var(--red); font-weight: 600; }
 .fill.more { fill: var(--changed); }
 .fill.less { fill: var(--card); stroke: var(--ended); stroke-width: 2; vector-effect: non-scaling-stroke; }
 summary { cursor: pointer; }

@@ -17,8 +17,10 @@ from typing import Any
 from attrs import field, frozen
 
 from tieout import codec
-from tieout.errors import Code, ConfigError
+from tieout.errors import Code, ConfigError, Severity
 from tieout.models import RecordType, visible
+from tieout.pages.proof import Proof, proof_page
+from tieout.pages.sheet import Links
 from tieout.plan import Seal
 from tieout.proof.differences import Balance, Difference, DifferenceKind, in_figures
 from tieout.proof.sorting import Spool
@@ -137,6 +139,15 @@ class Certificate:
         """The certificate for people, line by line; at most so many differences."""
         return _text(self, differences)
 
+    def html(self, links: Links | None = None) -> str:
+        """
+        The certificate as a page for a browser: one file, without a script.
+
+        ``links`` knows the address of a record's page: `Engine.deep_link`. Of very many
+        differences the first of each kind are listed and the rest is counted.
+        """
+        return proof_page(_proof(self), links)
+
     def __str__(self) -> str:
         return "\n".join(self.text(TOLD_MAX))
 
@@ -172,17 +183,25 @@ def _text(certificate: Certificate, differences: int | None) -> Iterator[str]:
 
 def _head(certificate: Certificate) -> Iterator[str]:
     scope = certificate.scope
-    yield visible(f"Tie-out certificate of {scope.billing} and {scope.ledger}")
-    dates = "all dates"
-    if scope.first or scope.last:
-        dates = f"{scope.first or 'the beginning'} to {scope.last or 'the end'}"
+    yield visible(_title(scope))
     kinds = ", ".join(kind.__name__ for kind in scope.kinds)
-    yield f"{kinds}; {dates}; read {_when(scope.began_at)} to {_when(scope.ended_at)}"
+    yield f"{kinds}; {_dates(scope)}; read {_when(scope.began_at)} to {_when(scope.ended_at)}"
     read = ", ".join(f"{n:,} of {visible(side)}" for side, n in scope.read.items())
     if read:
         yield f"Read: {read}; {scope.compared:,} found on both sides"
     yield f"Digest: {certificate.digest}"
     yield certificate.verdict
+
+
+def _title(scope: Scope) -> str:
+    return f"Tie-out certificate of {scope.billing} and {scope.ledger}"
+
+
+def _dates(scope: Scope) -> str:
+    """Of which days the documents were."""
+    if not (scope.first or scope.last):
+        return "all dates"
+    return f"{scope.first or 'the beginning'} to {scope.last or 'the end'}"
 
 
 def _verdict(certificate: Certificate) -> str:
@@ -222,6 +241,41 @@ def _statement(balance: Balance) -> Iterator[str]:
             continue
         told = [in_figures(value, balance.currency) for value in values]
         yield f"  {name:<16}" + "".join(f"{each:>20}" for each in told)
+
+
+# As a page ----------------------------------------------------------------------------
+
+
+def _proof(certificate: Certificate) -> Proof:
+    """All that a page of the certificate shows."""
+    scope = certificate.scope
+    return Proof(
+        title=_title(scope),
+        light=_light(certificate),
+        verdict=certificate.verdict,
+        totals=certificate.totals,
+        counts=certificate.counts,
+        differences=certificate.differences if certificate.complete else (),
+        facts={
+            "Verified": ", ".join(kind.__name__ for kind in scope.kinds),
+            "Dated": _dates(scope),
+            "Read": f"{_when(scope.began_at)} to {_when(scope.ended_at)}",
+            **{f"Of {side}": f"{count:,} read" for side, count in scope.read.items()},
+            "On both sides": f"{scope.compared:,}",
+            "Unreadable": f"{scope.unreadable:,}" if scope.unreadable else "",
+            "Run": certificate.run,
+            "Digest": certificate.digest,
+        },
+        sides={scope.billing: "billing", scope.ledger: "ledger"},
+    )
+
+
+def _light(certificate: Certificate) -> Severity:
+    """Red where a person is needed, yellow where all that differs has a reason."""
+    if not certificate.ok:
+        return Severity.RED
+    differs = any(certificate.counts.values())
+    return Severity.YELLOW if differs else Severity.GREEN
 
 
 # As a file ----------------------------------------------------------------------------
@@ -320,6 +374,8 @@ def _line(name: str, data: Mapping[str, Any]) -> str:
 
 def _object(certificate: Certificate) -> Iterator[str]:
     """One JSON object, in pieces: the head first, then what may be long."""
+    scope = codec.dump(certificate.scope)
+    del scope["pair"]  # a name within the store: billing and ledger stand beside it
     head = {
         "ok": certificate.ok,
         "complete": certificate.complete,
@@ -327,7 +383,7 @@ def _object(certificate: Certificate) -> Iterator[str]:
         "digest": certificate.digest,
         "run": certificate.run,
         "unexplained": certificate.unexplained,
-        "scope": codec.dump(certificate.scope),
+        "scope": scope,
         "totals": [codec.dump(each) for each in certificate.totals],
     }
     yield json.dumps(head)[:-1]
