@@ -100,7 +100,7 @@ class Levels(Footing):
         """
         self._check_levels_on()
         names = sorted(only)
-        label = f"{len(names)} named records"
+        label = f"{len(names)} named {'record' if len(names) == 1 else 'records'}"
         moment = Window(self._clock.now(), trusting=False, label=label)
         under = self._begin(Track(PAYMENTS, moment))
         run = self._payment_run(adapter, on_progress, stop, under)

@@ -95,7 +95,8 @@ def asked(
         raise ConfigError(
             "say from when (since=Since.PAST_WEEK, a date, ...) or which (only=[...])"
         )
-    label = f"{len(names)} named records" if names else ""
+    noun = "record" if len(names) == 1 else "records"
+    label = f"{len(names)} named {noun}" if names else ""
     return Asked(since, names, label=label, recheck=recheck)
 
 
