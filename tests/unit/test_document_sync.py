@@ -534,3 +534,34 @@ def test_a_write_that_a_person_leaves_alone_is_not_carried_back() -> None:
         desks.sync()
     assert len(desks.live(desks.shop, Payment)) == 1
     assert amounts(desks) == [33]
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def test_a_process_that_dies_between_parts_leaves_the_record_open() -> None:
+    """B152: the first part closes nothing: nobody would come back for the others."""
+    desks = Desks(fees=Fees())
+    desks.customer()
+    bill = desks.bill("I1")
+    payment = desks.pay(105, (bill, 100), fee=5)
+    desks.fates = ["refused"]
+    desks.sync()  # the payment waits for its invoice
+    desks.shop.put(evolve(desks.shop.of(Invoice)[bill.id], reference="PO 1"))
+
+    def reached(what: str) -> None:
+        if what == "write Payment CREATE":
+            raise Died
+
+    desks.ledger.reached = reached
+    with pytest.raises(Died):
+        desks.changed()  # the invoice, the fee's invoice, and then nothing more
+    assert payment.id in desks.issues()
+    desks.ledger.reached = lambda what: None
+    desks.clock.pass_by(timedelta(hours=1))
+    desks.restarted()
+    for _ in range(2):
+        desks.changed()
+    assert amounts(desks) == [105]
+    assert not desks.issues()
