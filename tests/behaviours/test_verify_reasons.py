@@ -181,6 +181,44 @@ def test_a_note_explains_the_values_that_it_names_and_no_others() -> None:
     assert sorted(kinds) == [("DATE", "on"), ("POLICY", "total")]
 
 
+def credited() -> tuple[Desks, Ref, Ref]:
+    """An invoice and a credit note that both sides have, nothing of it applied."""
+    desks = Desks(directions={**OUTWARD, CreditNote: OUT})
+    desks.customer()
+    invoice, note = desks.bill("INV-1"), desks.credit("CN-1")
+    desks.sync()
+    return desks, invoice, note
+
+
+def apply_there(desks: Desks, amount: int) -> None:
+    """A person applies so much of the ledger's credit note by hand."""
+    (note,), (invoice,) = desks.book.of(CreditNote), desks.book.of(Invoice)
+    ends = (Ref("book:1", "CreditNote", note), Ref("book:1", "Invoice", invoice))
+    desks.apply(*ends, amount)
+
+
+def test_a_note_of_what_is_applied_there_explains_so_much_and_no_more() -> None:
+    """10 that a person applied in the ledger are told; of 5 more nobody was told."""
+    desks, _, note = credited()
+    apply_there(desks, 10)
+    desks.shop.put(evolve(desks.shop.of(CreditNote)[note.id], reference="seen"))
+    desks.sync(recheck=True)
+    assert told(desks.engine.verify()) == [("POLICY", "applications")]
+    apply_there(desks, 5)
+    assert told(desks.engine.verify()) == [("AMOUNT", "applications")]
+
+
+def test_an_application_in_flight_explains_itself_and_no_other() -> None:
+    """What a person applied in the ledger besides is on no other side."""
+    desks, invoice, note = credited()
+    desks.apply(note, invoice, 20)
+    desks.fates = ["never"]
+    desks.sync()
+    assert told(desks.engine.verify()) == [("IN_FLIGHT", "applications")]
+    apply_there(desks, 5)
+    assert told(desks.engine.verify()) == [("AMOUNT", "applications")]
+
+
 # Writes -------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeAlias
 
 from attrs import define, evolve, field, frozen
 
@@ -71,6 +72,10 @@ def _leg(ref: Ref, own: str) -> Ref:
     return Ref(ref.connection, Application.__name__, own)
 
 
+_Part: TypeAlias = tuple[Side, str]
+"""A part of a document by its side and its id: two sides may give the same id."""
+
+
 @frozen
 class _About:
     """A record of a group: what it is a part of, and the state in which it is."""
@@ -80,9 +85,10 @@ class _About:
     state: str
 
     @property
-    def leg(self) -> str:
-        """Its id where it is a part, put to something."""
-        return self.ref.id if self.ref.kind == Application.__name__ else ""
+    def leg(self) -> _Part | None:
+        """Which part it is, where it is one, put to something."""
+        part = self.ref.kind == Application.__name__
+        return (self.entry.side, self.ref.id) if part else None
 
 
 @define
@@ -267,8 +273,9 @@ class Reasons:
 
         What is ``red`` certifies nothing: it need only not be known to be of another state.
         """
-        legs = {each.leg for each, _ in told if each.leg}
-        if legs and self._but_for(legs):
+        legs = {each.leg: row.issue.code for each, row in told if each.leg}
+        altered = [*legs.values()].count(Code.POSTED_CANNOT_CHANGE)
+        if legs and self._but_for(legs, altered):
             return next(row for each, row in told if each.leg)
         for each, row in told:
             if each.leg:
@@ -325,7 +332,11 @@ class Reasons:
             for each, row in rows
             if row.held is Held.NOTED and self._is_now(each, row.issue.basis)
         ]
-        stay = {e.leg for e, row in noted if row.issue.code is Code.CREDITS_STAY}
+        stay = {
+            each.leg
+            for each, row in noted
+            if each.leg and row.issue.code is Code.CREDITS_STAY
+        }
         for each, row in noted:
             text = row.issue.text or row.issue.code.meaning
             kind = DifferenceKind.POLICY
@@ -338,7 +349,11 @@ class Reasons:
         return None
 
     def _says(
-        self, each: _About, issue: Issue, difference: Difference, stay: Collection[str]
+        self,
+        each: _About,
+        issue: Issue,
+        difference: Difference,
+        stay: Collection[_Part],
     ) -> bool:
         """Whether a note tells of this very difference that it is not carried."""
         match issue.code:
@@ -420,11 +435,18 @@ class Reasons:
                 found[event.target.id] = told or found.get(event.target.id, "")
         return found
 
-    def _but_for(self, legs: Collection[str]) -> bool:
-        """Whether both sides put the money to the same, but for these parts of it."""
+    def _but_for(self, legs: Collection[_Part], altered: int = 0) -> bool:
+        """
+        Whether both sides put the money to the same, but for these parts of it.
+
+        One that ended here may still be put over there, and one that was ``altered``
+        over there is put there otherwise; nothing else may be there besides.
+        """
         mine, theirs = self._puts(legs)
-        left = theirs - mine
-        return not mine - theirs and left.total() <= len(legs)
+        entries = self.found.group.entries
+        live = {(e.side, put.own) for e in entries for put in e.puts or ()}
+        ended = len({*legs} - live)
+        return not mine - theirs and (theirs - mine).total() <= ended + altered
 
     def _beyond(self, text: str) -> bool:
         """Whether a note names all that only the other side puts the money to."""
@@ -436,7 +458,7 @@ class Reasons:
         )
 
     def _puts(
-        self, without: Collection[str]
+        self, without: Collection[_Part]
     ) -> tuple[Counter[tuple[str, Decimal]], Counter[tuple[str, Decimal]]]:
         """
         What each side puts to which of the ledger's invoices, some parts left out.
@@ -444,12 +466,14 @@ class Reasons:
         What is put to an invoice that is tied to none is on no other side.
         """
         across, group = self.found.across, self.found.group
-        ours = [p for e in group.billing for p in e.puts or () if p.own not in without]
-        theirs = [p for e in group.ledger for p in e.puts or () if p.own not in without]
+        ours, theirs = (
+            [p for e in some for p in e.puts or () if (e.side, p.own) not in without]
+            for some in (group.billing, group.ledger)
+        )
         here = Counter((across.get(p.key, f"?{p.key}"), p.amount) for p in ours)
         there = Counter((p.key, p.amount) for p in theirs)
-        ledger_first = any(p.own in without for e in group.ledger for p in e.puts or ())
-        return (there, here) if ledger_first else (here, there)
+        inward = any(side == "ledger" for side, _ in without)
+        return (there, here) if inward else (here, there)
 
 
 _TOTALS = ("total", "amount")
