@@ -22,8 +22,9 @@ from attrs import define, field
 import tieout
 from tieout.change import Action, Issue
 from tieout.errors import Code
+from tieout.evidence import shown
 from tieout.journal import about
-from tieout.models import Customer, Invoice, Link, Ref, Settlement
+from tieout.models import Customer, Invoice, Link, Part, Ref, Settlement, Status
 from tieout.store import Held, Intent, IssueRow, Stage, key_of
 
 NOON = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
@@ -235,7 +236,7 @@ class _Garden:
             number = billing["number"]
             self._tie(Invoice, billing["id"], ledger["id"], "ties", number)
         if kind == "IN_FLIGHT":
-            self._facts.append(_intent(ref, ours, billing["number"]))
+            self._facts.append(_intent(ref, ours, ledger))
             self._note("writes", "", ledger["id"])
         if kind == "OPEN_ISSUE":
             self._facts.append(_issue(ref, billing["number"]))
@@ -271,8 +272,18 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _intent(source: Ref, target: Ref, number: str) -> Intent:
-    """A write whose answer was lost."""
+def _intent(source: Ref, target: Ref, ledger: Row) -> Intent:
+    """A write whose answer was lost: what was paid in the ledger, to be shown in billing."""
+    wanted = Settlement(
+        source,
+        ledger["number"],
+        ledger["currency"],
+        ledger["total"],
+        Decimal(0),
+        Status.SETTLED,
+        settled_by={Part.CASH: ledger["paid_amount"]},
+        paid_on=ledger["date_paid"],
+    )
     return Intent(
         name=f"write of {source.id}",
         pair=PAIR,
@@ -285,9 +296,9 @@ def _intent(source: Ref, target: Ref, number: str) -> Intent:
         role="",
         generation=0,
         link_version=0,
-        number=number,
+        number=ledger["number"],
         agreed="",
-        wanted="",
+        wanted=shown(wanted),
         mark="",
         stage=Stage.UNKNOWN,
         attempt=1,

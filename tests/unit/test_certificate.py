@@ -139,6 +139,10 @@ def test_what_is_long_is_cut_off_with_the_number_of_the_rest() -> None:
             "NOTHING IS UNEXPLAINED: 2 differences are explained",
         ),
         (
+            {"counts": {"OPEN_ISSUE": 1, "POLICY": 2}, "red": 0},
+            "NOTHING IS UNEXPLAINED: 3 differences are explained, 1 with an open issue",
+        ),
+        (
             {"counts": {"OPEN_ISSUE": 2}, "red": 1},
             "THE BOOKS DIFFER: 1 difference is explained by red issues",
         ),

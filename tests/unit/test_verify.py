@@ -340,7 +340,7 @@ def test_a_note_is_compared_with_what_is_told_of_it() -> None:
     told = {None: None, Decimal(5): (), Decimal(2): None}
     for left, puts in told.items():
         assert entry(evolve(note, remaining=left), "billing").puts == puts
-    applied = (Put("i1", Decimal(3)),)
+    applied = (Put("i1", Decimal(3), own="a1"),)
     told = {None: applied, Decimal(5): None, Decimal(2): applied}
     for left, puts in told.items():
         known = evolve(note, remaining=left, applications=(put,))

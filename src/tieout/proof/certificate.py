@@ -215,7 +215,9 @@ def _verdict(certificate: Certificate) -> str:
     if scope.red:
         return f"THE BOOKS DIFFER: {_counted(scope.red)} explained by red issues"
     if explained := sum(certificate.counts.values()):
-        return f"NOTHING IS UNEXPLAINED: {_counted(explained)} explained"
+        told = f"NOTHING IS UNEXPLAINED: {_counted(explained)} explained"
+        waiting = certificate.counts[DifferenceKind.OPEN_ISSUE]
+        return f"{told}, {waiting:,} with an open issue" if waiting else told
     return "THE BOOKS AGREE"
 
 

@@ -28,6 +28,7 @@ from tieout.proof.entries import Entry, Put, day_text
 from tieout.proof.levels import Levels
 from tieout.proof.pairing import Group
 from tieout.settings import Direction
+from tieout.store import Stage
 
 DRAFT = "A draft is not carried until it is posted."
 
@@ -125,10 +126,13 @@ class Comparison(Levels):
             text = f"{group.ambiguous} live documents have this number."
             return evolve(found, code=Code.AMBIGUOUS_NUMBER, text=text)
         if each.fee:
-            text = "It is the fee of a payment, which is no invoice in billing."
+            where = "the ledger" if here else "billing"
+            text = f"It is the fee of a payment, which is no invoice in {where}."
             return evolve(found, kind=DifferenceKind.POLICY, text=text)
         if each.tie:
             return evolve(found, text="It is tied to a document that is not there.")
+        if each.ours:
+            return _made_by_us(found, each)
         reason = self._not_carried(outward=here)
         if not reason:
             return found
@@ -214,6 +218,24 @@ class Comparison(Levels):
     # What every one of them needs ---------------------------------------------------------
 
 
+def _made_by_us(found: Difference, each: Entry) -> Difference:
+    """What carries a mark of ours and is tied to nothing is nobody's own document."""
+    told = f"It carries {', '.join(each.marks)}, a mark of ours, and is tied to nothing"
+    if each.ours in _UNSETTLED:
+        text = f"{told}: it may be what a write made that is not settled yet."
+        kind, code = DifferenceKind.IN_FLIGHT, Code.OUTCOME_UNKNOWN
+    elif each.ours == Stage.PARKED.name:
+        text = f"{told}: a person is asked what became of the write."
+        kind, code = DifferenceKind.OPEN_ISSUE, Code.PARKED
+    else:
+        text, kind = f"{told}: it is a copy of what we made.", found.kind
+        code = Code.COPIED
+    return evolve(found, kind=kind, code=code, text=text)
+
+
+_UNSETTLED = (Stage.SENDING.name, Stage.UNKNOWN.name)
+
+
 def _any_live(entries: Sequence[Entry]) -> bool:
     return any(each.live for each in entries)
 
@@ -253,6 +275,8 @@ def _put_elsewhere(group: Group, across: Mapping[str, str]) -> bool:
     ours, theirs = ([p for e in entries for p in e.puts or ()] for entries in sides)
     # What of a fee was made no invoice is with the customer.
     ours = [put for put in ours if not put.fee or put.key in across]
+    made = set(across.values())
+    theirs = [put for put in theirs if not put.fee or put.key in made]
     here, there = _by_invoice(ours), _by_invoice(theirs)
     if here.keys() <= across.keys():
         return {across[target]: amount for target, amount in here.items()} != there

@@ -105,13 +105,17 @@ class Counting:
         """
         To which customer one side of a group is counted: billing's, where it is known.
 
-        What one side does not tell is as the other has it, because nothing says otherwise.
+        What one side does not tell is as the other has it, because nothing says otherwise;
+        but a ledger customer who is tied to nobody is not the one of a billing customer
+        who is tied to another.
         """
         there = group.ledger if side == "ledger" else group.billing
         for each in (*there, *group.entries):
             own = each.owner if each.side == "ledger" else each.customer
             if own:
                 return Ref(self.billing, Customer.__name__, own)
+            if each.side == "ledger" and _is_another(each, group):
+                return self.customer(each)
         return next(filter(None, map(self.customer, group.ledger)), None)
 
     def _filings(self, group: Group) -> Iterator[Filing]:
@@ -171,6 +175,17 @@ class Counting:
             self.ref(here) if here else None,
             self.ref(there) if there else None,
         )
+
+
+def _is_another(there: Entry, group: Group) -> bool:
+    """Whether a ledger customer who is tied to nobody cannot be billing's."""
+    tied = {_whole(each.owner) for each in group.billing} - {""}
+    return bool(there.customer and tied) and _whole(there.customer) not in tied
+
+
+def _whole(customer: str) -> str:
+    """The customer of whom a contact (``C100/contact``) is, and who may be told instead."""
+    return customer.partition("/")[0]
 
 
 def _said(each: Entry | None, field: str) -> str:

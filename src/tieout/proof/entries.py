@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from tieout.change import Issue
 from tieout.errors import Code
+from tieout.evidence import marks_in
 from tieout.models import (
     CreditNote,
     Invoice,
@@ -23,7 +24,9 @@ from tieout.models import (
     Record,
     Settlement,
     Status,
+    as_made,
     clean_number,
+    fingerprint,
 )
 from tieout.money import ZERO
 from tieout.settings import Side
@@ -36,12 +39,14 @@ class Put:
     """
     A part of a payment or credit, and the id of its invoice.
 
-    A fee has no invoice in billing: it is put to the payment itself.
+    A fee has no invoice on the side of its payment: it is put to the payment itself.
+    ``own`` is the id of the part.
     """
 
     target: str
     amount: Decimal
     fee: bool = False
+    own: str = ""
 
     @property
     def key(self) -> str:
@@ -59,11 +64,14 @@ class Entry:
     """
     What one side says of one record, as far as it is verified, and what is known of it.
 
-    ``puts`` are None where the side does not tell them; ``legs`` are the ids of all that a
-    credit was ever put to. ``owner`` is billing's id of the
+    ``puts`` are None where the side does not tell them; ``legs`` are the fingerprints of
+    all that a credit was ever put to, by id. ``owner`` is the other side's id of the
     customer, where the two sides' are tied, and ``called`` the customer's name; ``tie`` is
     what the record has in common with its counterpart, "" where it is tied to none.
     ``fee``: it is the invoice of a payment's fee. ``problem``: it could not be read.
+    ``state`` is the fingerprint by which issues and writes know the record as it is,
+    ``marks`` are those of its texts that look like marks of ours, and ``ours`` is where the
+    write stands whose mark it is.
     """
 
     side: Side
@@ -80,13 +88,16 @@ class Entry:
     paid_on: date | None = None
     last_on: date | None = None
     puts: tuple[Put, ...] | None = None
-    legs: tuple[str, ...] = ()
+    legs: Mapping[str, str] = field(factory=dict)
     problem: Code | None = None
     text: str = ""
     owner: str = ""
     called: str = ""
     tie: str = ""
     fee: bool = False
+    state: str = ""
+    marks: tuple[str, ...] = ()
+    ours: str = ""
 
     @property
     def live(self) -> bool:
@@ -96,7 +107,12 @@ class Entry:
     def now(self, told: Entry) -> Entry:
         """What its side says of it now, with what is known of it."""
         return evolve(
-            told, owner=self.owner, called=self.called, tie=self.tie, fee=self.fee
+            told,
+            owner=self.owner,
+            called=self.called,
+            tie=self.tie,
+            fee=self.fee,
+            ours=self.ours,
         )
 
 
@@ -121,7 +137,8 @@ def entry(record: Record, side: Side) -> Entry:
             shared.update(total=record.total)
         case CreditNote():
             shared.update(total=record.total, puts=_puts(record, record.remaining))
-            shared.update(legs=tuple(put.ref.id for put in record.applications))
+            legs = {put.ref.id: fingerprint(put) for put in record.applications}
+            shared.update(legs=legs)
         case Payment():
             shared.update(total=record.amount, puts=_puts(record, record.unapplied))
         case _:
@@ -132,6 +149,8 @@ def entry(record: Record, side: Side) -> Entry:
         currency=record.currency,
         status=record.status,
         on=record.on,
+        state=fingerprint(as_made(record)),
+        marks=tuple(sorted(marks_in(record))),
         **shared,
     )
 
@@ -153,9 +172,9 @@ def _puts(record: CreditNote | Payment, left: Decimal | None) -> tuple[Put, ...]
     if (not live and left is None) or (left is not None and gone != total - left):
         return None
     return tuple(
-        Put(record.ref.id, put.amount, fee=True)
+        Put(record.ref.id, put.amount, fee=True, own=put.ref.id)
         if put.how is Part.OTHER
-        else Put(put.target.id, put.amount)
+        else Put(put.target.id, put.amount, own=put.ref.id)
         for put in live
     )
 
@@ -192,23 +211,27 @@ def packed(entry: Entry) -> list[Any]:
         {part.name: str(amount) for part, amount in entry.parts.items()},
         day_text(entry.paid_on),
         day_text(entry.last_on),
-        [[put.target, str(put.amount), put.fee] for put in entry.puts]
+        [[put.target, str(put.amount), put.fee, put.own] for put in entry.puts]
         if entry.puts is not None
         else None,
-        entry.legs,
+        dict(entry.legs),
         entry.problem.name if entry.problem else None,
         entry.text,
         entry.owner,
         entry.called,
         entry.tie,
         entry.fee,
+        entry.state,
+        entry.marks,
+        entry.ours,
     ]
 
 
 def unpacked(row: Sequence[Any]) -> Entry:
     """The entry that `packed` was given."""
     side, own, number, currency, status, total, customer, reference, on = row[:9]
-    balance, parts, paid_on, last_on, puts, legs, problem, *known = row[9:]
+    balance, parts, paid_on, last_on, puts, legs, problem = row[9:16]
+    text, owner, called, tie, fee, state, marks, ours = row[16:]
     return Entry(
         side,
         own,
@@ -223,12 +246,19 @@ def unpacked(row: Sequence[Any]) -> Entry:
         {Part[name]: Decimal(amount) for name, amount in parts.items()},
         _read_day(paid_on),
         _read_day(last_on),
-        tuple(Put(target, Decimal(amount), fee) for target, amount, fee in puts)
+        tuple(Put(to, Decimal(amount), fee, own) for to, amount, fee, own in puts)
         if puts is not None
         else None,
-        tuple(legs),
+        legs,
         Code[problem] if problem else None,
-        *known,
+        text,
+        owner,
+        called,
+        tie,
+        fee,
+        state,
+        tuple(marks),
+        ours,
     )
 
 

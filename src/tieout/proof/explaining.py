@@ -15,28 +15,31 @@ from attrs import define, evolve, field
 
 from tieout.capabilities import Verb
 from tieout.errors import Code
-from tieout.journal import about, when
+from tieout.journal import about
 from tieout.models import (
-    Application,
     CreditNote,
     Customer,
     Invoice,
     Link,
+    Payment,
     RecordType,
     Ref,
     Settlement,
     Status,
+    as_made,
+    fingerprint,
     is_name,
 )
 from tieout.proof.comparing import DRAFT, Comparison, Found
 from tieout.proof.differences import Difference, DifferenceKind
-from tieout.proof.entries import Entry, entry
+from tieout.proof.entries import Entry, day_text, entry
 from tieout.proof.pairing import Group
+from tieout.proof.reasons import UNSETTLED, Facts, Reasons, because, refs_of
 from tieout.reading import Reader
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction, Settings, Side
-from tieout.store import OPEN_STAGES, Held, Intent, IssueRow, Stage, Store, key_of
+from tieout.store import Event, Intent, IssueRow, Stage, Store, key, key_of
 
 AGAIN_MAX = 1_000
 """Records that are read once more in one verification: where more have no reason, it is not
@@ -44,18 +47,7 @@ because they are moving."""
 
 SIDES: tuple[Side, ...] = ("billing", "ledger")
 
-
-@define
-class Facts:
-    """What is known of some records besides what they say."""
-
-    intents: dict[Ref, Intent] = field(factory=dict)
-    rows: dict[str, list[IssueRow]] = field(factory=dict)
-    """By what they are about."""
-    inactive: frozenset[str] = frozenset()
-    """The ids of ledger customers that are not active."""
-    withheld: frozenset[Ref] = frozenset()
-    """The billing invoices that a person has marked as not to be posted."""
+_TELLING = (*UNSETTLED, Stage.PARKED, Stage.APPLIED)
 
 
 @define(kw_only=True)
@@ -82,11 +74,11 @@ class Explaining:
         self, founds: Sequence[Found], comparison: Comparison
     ) -> Iterator[Difference]:
         """The differences of some groups; those that have a reason say which."""
-        facts = self._facts(founds, comparison)
+        facts, rules = self._facts(founds, comparison), self.settings.digest()
         rest: list[Found] = []
         for found in founds:
-            refs = _refs(found, comparison)
-            told = tuple(_remembered(d, refs, facts) for d in found.differences)
+            reasons = Reasons(found, comparison, facts, rules, self._events)
+            told = tuple(map(reasons.explain, found.differences))
             if not found.group.paired:
                 told = tuple(_unwanted(d, found, facts) for d in told)
             if all(each.kind.explained for each in told) or self.looks >= AGAIN_MAX:
@@ -102,7 +94,7 @@ class Explaining:
     # What is remembered -------------------------------------------------------------------
 
     def _facts(self, founds: Sequence[Found], comparison: Comparison) -> Facts:
-        refs = {ref: None for found in founds for ref in _refs(found, comparison)}
+        refs = {ref: None for found in founds for ref in refs_of(found, comparison)}
         facts = Facts(
             inactive=self._inactive(founds, comparison),
             withheld=self._withheld(founds, comparison),
@@ -111,14 +103,46 @@ class Explaining:
         while some := self.store.find(Intent, "about", values, after):
             after = some[-1].name
             for intent in some:
-                if intent.stage in OPEN_STAGES and intent.stage is not Stage.PARKED:
-                    facts.intents[intent.source] = intent
+                if intent.stage in _TELLING:
+                    facts.intents.setdefault(intent.source, []).append(intent)
         keys = [
             key_of(self.pair, verb, about(ref)) for verb in self.verbs for ref in refs
         ]
         for row in self.store.get(IssueRow, keys).values():
             facts.rows.setdefault(row.about, []).append(row)
+        if comparison.kind is Settlement:
+            facts.states = self._invoices(refs, facts)
         return facts
+
+    def _invoices(self, refs: Iterable[Ref], facts: Facts) -> dict[Ref, str]:
+        """
+        The fingerprints of invoices of which something is known besides their levels.
+
+        What is known of more than are read once more explains nothing of their levels.
+        """
+        wanted: list[Ref] = []
+        for ref in refs:
+            bases = [row.issue.basis for row in facts.rows.get(about(ref), ())]
+            for each in facts.intents.get(ref, ()):
+                bases += [each.agreed] if each.stage is not Stage.APPLIED else []
+            if any(basis and "." not in basis for basis in bases):
+                wanted.append(ref)
+        wanted = wanted[: max(AGAIN_MAX - self.looks, 0)]
+        self.looks += len(wanted)
+        found: dict[Ref, str] = {}
+        for side in SIDES:
+            connection = self.sessions[side].connector.connection
+            ids = [ref.id for ref in wanted if ref.connection == connection]
+            for each in self._fetched(side, Invoice, ids) if ids else ():
+                found[each.ref] = fingerprint(as_made(each))
+        return found
+
+    def _events(self, ref: Ref) -> Iterator[Event]:
+        """What happened to a record, in order."""
+        value, after = key_of(self.pair, ref.kind, ref.id), ""
+        while some := self.store.find(Event, "about", value, after):
+            after = key(some[-1])
+            yield from (each for each in some if each.source == ref)
 
     def _inactive(
         self, founds: Iterable[Found], comparison: Comparison
@@ -163,7 +187,8 @@ class Explaining:
                     ids.append(link.on(connection).id)
             for group in lone:
                 each = group.entries[0]
-                if each.side != side and not group.ambiguous and is_name(each.number):
+                named = is_name(each.number) and comparison.kind is not Payment
+                if each.side != side and not group.ambiguous and named:
                     numbers += self.settings.number_rule.spellings(each.number)
             for record in self._fetched(side, comparison.kind, ids, numbers):
                 look.now[side, record.ref.id] = entry(record, side)
@@ -193,17 +218,18 @@ class Explaining:
         """The differences of a group after the second look."""
         other = None if found.group.paired else self._other(found, comparison, look)
         if other is not None and self._outside(other.on):
-            yield from (_dated(each, other) for each in found.differences)
+            alone = found.group.entries[0]
+            yield from (_dated(d, alone, other) for d in found.differences)
             return
         again = comparison.compare(look.fresh(found.group, other), found.across)
         left = {each.kind for each in again.differences}
         for each in found.differences:
             if not found.group.paired and found.group.entries[0].id in look.drafts:
-                yield _because(each, DifferenceKind.POLICY, None, DRAFT)
+                yield because(each, DifferenceKind.POLICY, None, DRAFT)
             elif each.kind.explained or each.kind in left:
                 yield each
             else:
-                yield _because(each, DifferenceKind.IN_FLIGHT, None, _MOVED)
+                yield because(each, DifferenceKind.IN_FLIGHT, None, _MOVED)
 
     def _other(self, found: Found, comparison: Comparison, look: _Look) -> Entry | None:
         """What the other side has after all of a record that stands alone."""
@@ -216,6 +242,8 @@ class Explaining:
         if link is not None:
             connection = self.sessions[side].connector.connection
             return look.now.get((side, link.on(connection).id))
+        if comparison.kind is Payment:
+            return None  # no run pairs them by their numbers
         key = self.settings.number_rule.key
         for there in look.now.values():
             free = there.side == side and comparison.ref(there) not in look.tied
@@ -271,86 +299,29 @@ _NOBODY = Ref("", "", "")
 _MOVED = "It changed while both sides were read; by now this does not differ."
 
 
-def _refs(found: Found, comparison: Comparison) -> list[Ref]:
-    """The records whose writes and issues bear on a group."""
-    refs: list[Ref] = []
-    for each in found.group.entries:
-        ref = comparison.ref(each)
-        if ref is not None:
-            refs.append(ref)
-            name = Application.__name__
-            refs += [Ref(ref.connection, name, leg) for leg in each.legs]
-    return refs
-
-
-def _remembered(found: Difference, refs: Iterable[Ref], facts: Facts) -> Difference:
-    """A difference, under the reason that the store knows."""
-    if found.kind.explained:
-        return found
-    for ref in refs:
-        # The legs of a document explain what it is put to, and nothing else of it.
-        if ref.kind == Application.__name__ and found.field != "applications":
-            continue
-        intent = facts.intents.get(ref)
-        if intent is not None:
-            text = f"A write of it is not settled; it is looked at after {when(intent.not_before)}."
-            kind = DifferenceKind.IN_FLIGHT
-            return _because(found, kind, Code.OUTCOME_UNKNOWN, text)
-        for row in facts.rows.get(about(ref), ()):
-            text = row.issue.text or row.issue.code.meaning
-            if row.held is Held.OPEN:
-                return _because(found, DifferenceKind.OPEN_ISSUE, row.issue.code, text)
-            if row.held is Held.IGNORED:
-                text = f"A person wants it left alone: {text}"
-                return _because(found, DifferenceKind.POLICY, row.issue.code, text)
-            if row.held is Held.NOTED and _says(row, found.field):
-                return _because(found, DifferenceKind.POLICY, row.issue.code, text)
-            if row.issue.code is Code.TOTAL_DIFFERS and found.field in _TOTALS:
-                # It was told once and is no open issue; it is no less an error.
-                return _because(found, found.kind, row.issue.code, text)
-    return found
-
-
 def _unwanted(found: Difference, of: Found, facts: Facts) -> Difference:
     """What one side lacks, where it is not brought there by rule."""
     customer = next((each.customer for each in of.group.ledger), "")
-    if found.kind.explained:
+    tied = any(each.tie for each in of.group.entries)
+    if found.kind.explained or found.code is Code.COPIED or tied:
         return found
     if customer in facts.inactive:
         text = "By active_only, nothing is brought to billing for inactive customers."
-        return _because(found, DifferenceKind.POLICY, None, text)
+        return because(found, DifferenceKind.POLICY, None, text)
     if found.billing in facts.withheld:
         text = "A person has marked it as not to be posted."
-        return _because(found, DifferenceKind.POLICY, None, text)
+        return because(found, DifferenceKind.POLICY, None, text)
     return found
 
 
-_TOTALS = ("total", "amount")
-
-
-def _says(row: IssueRow, field: str) -> bool:
-    """Whether a note tells of a field that it is not carried."""
-    if row.issue.code in (Code.CREDITS_STAY, Code.APPLIED_THERE):
-        return field == "applications"
-    named = field == row.issue.field or f"{field} " in row.issue.text
-    return row.issue.code is Code.EDIT_NOT_CARRIED and bool(field) and named
-
-
-def _because(
-    found: Difference, kind: DifferenceKind, code: Code | None, text: str
-) -> Difference:
-    return evolve(found, kind=kind, code=code, text=text)
-
-
-def _dated(found: Difference, other: Entry) -> Difference:
+def _dated(found: Difference, each: Entry, other: Entry) -> Difference:
     """What seemed to be missing has another date there, outside what is verified."""
-    day = other.on.isoformat() if other.on else ""
-    here = other.side == "billing"
+    days = {e.side: day_text(e.on) for e in (each, other)}
     return evolve(
         found,
         kind=DifferenceKind.DATE,
         field="on",
-        in_billing=day if here else found.in_billing,
-        in_ledger=found.in_ledger if here else day,
+        in_billing=days["billing"],
+        in_ledger=days["ledger"],
         text="It is there, and dated outside the days that are verified.",
     )

@@ -14,9 +14,10 @@ from attrs import define, evolve
 from tieout.capabilities import Capabilities
 from tieout.change import Issue
 from tieout.errors import Code
-from tieout.models import Invoice, Part, Ref, Settlement
+from tieout.models import Invoice, Link, Part, Ref, Settlement
 from tieout.money import ZERO
 from tieout.planners import settlements
+from tieout.planners.matching import Known
 from tieout.proof.counting import Counting, amounts_of
 from tieout.proof.differences import Amounts, Difference, DifferenceKind, in_money
 from tieout.proof.entries import Entry, day_text
@@ -46,9 +47,8 @@ class Levels(Counting):
         here, there = group.billing[0], group.ledger[0]
         if self._plainly_alike(here, there):
             return
-        billing, ledger = self._settlement(here), self._settlement(there)
-        seen_on = billing.paid_on or self.today
-        wanted = settlements.due(ledger, billing, self.able, self.settings, seen_on)
+        billing, ledger = self.settlement(here), self.settlement(there)
+        wanted = self.due(billing, ledger)
         due, notes = (billing, ()) if isinstance(wanted, Issue) else wanted
         if not self.able.payments.partial and due.paid_on and billing.paid_on:
             # Only the day is held: what was paid follows from there being one.
@@ -67,6 +67,19 @@ class Levels(Counting):
             yield self._byin_money(group, DifferenceKind.AMOUNT, wrong)
         elif due != billing:
             yield self._paid_date(group, due, billing)
+
+    def due(
+        self, billing: Settlement, ledger: Settlement
+    ) -> tuple[Settlement, tuple[tuple[Code, str], ...]] | Issue:
+        """What billing should show of a level by the rules, or why nobody can say."""
+        seen_on = billing.paid_on or self.today
+        return settlements.due(ledger, billing, self.able, self.settings, seen_on)
+
+    def refusals(self, billing: Settlement, ledger: Settlement) -> tuple[Issue, ...]:
+        """What the rules say of a level that is not carried to what it is paired with."""
+        known = Known({ledger.ref.id: Link("", billing.ref, ledger.ref)})
+        found = settlements.plan([ledger], [billing], known, self.able, self.settings)
+        return tuple(each for each in found.issues if each.blocking)
 
     def _plainly_alike(self, here: Entry, there: Entry) -> bool:
         """
@@ -148,7 +161,8 @@ class Levels(Counting):
             in_ledger=day_text(getattr(due, name)),
         )
 
-    def _settlement(self, each: Entry) -> Settlement:
+    def settlement(self, each: Entry) -> Settlement:
+        """The level that an entry is of, as far as it is compared."""
         connection = self.billing if each.side == "billing" else self.ledger
         return Settlement(
             Ref(connection, Invoice.__name__, each.id),

@@ -48,14 +48,21 @@ class Pairing:
 
     ``several``: a record may be several on the other side, as a payment that a system
     keeps in parts. ``referring``: the ledger's reference may hold billing's number.
+    Without ``numbered`` nothing is paired by its number, as no run pairs payments.
     """
 
     def __init__(
-        self, rule: NumberRule, *, several: bool = False, referring: bool = False
+        self,
+        rule: NumberRule,
+        *,
+        several: bool = False,
+        referring: bool = False,
+        numbered: bool = True,
     ) -> None:
         self._rule = rule
         self._several = several
         self._referring = referring
+        self._by_numbers = numbered
         self._tied, self._referred, self._numbered = Sorter(), Sorter(), Sorter()
 
     def __enter__(self) -> Self:
@@ -123,8 +130,9 @@ class Pairing:
                 self._number(each)
 
     def _number(self, entry: Entry) -> None:
-        # Without a number it is found by nothing: it stands alone.
-        key = self._key(entry.number) or f"\x1f{entry.side} {entry.id}"
+        # What is found by nothing stands alone.
+        key = self._key(entry.number) if self._by_numbers else ""
+        key = key or f"\x1f{entry.side} {entry.id}"
         self._numbered.add(key, *packed(entry))
 
     def _by_number(self, entries: Sequence[Entry]) -> Iterator[Group]:

@@ -102,6 +102,7 @@ class Proving:
                 self.settings.number_rule,
                 several=kind is Payment,
                 referring=kind is Settlement,
+                numbered=kind is not Payment,
             )
             stack.enter_context(pairing)
             for side in SIDES:
@@ -171,7 +172,11 @@ class Proving:
     def _across(
         self, groups: Sequence[Group], comparison: Comparison
     ) -> dict[str, str]:
-        """By billing's id, the ledger's invoices that these documents are put to."""
+        """
+        By billing's id, the ledger's invoices that these documents are put to.
+
+        A fee is put to its payment on one side, and to the invoice of it on the other.
+        """
         wanted: list[tuple[Ref, str]] = []
         for each in (each for group in groups for each in group.billing):
             ref = comparison.ref(each)
@@ -183,12 +188,19 @@ class Proving:
             wanted += [(invoice, "") for invoice in invoices]
             if comparison.kind is Payment:
                 wanted.append((ref, fees.ROLE))
+        theirs = (each for group in groups for each in group.ledger)
+        for each in theirs if comparison.kind is Payment else ():
+            ref = comparison.ref(each)
+            if ref is not None and any(put.fee for put in each.puts or ()):
+                wanted.append((ref, fees.ROLE))
         ties = self.reader.ties(wanted)
-        return {
-            fee_key(ref.id) if role else ref.id: link.ledger.id
+        return dict(
+            (link.billing.id, fee_key(ref.id))
+            if ref.connection == comparison.ledger
+            else (fee_key(ref.id) if role else ref.id, link.ledger.id)
             for (ref, role), link in ties.items()
             if not link.released
-        }
+        )
 
     def _check_stop(self) -> None:
         if self.stop is not None and self.stop():

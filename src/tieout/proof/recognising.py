@@ -43,6 +43,7 @@ class Recognising:
         else:
             ties, made_of_fees = self._documents(refs, comparison)
         ties = {**self._marks(entries, ties), **ties}
+        made = self._made(each for each in entries if each.id not in ties)
         owners = self._owners(entries, comparison)
         for each in entries:
             link = owners.get(each.customer)
@@ -50,7 +51,8 @@ class Recognising:
                 each,
                 tie=ties.get(each.id, ""),
                 fee=each.id in made_of_fees,
-                owner=link.billing.id if link else "",
+                ours=next((made[m] for m in each.marks if m in made), ""),
+                owner=_across(link, each),
                 called=link.number if link else "",
             )
 
@@ -72,7 +74,9 @@ class Recognising:
         links = self.reader.ties((ref, role) for ref in refs.values() for role in roles)
         live = {tie: link for tie, link in links.items() if not link.released}
         ties = {
-            ref.id: f"fee {ref.id}" if role else tie_to_billing(link.billing.id)
+            ref.id: f"fee {ref.connection} {ref.id}"
+            if role
+            else tie_to_billing(link.billing.id)
             for (ref, role), link in live.items()
         }
         return ties, frozenset(ref.id for ref, role in live if role)
@@ -104,6 +108,20 @@ class Recognising:
             for intent in found
             if intent.source.connection == self.billing
         }
+
+    def _made(self, entries: Iterable[Entry]) -> dict[str, str]:
+        """By mark, where the writes stand whose marks untied records carry."""
+        marks = {mark for each in entries for mark in each.marks}
+        values = [key_of(self.pair, mark) for mark in sorted(marks)]
+        found = self.store.find(Intent, "mark", values, limit=len(values) + 1)
+        return {intent.mark: intent.stage.name for intent in found}
+
+
+def _across(link: Link | None, each: Entry) -> str:
+    """The other side's id of a record's customer."""
+    if link is None:
+        return ""
+    return link.ledger.id if each.side == "billing" else link.billing.id
 
 
 def _shared(link: Link) -> str:
