@@ -101,7 +101,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "pace": {"capabilities", "clock"},
     "grants": {"protocol", "store", "pace"},
     "session": {"grants"},
-    "evidence": {"store"},
+    "evidence": {"effects", "store"},
     "lease": {"store", "clock"},
     "journal": {"effects", "evidence", "lease"},
     "adapters": {"session", "plan"},

@@ -263,6 +263,7 @@ class Journal(Hold):
             within=change.within,
             mark=change.mark,
             put=unmarked(change),
+            worth=money_of(change.after),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -996,7 +997,7 @@ class Journal(Hold):
         rows: Mapping[str, IssueRow],
         by: str,
     ) -> list[Fact | Gone]:
-        made = Ref(intent.connection, intent.source.kind, reply.id)
+        made = Ref(intent.connection, intent.kind.__name__, reply.id)
         outcome = Outcome.applied(change, ref=made)
         outcome = evolve(outcome, text=f"{by} answered: landed as {reply.id}")
         links = self._links([change])
