@@ -24,6 +24,7 @@ from tieout.models import (
     Customer,
     Invoice,
     Payment,
+    Posting,
     Record,
     RecordType,
     Ref,
@@ -188,7 +189,7 @@ class Troubles(Handover):
         What goes through closes the issue; what does not, keeps its one row, with the new
         reason. ``by`` is who asks for it. Raises `ConfigError` where there is no such
         issue, where its record cannot be named (then the next run that reads it tries it
-        again), or where it is of a plan of the caller's own.
+        again), where it is of a plan of the caller's own, or of a mark that was set by hand.
         """
         row = self._held(issue)
         source = row.issue.source
@@ -196,6 +197,9 @@ class Troubles(Handover):
             raise ConfigError("this issue names no record that could be carried again")
         if row.verb not in (PAYMENTS, DOCUMENTS):
             raise ConfigError(f"{row.verb} is planned by you: make a new plan of it")
+        if source.kind == Posting.__name__:
+            step = "post it by hand once more, or undo its batch"
+            raise ConfigError(f"a mark is set by hand alone: {step}")
         self._put(row, Held.OPEN, "tried again", by)
         if row.verb == PAYMENTS:
             return self._sync_named([source.id], None, None, None, insist=True)
