@@ -413,7 +413,9 @@ class Engine(Verification):
             raise ConfigError(f"{name} could not be looked at; try again: {told}")
         if found is None:
             raise ConfigError(f"there is no {name}")
-        against = contradiction(intent, found) or self._otherwise_tied(intent, found.ref)
+        against = contradiction(intent, found) or self._otherwise_tied(
+            intent, found.ref
+        )
         if against:
             told = f"{name} cannot be what was made: {against}"
             raise ConfigError(f"{told}. It is there: {described(found)}")

@@ -215,7 +215,9 @@ def _leading(row: IssueRow) -> str:
 def _carried(story: Story) -> str:
     """How the two sides of what is tied stand to each other, as they are now."""
     sides = story.said
-    voided = [each.side for each in sides if _is_void(each.record) and _ties(story, each)]
+    voided = [
+        each.side for each in sides if _is_void(each.record) and _ties(story, each)
+    ]
     if sides and len(voided) == len(sides):
         return "it was carried, and is void on both sides"
     if voided:
@@ -236,7 +238,7 @@ def _compared(story: Story, told: Sequence[Said]) -> str:
     pairs = [(link.billing, link.ledger) for link in story.links if not link.released]
     ends = tuple(each.record.ref for each in told if each.record)
     moneys = [_total(each.record) for each in told]
-    if ends not in pairs or None in moneys or len(set(moneys)) < 2:
+    if ends not in pairs or None in moneys or len(set(moneys)) <= 1:
         return "it is carried"
     words = ", ".join(
         f"{money} in {each.side}" for money, each in zip(moneys, told, strict=True)

@@ -40,7 +40,6 @@ from tieout.wire import Flow
 from worlds import DAY as A_DAY
 from worlds import World, fails, unreached
 
-
 OUTWARD = {Customer: OUT, Invoice: OUT, CreditNote: tieout.Direction.OFF, Payment: OUT}
 """All that is made in billing goes to the ledger."""
 
@@ -282,8 +281,12 @@ def test_what_is_tied_and_no_longer_agrees_is_not_called_carried() -> None:
         "7.00 EUR in the ledger."
     )
     assert verdict(engine, "INV-2") == "it was carried, and is void in the ledger."
-    assert verdict(engine, "INV-3") == "it was carried, and is not in the ledger any more."
-    assert verdict(engine, "INV-4") == "it was carried, and is on neither side any more."
+    assert (
+        verdict(engine, "INV-3") == "it was carried, and is not in the ledger any more."
+    )
+    assert (
+        verdict(engine, "INV-4") == "it was carried, and is on neither side any more."
+    )
     assert verdict(engine, "INV-5") == "it is carried."
     desks.shop.void(here["INV-2"].ref, Invoice)
     desks.sync()

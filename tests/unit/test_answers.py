@@ -16,9 +16,17 @@ from tieout.change import Action, Issue
 from tieout.errors import Code, ConfigError, Fault
 from tieout.evidence import contradiction
 from tieout.journal import Landed, Reply
-from tieout.models import Application, Customer, Invoice, Payment, Ref, Status
+from tieout.models import (
+    Application,
+    Customer,
+    Invoice,
+    Link,
+    Payment,
+    Ref,
+    Status,
+)
 from tieout.protocol import Page
-from tieout.store import Intent, Link, Stage
+from tieout.store import Intent, Stage
 from tieout.testing.year.connector import without
 
 
@@ -142,7 +150,7 @@ def test_the_document_of_another_part_of_the_same_record_is_refused() -> None:
 
 def test_a_change_is_answered_by_the_document_that_was_to_be_changed() -> None:
     """B120: a void that was not carried out has not landed, and no other document has."""
-    desks, write, made = parked()
+    _, write, made = parked()
     void = evolve(write, action=Action.VOID, target=made.ref)
     assert contradiction(void, made) == "it was not taken back"
     assert contradiction(void, evolve(made, status=Status.VOID)) == ""
