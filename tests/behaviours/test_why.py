@@ -294,7 +294,7 @@ def test_what_is_tied_and_no_longer_agrees_is_not_called_carried() -> None:
 
 
 def test_what_somebody_wants_left_alone_says_so() -> None:
-    """B106, B143: no run that comes will look at it, whether it is anywhere or not."""
+    """B104, B143: no run that comes will look at it, whether it is anywhere or not."""
     desks = Desks(directions=OUTWARD)
     desks.customer()
     desks.bill("INV-1")

@@ -56,7 +56,7 @@ def refused(desks: Desks, write: Intent, name: str, words: str) -> None:
 
 
 def test_a_document_that_is_not_there_was_not_made() -> None:
-    """B120: the real copy, with our mark on it, is not carried back beside it."""
+    """2.2: the real copy, with our mark on it, is not carried back beside it."""
     desks, write, made = parked()
     refused(desks, write, "p999", "there is no payment p999 in book:1")
     desks.engine.answer(write, Landed(made.ref.id))
@@ -65,14 +65,14 @@ def test_a_document_that_is_not_there_was_not_made() -> None:
 
 
 def test_a_void_document_was_not_made() -> None:
-    """B120: what does not count settles nothing."""
+    """2.2: what does not count settles nothing."""
     desks, write, made = parked()
     desks.book.void(made.ref, Payment)
     refused(desks, write, made.ref.id, "it is void")
 
 
 def test_another_amount_or_customer_without_the_mark_is_another_document() -> None:
-    """B120: money is not tied on a word that the ledger denies."""
+    """2.2: money is not tied on a word that the ledger denies."""
     desks, write, _ = parked()
     other = desks.pay(34, books=desks.book)
     refused(desks, write, other.id, r"34\.00 EUR, and 33\.00 EUR was sent")
@@ -84,7 +84,7 @@ def test_another_amount_or_customer_without_the_mark_is_another_document() -> No
 
 
 def test_our_mark_outweighs_an_amount_that_was_edited() -> None:
-    """B120: it is ours, and is compared anew."""
+    """2.2: it is ours, and is compared anew."""
     desks, write, made = parked()
     desks.book.pay(evolve(made, amount=Decimal(30)))
     desks.engine.answer(write, Landed(made.ref.id))
@@ -92,7 +92,7 @@ def test_our_mark_outweighs_an_amount_that_was_edited() -> None:
 
 
 def test_an_unmarked_document_of_the_amount_is_believed() -> None:
-    """B120: whatever its day: a ledger may have dated it otherwise."""
+    """2.2: whatever its day: a ledger may have dated it otherwise."""
     desks, write, made = parked()
     desks.book.pay(evolve(made, reference="", custom={}))
     desks.engine.answer(write, Landed(f" {made.ref.id} "))
@@ -112,7 +112,7 @@ def test_an_unmarked_document_of_the_amount_is_believed() -> None:
 def test_what_cannot_be_looked_at_is_not_believed(
     answer: Callable[[], Page[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """B120: neither is it denied: it may be tried again."""
+    """2.2: neither is it denied: it may be tried again."""
     desks, write, made = parked()
     monkeypatch.setattr(desks.engine._ledger, "run", lambda flow: answer())
     refused(desks, write, made.ref.id, "could not be looked at; try again")
@@ -125,7 +125,7 @@ def _raise(fault: Fault) -> Page[Any]:
 def test_where_nobody_else_can_look_a_person_is_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """B120: the connection cannot read such a kind, or is not let."""
+    """2.2: the connection cannot read such a kind, or is not let."""
     desks, write, _ = parked()
     monkeypatch.setattr(
         desks.engine._ledger,
@@ -141,7 +141,7 @@ def test_where_nobody_else_can_look_a_person_is_believed(
 
 
 def test_the_document_of_another_part_of_the_same_record_is_refused() -> None:
-    """B120: one document is not two parts of a payment."""
+    """2.2: one document is not two parts of a payment."""
     desks, write, made = parked()
     tie = Link("shop:1>book:1", write.source, made.ref, "part", 1, "shop:1", {})
     desks.store.commit(evolve(tie, pair=desks.engine.pair))
@@ -149,7 +149,7 @@ def test_the_document_of_another_part_of_the_same_record_is_refused() -> None:
 
 
 def test_a_change_is_answered_by_the_document_that_was_to_be_changed() -> None:
-    """B120: a void that was not carried out has not landed, and no other document has."""
+    """2.2: a void that was not carried out has not landed, and no other document has."""
     _, write, made = parked()
     void = evolve(write, action=Action.VOID, target=made.ref)
     assert contradiction(void, made) == "it was not taken back"
@@ -162,7 +162,7 @@ def test_a_change_is_answered_by_the_document_that_was_to_be_changed() -> None:
 
 
 def test_what_is_put_nowhere_any_more_is_no_application() -> None:
-    """B120: one that was taken back settles nothing."""
+    """2.2: one that was taken back settles nothing."""
     _, write, made = parked()
     put = Application(
         Ref("book:1", "Application", "a1"),
@@ -177,7 +177,7 @@ def test_what_is_put_nowhere_any_more_is_no_application() -> None:
 
 
 def test_not_there_needs_no_look() -> None:
-    """B120: it is looked for before it is sent again, as ever."""
+    """2.2: it is looked for before it is sent again, as ever."""
     desks, write, _ = parked()
     desks.engine.answer(write, Reply.NOT_THERE)
     (held,) = (e for e in desks.intents() if e.name == write.name)

@@ -212,7 +212,7 @@ def test_a_deleted_source_is_told_when_all_is_compared() -> None:
 
 
 def test_a_recheck_asks_only_for_what_was_tied_since_its_start() -> None:
-    """R2: a look at one week does not read a year."""
+    """B44: a look at one week does not read a year."""
     desks = Desks()
     desks.customer()
     bill = desks.bill("I1")
