@@ -112,7 +112,7 @@ LAYERS: Mapping[str, Mapping[str, set[str]]] = {
         "stores": set(),
         "stores.sqlite": {"clock", "store", "stores.file"},
         "stores.*": {"store"},
-        "evidence": {"store"},
+        "evidence": {"effects", "store"},
         "lease": {"clock", "store"},
         "journal": {"effects", "evidence", "lease"},
         "register": {"store"},

@@ -14,8 +14,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from tieout.errors import Code, Fate, Fault, Severity
-from tieout.models import Record, RecordType, Ref, instant
+from tieout.errors import Code, Fate, Fault, Retry, Severity
+from tieout.models import Posting, Record, RecordType, Ref, instant
 from tieout.remedies import CATALOGUE, Remedies, Remedy, looked_up
 
 
@@ -257,7 +257,11 @@ class Issue:
     @property
     def advice(self) -> Remedy:
         """What it means, who can put it right, by which steps, and when it is tried again."""
-        return self._advice or CATALOGUE.of(self.code, self.text, self.remedy)
+        told = self._advice or CATALOGUE.of(self.code, self.text, self.remedy)
+        mark = self.source is not None and self.source.kind == Posting.__name__
+        by_itself = self.code in (Code.OUTCOME_UNKNOWN, Code.PARKED)
+        # A mark that was not set is no run's to set: a person chose the invoice.
+        return evolve(told, retry=Retry.BY_HAND) if mark and not by_itself else told
 
     def by(self, remedies: Remedies) -> Issue:
         """The same, as a table of remedies reads it."""

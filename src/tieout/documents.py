@@ -84,11 +84,29 @@ class DocumentRun(Carrying):
         notes = self.notes(plan)
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         assert self.journal is not None
-        self.journal.announce(plan.changes)
-        for ready in self.in_order(plan.changes):
+        left = [
+            each
+            for some in batches(plan.changes, CHECK_SIZE)
+            for each in self._left_of(some)
+        ]
+        self.tally.count("skipped", len(plan.changes) - len(left))
+        self.journal.announce(left)
+        for ready in self.in_order(left):
             for some in batches(ready, CHECK_SIZE):
                 self.check_stop()
                 self._carry(some, notes)
+
+    def _left_of(self, changes: Sequence[Change]) -> Iterator[Change]:
+        """The changes of a plan but those that were carried out already, just as they are."""
+        intents = self.store.get(Intent, [each.name for each in changes])
+        links = self.reader.ties((each.source, each.role) for each in changes)
+        for change in changes:
+            before = intents.get(change.name)
+            tied = change.releases or (change.source, change.role) in links
+            done = before is not None and before.stage is Stage.APPLIED
+            same = before is not None and before.agreed == change.agreed
+            if not (done and same and tied):
+                yield change
 
     def in_order(self, changes: Iterable[Change]) -> Iterator[list[Change]]:
         """The changes in groups, each after those that it depends on."""

@@ -28,18 +28,29 @@ from collections.abc import Iterable
 from datetime import date
 
 from tieout.adapters import Adapter, DryAdapter
+from tieout.capabilities import Verb
 from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
-from tieout.errors import ConfigError
+from tieout.errors import Code, ConfigError, Fault
+from tieout.evidence import contradiction
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.journal import PersonsAnswer
-from tieout.models import KINDS, CreditNote, Customer, Invoice, Payment, Ref
+from tieout.journal import Landed, PersonsAnswer
+from tieout.models import (
+    KINDS,
+    CreditNote,
+    Customer,
+    Invoice,
+    Payment,
+    Ref,
+    Settlement,
+)
 from tieout.payload import overheard, stripped
 from tieout.plan import Plan
 from tieout.report import Report
 from tieout.run import UNSETTLED, PaymentRun
 from tieout.settings import Direction
-from tieout.store import Intent
+from tieout.store import Intent, Stage
+from tieout.story import described
 from tieout.underway import Track, run_name
 from tieout.verbs import DOCUMENTS, asked
 from tieout.verification import Verification
@@ -376,9 +387,11 @@ class Engine(Verification):
         """
         Say what came of a parked write: `Landed` with the document's id, or a `Reply`.
 
-        ``by`` is who says so, by default this user. Raises `ConfigError` where no such
-        write is parked, `Fault` RUN_IN_PROGRESS while a run holds the pair, and `Fault`
-        ALREADY_LINKED where the document belongs to another record.
+        ``by`` is who says so, by default this user. A document that is named is looked at
+        first, where its system tells of such. Raises `ConfigError`, and changes nothing,
+        where no such write is parked, and where the document cannot be looked at, is not
+        there, or cannot be what was made; `Fault` RUN_IN_PROGRESS while a run holds the
+        pair, and `Fault` ALREADY_LINKED where the document belongs to another record.
         """
         name = write if isinstance(write, str) else write.name
         intent = self._store.get(Intent, [name]).get(name)
@@ -386,9 +399,49 @@ class Engine(Verification):
         journal = self._journal(verb, run_name(self._clock.now()))
         journal.acquire()
         try:
+            if isinstance(reply, Landed) and intent and intent.stage is Stage.PARKED:
+                reply = self._looked_up(intent, reply)
             journal.answer(name, reply, by or this_user())
         finally:
             journal.release()
+
+    def _looked_up(self, intent: Intent, reply: Landed) -> Landed:
+        """The answer by the document's own id; `ConfigError` where it cannot be true."""
+        session, kind = self._sessions[intent.connection], intent.kind
+        able = session.connector.capabilities.kind(kind).can(Verb.READ)
+        if kind is Settlement or not able or not reply.id.strip():
+            return reply  # a level is compared anew, whatever is answered
+        name = f"{kind.__name__.lower()} {reply.id} in {intent.connection}"
+        made = Ref(intent.connection, kind.__name__, reply.id.strip())
+        try:
+            self._refuse_ended(intent.connection)
+            page = session.run(session.connector.fetch(kind, ids=[made.id]))
+        except Fault as fault:
+            if fault.code is Code.NOT_ALLOWED:
+                return reply  # nobody but the person can look
+            text = f"{name} could not be looked at; try again: {fault.text}"
+            raise ConfigError(text) from fault
+        found = next((each for each in page.records if _called(each.ref, made)), None)
+        if found is None and page.issues:
+            told = "; ".join(map(str, page.issues))
+            raise ConfigError(f"{name} could not be looked at; try again: {told}")
+        if found is None:
+            raise ConfigError(f"there is no {name}")
+        against = contradiction(intent, found) or self._otherwise_tied(
+            intent, found.ref
+        )
+        if against:
+            told = f"{name} cannot be what was made: {against}"
+            raise ConfigError(f"{told}. It is there: {described(found)}")
+        return Landed(found.ref.id)
+
+    def _otherwise_tied(self, intent: Intent, made: Ref) -> str:
+        """In which other role a document is tied to the very record that was sent."""
+        for link in self._reader().legs([made]).values():
+            own = intent.source in (link.billing, link.ledger)
+            if own and not link.released and link.role != intent.role:
+                return "it is tied to another part of the same record"
+        return ""
 
     def audit(self, *, verb: str = DOCUMENTS) -> list[Issue]:
         """
@@ -407,6 +460,12 @@ class Engine(Verification):
             return journal.audit(direct.find)
         finally:
             journal.release()
+
+
+def _called(ref: Ref, name: Ref) -> bool:
+    """Whether a record goes by this id or has it among its others."""
+    names = {each.casefold() for each in (ref.id, *ref.aliases)}
+    return ref.connection == name.connection and name.id.casefold() in names
 
 
 def _ids(only: Iterable[str | Ref] | None) -> Iterable[str]:

@@ -72,6 +72,7 @@ class Retry(Enum):
     )
     PUT_RIGHT = "nothing goes by this connection until a person has put it right"
     ANSWERED = "nothing, until somebody answers what came of the write"
+    BY_HAND = "nothing, until it is posted by hand once more, or its batch is undone"
 
 
 _RED, _YELLOW = Severity.RED, Severity.YELLOW

@@ -15,6 +15,7 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from tieout.change import MARK_LENGTH, Action, Change, Outcome, State
+from tieout.effects import money_of
 from tieout.errors import Code, Fate, Fault
 from tieout.models import (
     Application,
@@ -362,6 +363,31 @@ def may_have_made(intent: Intent, record: Record) -> bool:
         return record.ref in intent.candidates
     alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
     return alike or carries(record, intent.mark)
+
+
+def contradiction(intent: Intent, record: Record) -> str:
+    """
+    What speaks against a person's word that a write has made or changed this record; ""
+    where nothing does.
+
+    With our mark on it, its money may have been edited since: that is compared anew.
+    """
+    if intent.action is not Action.CREATE and not _is_target(intent, record):
+        target = intent.target.id if intent.target else "another document"
+        return f"the write was to change {target}"
+    ended = _is_ended(record) and not isinstance(record, Customer | Posting)
+    if intent.action is Action.VOID:
+        return "" if _is_ended(record) else "it was not taken back"
+    if ended:
+        return "it is void" if not isinstance(record, Application) else "it is undone"
+    if intent.action is not Action.CREATE or carries(record, intent.mark):
+        return ""
+    there, sent = money_of(record), intent.worth
+    if there is not None and sent is not None and there != sent:
+        return f"it is of {there}, and {sent} was sent"
+    if _of_another(intent.owner, record):
+        return f"it is of customer {owner_of(record)}, and not of {intent.owner}"
+    return ""
 
 
 def asks_again(intents: Sequence[Intent]) -> list[Intent]:

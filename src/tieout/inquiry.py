@@ -56,10 +56,13 @@ class Inquiry(Retention):
         # Half a character cannot be looked up: nothing is filed under one.
         filed = [each.encode(errors="replace").decode() for each in names]
         issues = tuple(row for each in filed for row in self.issues(number=each))
+        ignored = tuple(
+            row for each in filed for row in self.issues(number=each, ignored=True)
+        )
         values = [key_of(self.pair, each) for each in filed]
         events = list(self._found("number", values))
         links = self._filed(values, events)
-        refs = _refs(issues, events, links)
+        refs = _refs((*issues, *ignored), events, links)
         said = tuple(self._said(*side, named, refs) for side in self._both())
         refs |= {each.record.ref for each in said if each.record}
         links = {**links, **{key(each): each for each in self._ties(refs)}}
@@ -74,6 +77,7 @@ class Inquiry(Retention):
             tuple(self._looked(named)),
             tuple(self.last_runs().values()),
             () if issues or links else tuple(self._reasons(said)),
+            ignored,
         )
 
     def _both(self) -> tuple[tuple[str, Session], ...]:

@@ -266,6 +266,7 @@ class Journal(Hold):
             within=change.within,
             mark=change.mark,
             put=unmarked(change),
+            worth=money_of(change.after),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -317,7 +318,7 @@ class Journal(Hold):
                 stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links, event))
                 told = (notes or {}).get(change.source, ())
-                worth = [*told, *noted(change, outcome)]
+                worth = as_one([*told, *noted(change, outcome)])
                 facts.extend(self._closing(change.source, worth, rows))
             else:
                 facts.append(event)
@@ -487,7 +488,7 @@ class Journal(Hold):
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
             )
-            noted = told.get(change.source, ())
+            noted = as_one(told.get(change.source, ()))
             facts.extend(self._closing(change.source, noted, rows))
             new.extend(n for n in noted if not same(rows.get(about(change.source)), n))
         for issue in issues:
@@ -692,10 +693,9 @@ class Journal(Hold):
         where = about(source)
         if self._stuck.get(where):
             return
-        for note in notes[-1:]:
+        for note in notes:
             if not same(rows.get(where), note):
                 yield self._row(note, Held.NOTED, rows)
-        for note in notes:
             yield from self._told(note, rows)
         if not notes and where in rows and not self._parts.get(where):
             yield Gone(IssueRow, key_of(self._pair, self._verb, where))
@@ -999,7 +999,7 @@ class Journal(Hold):
         rows: Mapping[str, IssueRow],
         by: str,
     ) -> list[Fact | Gone]:
-        made = Ref(intent.connection, intent.source.kind, reply.id)
+        made = Ref(intent.connection, intent.kind.__name__, reply.id)
         outcome = Outcome.applied(change, ref=made)
         outcome = evolve(outcome, text=f"{by} answered: landed as {reply.id}")
         links = self._links([change])
@@ -1218,6 +1218,23 @@ def noted(change: Change, outcome: Outcome) -> list[Issue]:
         for code in outcome.notes
         if code.severity is not Severity.GREEN
     ]
+
+
+def as_one(notes: Iterable[Issue]) -> list[Issue]:
+    """
+    What there is to say of a record in one note, the worst of it first; none for nothing.
+
+    A record has one row: what is less must not hide that its money differs.
+    """
+    worst = sorted(notes, key=lambda each: each.severity is not Severity.RED)
+    several = list({(each.code, each.text): each for each in worst}.values())
+    if len(several) <= 1:
+        return several
+    first, *others = several
+    texts = [first.text or first.code.meaning]
+    texts += [f"{e.code.meaning.rstrip('.')}: {e.text}".rstrip(": ") for e in others]
+    steps = dict.fromkeys(each.remedy or each.code.remedy for each in several)
+    return [evolve(first, text=" ".join(texts), remedy=" ".join(steps))]
 
 
 def _last(facts: Iterable[Fact | Gone]) -> list[Fact | Gone]:

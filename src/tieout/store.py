@@ -68,7 +68,7 @@ class Intent:
     last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
     asked, and ``candidates`` the documents in question. ``put`` is what it applies to what,
-    where no mark will show that it did.
+    where no mark will show that it did, and ``worth`` the money of what was sent.
     """
 
     name: str
@@ -109,6 +109,7 @@ class Intent:
     also: tuple[str, ...] = ()
     within: Ref | None = None
     put: Application | None = None
+    worth: Money | None = None
 
     @property
     def numbers(self) -> tuple[str, ...]:

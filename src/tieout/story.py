@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from tieout.errors import Code, Scope, Severity, Who
+from tieout.errors import Code, Retry, Scope, Severity, Who
 from tieout.models import (
     CreditNote,
     Customer,
@@ -69,8 +69,8 @@ class Story:
     All that is known of a number.
 
     ``said`` is what each side says now, ``links`` what is tied to what, ``happened`` the
-    events in order, ``waiting`` the writes that are not finished, ``issues`` what is open.
-    ``looked`` are the places that were looked in, ``runs`` the last run of each kind of
+    events in order, ``waiting`` the writes that are not finished, ``issues`` what is open,
+    ``ignored`` what is left alone because somebody said so. ``looked`` are the places that were looked in, ``runs`` the last run of each kind of
     work, and ``reasons`` the rules by which it is left alone.
     """
 
@@ -83,12 +83,14 @@ class Story:
     looked: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
     reasons: tuple[str, ...] = ()
+    ignored: tuple[IssueRow, ...] = ()
 
     @property
     def known(self) -> bool:
         """Whether anybody knows the number."""
         told = any(each.record for each in self.said)
-        return bool(told or self.links or self.happened or self.issues)
+        rows = self.issues or self.ignored
+        return bool(told or self.links or self.happened or rows)
 
     @property
     def stopped(self) -> tuple[Run, ...]:
@@ -160,6 +162,8 @@ def _open(story: Story) -> Iterator[str]:
     for row in story.issues:
         often = "once" if row.attempts == 1 else f"{row.attempts} times"
         yield f"  open since {_when(row.first_at)}, met {often} ({row.id}): {_cause(row)}"
+    for row in story.ignored:
+        yield f"  left alone since {_when(row.last_at)} ({row.id}): {_cause(row)}"
     for run in story.stopped:
         yield f"  {_ended(run)}"
     for reason in story.reasons:
@@ -182,15 +186,90 @@ def _verdict(story: Story) -> str:
     if not story.known:
         return "nobody knows this number."
     if story.issues:
-        return " ".join(dict.fromkeys(r.issue.advice.meaning for r in story.issues))
+        return " ".join(dict.fromkeys(map(_leading, story.issues)))
     if story.waiting:
         return "it is under way."
-    carried = "it is carried" if story.links else "it was not carried yet"
+    if story.ignored:
+        why = " ".join(dict.fromkeys(_leading(row) for row in story.ignored))
+        return f"it is left alone, because somebody said so: {why}"
+    carried = _carried(story) if story.links else "it was not carried yet"
     if story.stopped:
         return f"{carried}; the last run ended early."
     if story.reasons and not story.links:
         return "it is left alone, by rule."
     return f"{carried}."
+
+
+def _leading(row: IssueRow) -> str:
+    """
+    What an issue means, in a sentence.
+
+    Of a plan that no longer fits its own words say more: its record need not have changed.
+    """
+    issue = row.issue
+    own = issue.code is Code.STALE_PLAN and bool(issue.text)
+    text = issue.text if own else issue.advice.meaning
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _carried(story: Story) -> str:
+    """How the two sides of what is tied stand to each other, as they are now."""
+    sides = story.said
+    voided = [
+        each.side for each in sides if _is_void(each.record) and _ties(story, each)
+    ]
+    if sides and len(voided) == len(sides):
+        return "it was carried, and is void on both sides"
+    if voided:
+        return f"it was carried, and is void in {voided[0]}"
+    if any(each.trouble for each in sides):
+        return "it is carried"
+    told = [each for each in sides if each.record]
+    gone = [each.side for each in sides if each.record is None]
+    if gone and told and any(_ties(story, each) for each in told):
+        return f"it was carried, and is not in {gone[0]} any more"
+    if gone and not told and any(link.ledger.kind in _READ for link in story.links):
+        return "it was carried, and is on neither side any more"
+    return _compared(story, told)
+
+
+def _compared(story: Story, told: Sequence[Said]) -> str:
+    """Whether two sides that are tied to each other say the same of the money."""
+    pairs = [(link.billing, link.ledger) for link in story.links if not link.released]
+    ends = tuple(each.record.ref for each in told if each.record)
+    moneys = [_total(each.record) for each in told]
+    if ends not in pairs or None in moneys or len(set(moneys)) <= 1:
+        return "it is carried"
+    words = ", ".join(
+        f"{money} in {each.side}" for money, each in zip(moneys, told, strict=True)
+    )
+    return f"it was carried, and differs: total {words}"
+
+
+def _ties(story: Story, said: Said) -> bool:
+    """Whether what a side says is a record that is tied, or was until it was void."""
+    ref = said.record.ref if said.record else None
+    void = _is_void(said.record)
+    live = [each for each in story.links if void or not each.released]
+    return any(ref in (each.billing, each.ledger) for each in live)
+
+
+def _is_void(record: Record | None) -> bool:
+    return getattr(record, "status", None) is Status.VOID
+
+
+def _total(record: Record | None) -> Money | None:
+    """What a record is about, whatever was paid of it."""
+    match record:
+        case Settlement() | Invoice() | CreditNote():
+            return Money(record.total, record.currency)
+        case Payment():
+            return Money(record.amount, record.currency)
+    return None
+
+
+_READ = ("Invoice", "CreditNote", "Customer", "Payment")
+"""The kinds that are asked for by their ids: of others nobody can say they are gone."""
 
 
 def _cause(row: IssueRow) -> str:
@@ -222,12 +301,15 @@ def _next(story: Story) -> Iterator[str]:
     for code in story.causes:
         if code.scope is Scope.CONNECTION:
             yield code.retry.value
+    if story.ignored:
+        yield "nothing, it is left alone until it changes"
     yield from _quiet(story)
 
 
 def _quiet(story: Story) -> Iterator[str]:
     """What is next where nothing is wrong."""
-    if not story.known or story.waiting or story.issues or story.causes:
+    open_rows = story.issues or story.ignored or story.waiting
+    if not story.known or open_rows or story.causes:
         return
     if story.links:
         yield "changes are carried in the next run"
@@ -238,8 +320,13 @@ def _quiet(story: Story) -> Iterator[str]:
 def _remedies(story: Story) -> Iterator[str]:
     for row in story.issues:
         yield from row.issue.advice.steps
-        if not row.issue.code.retryable:
+        if row.issue.advice.retry is Retry.BY_HAND:
+            yield f"then post it by hand once more, or ignore {row.id} to leave it alone"
+        elif not row.issue.code.retryable:
             yield f"then retry {row.id}, or ignore {row.id} to leave it alone"
+    for row in story.ignored:
+        if row.issue.advice.retry is not Retry.BY_HAND:
+            yield f"retry {row.id}, to try it all the same"
     for intent in story.waiting:
         if intent.stage is Stage.PARKED:
             yield (

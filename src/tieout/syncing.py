@@ -8,6 +8,7 @@ wanted is decided by the planners; nothing here decides about money.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeAlias
 
 from attrs import define, evolve, field
@@ -23,6 +24,7 @@ from tieout.models import (
     CreditNote,
     Customer,
     Invoice,
+    Link,
     Payment,
     Record,
     RecordType,
@@ -39,7 +41,7 @@ from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Held, Intent, IssueRow, Stage, key_of
+from tieout.store import Held, Intent, IssueRow, Stage, key, key_of
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -61,8 +63,8 @@ class DocumentSync(DocumentRun):
     sessions: Mapping[str, Session]
     only: frozenset[str] = frozenset()
     """Ids or numbers of the records that are wanted alone; empty for all."""
-    met: set[str] = field(factory=set)
-    """Those of them that were read."""
+    met: set[tuple[str, str]] = field(factory=set)
+    """Those of them that were read, each with the connection on which it was."""
     seen: Seen = field(factory=Seen)
     course: Course | None = None
     insistent: bool = True
@@ -173,10 +175,8 @@ class DocumentSync(DocumentRun):
         seen = self.seen
         seen.unreadable(page.issues)
         for each in page.issues:
-            self.met |= self.only & {
-                each.source.id if each.source else "",
-                *each.numbers,
-            }
+            source = each.source.id if each.source else ""
+            self._meet({source, *each.numbers})
         fresh = [
             each
             for each in youngest(page.records)
@@ -250,23 +250,82 @@ class DocumentSync(DocumentRun):
     def _asked(self, record: Record) -> bool:
         if not self.only:
             return True
-        names = self.only & {record.ref.id, getattr(record, "number", "")}
-        self.met |= names
-        return bool(names)
+        return self._meet({record.ref.id, getattr(record, "number", "")})
 
-    def end(self, course: Course) -> None:
+    def _meet(self, names: set[str]) -> bool:
+        """Whether a record of these names was asked for; it was read, then."""
+        assert self.course is not None
+        asked = self.only & names
+        self.met |= {(self.course.source, name) for name in asked}
+        return bool(asked)
+
+    def end(self, courses: Sequence[Course]) -> None:
         """Say which of the records that were named are on no side that was read."""
-        kind = course.kind.__name__
-        about = {name: Ref(course.source, kind, name) for name in self.only}
-        missing = [
+        first = courses[0]
+        about = {
+            name: Ref(first.source, first.kind.__name__, name) for name in self.only
+        }
+        met = {name for _, name in self.met}
+        gone: list[Issue] = []
+        for course in courses:
+            missing = sorted(n for n in self.only if (course.source, n) not in self.met)
+            named = [Ref(course.source, course.kind.__name__, name) for name in missing]
+            known = self._gone(named, course)
+            refs = self._numbered(missing, course)
+            known += self._gone(self._absent(refs, course), course) if refs else []
+            gone += known
+        told = {each.source.id for each in gone if each.source}
+        told |= {number for each in gone for number in each.numbers}
+        unknown = [
             Issue(Code.NO_SUCH_RECORD, about[name], (name,))
-            for name in sorted(self.only - self.met)
+            for name in sorted(self.only - met - told)
         ]
         if self.journal is not None:
-            rows = self.rows(about[name] for name in self.met).items()
-            unknown = [r for r, row in rows if row.issue.code is Code.NO_SUCH_RECORD]
-            self.journal.clear(unknown)
-        self._take(Plan(issues=tuple(missing)))
+            rows = self.rows(about[name] for name in met).items()
+            over = [r for r, row in rows if row.issue.code is Code.NO_SUCH_RECORD]
+            self.journal.clear(over)
+        fresh = [each for each in gone if each.source not in self.troubled]
+        self._take(Plan(issues=(*fresh, *unknown)))
+
+    # What is there no longer --------------------------------------------------------------
+
+    def lost(self, course: Course, since: date | None) -> Iterator[Page[Any]]:
+        """
+        The documents that were tied ``since`` a day, were not met in this run, and are not
+        there when they are asked for: for sources that announce no deletions.
+        """
+        after, value = "", key_of(self.pair, course.kind.__name__)
+        while some := self.store.find(Link, "open", value, after):
+            after = key(some[-1])
+            refs = [
+                link.on(course.source)
+                for link in some
+                if _sent(link, course) and _made_since(link, since)
+            ]
+            unmet = [ref for ref in refs if ref.id not in self.seen.ids]
+            yield Page(gone=tuple(self._absent(unmet, course)))
+
+    def _absent(self, refs: Sequence[Ref], course: Course) -> list[Ref]:
+        """Which of these are not there; those that cannot be read are."""
+        there: set[str] = set()
+        ids = [ref.id for ref in refs]
+        for page in self.reader.fetch(course.source, course.kind, ids):
+            if any(each.blocking and each.source is None for each in page.issues):
+                return []  # it may be any of them
+            told = [each.ref for each in page.records]
+            told += [each.source for each in page.issues if each.source]
+            there |= {name for ref in told for name in (ref.id, *ref.aliases)}
+        return [ref for ref in refs if ref.id not in there]
+
+    def _numbered(self, numbers: Iterable[str], course: Course) -> list[Ref]:
+        """The documents of a course's source that were tied under these numbers."""
+        values = [key_of(self.pair, number) for number in numbers]
+        found: list[Ref] = []
+        after = ""
+        while some := self.store.find(Link, "number", values, after):
+            after = key(some[-1])
+            found += [e.on(course.source) for e in some if _sent(e, course)]
+        return found
 
     def _gone(self, gone: Iterable[Ref], course: Course) -> list[Issue]:
         """
@@ -366,6 +425,17 @@ def goes(direction: Direction, *, outward: bool) -> bool:
     """Whether records of this direction go from billing to the ledger, or inward."""
     one_way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
     return direction in (one_way, Direction.BOTH)
+
+
+def _sent(link: Link, course: Course) -> bool:
+    """Whether a tie is that of a whole record which went the way of a course."""
+    whole = not link.role and not link.released and not course.made_there(link)
+    return whole and _of(link.on(course.source), course)
+
+
+def _made_since(link: Link, since: date | None) -> bool:
+    """Whether a tie was made or changed on a day or later; of an unknown day it may be."""
+    return since is None or link.seen_on is None or link.seen_on >= since
 
 
 def _of(ref: Ref, course: Course) -> bool:

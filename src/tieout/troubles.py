@@ -17,7 +17,7 @@ from tieout.chronicle import PAGE, Chronicle
 from tieout.clusters import Met, UnknownError, clustered
 from tieout.errors import Code, ConfigError, Severity
 from tieout.footing import PAYMENTS
-from tieout.models import clean_number
+from tieout.models import Posting, clean_number
 from tieout.report import Report
 from tieout.store import Event, Expect, Held, IssueRow, key, key_of
 from tieout.underway import run_name
@@ -96,7 +96,7 @@ class Troubles(Chronicle):
         What goes through closes the issue; what does not, keeps its one row, with the new
         reason. ``by`` is who asks for it. Raises `ConfigError` where there is no such
         issue, where its record cannot be named (then the next run that reads it tries it
-        again), or where it is of a plan of the caller's own.
+        again), where it is of a plan of the caller's own, or of a mark that was set by hand.
         """
         row = self._held(issue)
         source = row.issue.source
@@ -104,6 +104,9 @@ class Troubles(Chronicle):
             raise ConfigError("this issue names no record that could be carried again")
         if row.verb not in (PAYMENTS, DOCUMENTS):
             raise ConfigError(f"{row.verb} is planned by you: make a new plan of it")
+        if source.kind == Posting.__name__:
+            step = "post it by hand once more, or undo its batch"
+            raise ConfigError(f"a mark is set by hand alone: {step}")
         self._put(row, Held.OPEN, "tried again", by)
         if row.verb == PAYMENTS:
             return self._sync_named([source.id], None, None, None, insist=True)

@@ -7,7 +7,7 @@ How a page of them is carried stands in `tieout.syncing`, what is wanted in the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from attrs import define, evolve
@@ -137,7 +137,7 @@ class DocumentVerbs(Levels):
                 track.moment = self._track(course, asked).moment
                 self._read_course(run, under, self._bound(course), track, asked)
             if asked.by_name:
-                run.end(courses[0])
+                run.end(courses)
 
         # What changed besides those that were named is still to be read.
         moves = asked.since is not None and not asked.only
@@ -215,6 +215,20 @@ class DocumentVerbs(Levels):
             track.token = page.token or track.token
             run.process(page)
             self._mark_page(run, under, course, track, page)
+        if asked.recheck and asked.select is None and not asked.only:
+            for page in self._lost(run, course, select):
+                run.process(page)
+
+    def _lost(
+        self, run: DocumentSync, course: Course, select: Select
+    ) -> Iterator[Page[Any]]:
+        """What was deleted at a source that does not say so: asked for in a recheck."""
+        source = self._session_of(course.source).connector.capabilities
+        if source.deletions_visible or course.kind is Customer:
+            return iter(())  # a customer is rarely deleted, and often merged or hidden
+        begun = select.since if isinstance(select, Changed) else None
+        # By a day less, since days begin at different times in different zones.
+        return run.lost(course, begun.date() - timedelta(days=1) if begun else None)
 
     def _place(self, track: Track) -> ResumePoint | None:
         """Where an interrupted reading of the same selection was."""

@@ -10,6 +10,9 @@ import pytest
 from attrs import evolve
 
 import tieout
+from desk import Desk, to
+from desks import DAY as A_DESK_DAY
+from desks import OUT, Desks
 from offices import BOTH, DAY, EVERY_WAY, HOUR, IN, NOTHING, SINCE, Offices
 from tieout import Severity
 from tieout.capabilities import Verb
@@ -23,6 +26,7 @@ from tieout.models import (
     Line,
     Part,
     Payment,
+    Posting,
     R,
     Ref,
     Status,
@@ -35,6 +39,9 @@ from tieout.testing.year.connector import BooksConnector, without
 from tieout.wire import Flow
 from worlds import DAY as A_DAY
 from worlds import World, fails, unreached
+
+OUTWARD = {Customer: OUT, Invoice: OUT, CreditNote: tieout.Direction.OFF, Payment: OUT}
+"""All that is made in billing goes to the ledger."""
 
 
 class Deaf(BooksConnector):
@@ -247,6 +254,103 @@ def test_numbers_that_are_written_otherwise_are_the_same() -> None:
         story = world.engine().why(number)
         assert [each.record is not None for each in story.said] == [True, True]
         assert (steps(story), len(story.links)) == (["applied"], 1)
+
+
+def verdict(engine: tieout.Engine, number: str) -> str:
+    """What is said of a number before all else."""
+    return str(engine.why(number)).splitlines()[0].removeprefix(f"{number}: ")
+
+
+def test_what_is_tied_and_no_longer_agrees_is_not_called_carried() -> None:
+    """B143: by what both sides say now."""
+    desks = Desks(directions=OUTWARD)
+    desks.customer()
+    for number in ("INV-1", "INV-2", "INV-3", "INV-4", "INV-5"):
+        desks.bill(number)
+    desks.sync()
+    here = {each.number: each for each in desks.live(desks.shop, Invoice)}
+    there = {each.number: each for each in desks.live(desks.book, Invoice)}
+    desks.book.put(evolve(there["INV-1"], total=Decimal(7), lines=()))
+    desks.book.void(there["INV-2"].ref, Invoice)
+    del desks.book.of(Invoice)[there["INV-3"].ref.id]
+    del desks.shop.of(Invoice)[here["INV-4"].ref.id]
+    del desks.book.of(Invoice)[there["INV-4"].ref.id]
+    engine = desks.engine
+    assert verdict(engine, "INV-1") == (
+        "it was carried, and differs: total 100.00 EUR in billing, "
+        "7.00 EUR in the ledger."
+    )
+    assert verdict(engine, "INV-2") == "it was carried, and is void in the ledger."
+    assert (
+        verdict(engine, "INV-3") == "it was carried, and is not in the ledger any more."
+    )
+    assert (
+        verdict(engine, "INV-4") == "it was carried, and is on neither side any more."
+    )
+    assert verdict(engine, "INV-5") == "it is carried."
+    desks.shop.void(here["INV-2"].ref, Invoice)
+    desks.sync()
+    assert verdict(engine, "INV-2") == "it was carried, and is void on both sides."
+
+
+def test_what_somebody_wants_left_alone_says_so() -> None:
+    """B104, B143: no run that comes will look at it, whether it is anywhere or not."""
+    desks = Desks(directions=OUTWARD)
+    desks.customer()
+    desks.bill("INV-1")
+    desks.fates = ["refused"]
+    desks.sync()
+    (row,) = desks.engine.issues()
+    desks.engine.ignore(row)
+    desks.sync(recheck=True)
+    story = desks.engine.why("INV-1")
+    assert verdict(desks.engine, "INV-1").startswith(
+        "it is left alone, because somebody said so: "
+    )
+    assert story.next == ("nothing, it is left alone until it changes",)
+    assert story.remedies == (f"retry {row.id}, to try it all the same",)
+    assert f"left alone since 2026-03-10 13:00 ({row.id}): REFUSED" in str(story)
+    assert story.light is Severity.GREEN
+    desks.shop.of(Invoice).clear()
+    assert desks.engine.why("INV-1").next == story.next
+    desks.engine.retry(row.id)
+
+
+def test_a_plan_that_is_carried_out_again_leaves_no_trouble() -> None:
+    """B154: what was carried out already did not change since."""
+    desks = Desks(directions=OUTWARD)
+    desks.customer()
+    bill = desks.bill("INV-1")
+    desks.sync()
+    desks.pay(40, (bill, 40))
+    desks.clock.pass_by(HOUR)
+    plan = desks.engine.plan_payments(A_DESK_DAY)
+    assert desks.engine.apply(plan).counts["created"] > 0
+    again = desks.engine.apply(plan)
+    assert (again.counts["skipped"], again.counts["created"]) == (len(plan.changes), 0)
+    assert list(desks.engine.issues()) == []
+    assert verdict(desks.engine, "INV-1") == "it is carried."
+
+
+def test_a_mark_that_was_not_set_is_set_by_hand_alone() -> None:
+    """B104: what is offered can be done, and what is refused is refused first."""
+    desk = Desk()
+    desk.invoice("INV-1")
+    desk.billing.fate = to(Posting, "refused")
+    desk.post()
+    desk.billing.fate = lambda change: ""
+    (row,) = desk.engine().issues()
+    story = desk.engine().why("INV-1")
+    by_hand = "nothing, until it is posted by hand once more, or its batch is undone"
+    assert story.next == (by_hand,)
+    assert not any("retry" in each for each in story.remedies)
+    assert any(f"ignore {row.id}" in each for each in story.remedies)
+    with pytest.raises(tieout.ConfigError, match="post it by hand once more"):
+        desk.engine().retry(row, by="ada")
+    assert "tried again" not in [each.what for each in desk.engine().events()]
+    desk.post()
+    assert list(desk.engine().issues()) == []
+    assert desk.posted == {"INV-1"}
 
 
 # What is left alone -----------------------------------------------------------------------

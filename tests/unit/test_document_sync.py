@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from desks import BOTH, DAY, IN, OFF, OUT, Desks
 from tieout.capabilities import Verb
+from tieout.change import Issue
 from tieout.errors import Code
-from tieout.journal import Reply
+from tieout.journal import Reply, as_one
 from tieout.models import (
     Application,
     CreditNote,
@@ -20,12 +22,14 @@ from tieout.models import (
     Invoice,
     Link,
     Payment,
+    R,
     Status,
 )
+from tieout.protocol import Page
 from tieout.settings import Fees
 from tieout.store import Held, Stage
 from tieout.stores.memory import MemoryStore
-from tieout.testing.year.connector import without
+from tieout.testing.year.connector import BooksConnector, without
 from tieout.windows import Since
 
 
@@ -139,6 +143,131 @@ def test_an_application_that_nobody_reads_is_told_when_all_is_compared() -> None
     told = desks.issues(Held.NOTED)[ours.id]
     assert told.code is Code.APPLIED_THERE
     assert "50" in told.text
+
+
+def test_a_note_of_another_kind_does_not_hide_that_money_differs() -> None:
+    """B104: one row a record, and all that is to be said of it; told once."""
+    desks = Desks(updates="void_only", directions={CreditNote: OUT, Invoice: OUT})
+    desks.customer()
+    desks.bill("I1", 200)
+    ours = desks.credit("N1")
+    desks.sync()
+    (note,) = desks.live(desks.book, CreditNote)
+    (bill,) = desks.live(desks.book, Invoice)
+    edited = evolve(desks.shop.of(CreditNote)[ours.id], total=Decimal(500), lines=())
+    desks.shop.put(edited)
+    desks.sync()
+    desks.apply(note.ref, bill.ref, 20)
+    for _ in range(2):
+        desks.sync(recheck=True)
+    told = desks.issues(Held.NOTED)[ours.id]
+    assert told.code is Code.EDIT_NOT_CARRIED
+    assert "total 500.00 EUR here, 50.00 EUR there." in told.text
+    assert told.text.endswith(f"its applications there: 20 to {bill.ref.id}.")
+    assert told.remedy == (
+        f"{Code.EDIT_NOT_CARRIED.remedy} {Code.APPLIED_THERE.remedy}"
+    )
+    warnings = [e for e in desks.engine.events() if e.what == "warning"]
+    assert len(warnings) == 2
+
+
+def test_the_worst_of_several_notes_leads() -> None:
+    """B128: red before yellow; what is said twice is said once."""
+    less = Issue(Code.APPLIED_THERE, text="20 to i1.", basis="x", blocking=False)
+    worse = Issue(Code.TOTAL_DIFFERS, blocking=False, remedy="Look.")
+    (one,) = as_one([less, worse, less])
+    assert (one.code, one.basis) == (Code.TOTAL_DIFFERS, "")
+    assert one.text == (
+        f"{Code.TOTAL_DIFFERS.meaning} {Code.APPLIED_THERE.meaning[:-1]}: 20 to i1."
+    )
+    assert one.remedy == f"Look. {Code.APPLIED_THERE.remedy}"
+    assert as_one([less, less]) == [less]
+    assert as_one(()) == []
+
+
+# What was deleted ------------------------------------------------------------------------
+
+
+def test_a_deleted_source_is_told_when_all_is_compared() -> None:
+    """B44: also where its system announces no deletions; the copy is left as it is."""
+    desks = Desks()
+    desks.customer()
+    bill, kept = desks.bill("I1"), desks.bill("I2")
+    paid, note = desks.pay(20), desks.credit("N1")
+    back = desks.bill("I3", books=desks.book)
+    desks.sync()
+    del desks.shop.of(Invoice)[bill.id], desks.book.of(Invoice)[back.id]
+    del desks.shop.of(Payment)[paid.id], desks.shop.of(CreditNote)[note.id]
+    desks.sync()
+    assert not desks.issues()
+    for _ in range(2):
+        desks.sync(recheck=True)
+        found = {e.issue.source: e.issue.code for e in desks.engine.issues()}
+        gone = dict.fromkeys((bill, back, paid, note), Code.VANISHED)
+        assert {ref: found.get(ref) for ref in gone} == gone
+        assert kept not in found
+    assert "was deleted" in desks.issues()[paid.id].text
+    assert len(desks.live(desks.book, Payment)) == 1
+    told = [e for e in desks.engine.events() if e.source == paid and e.what == "issue"]
+    assert len(told) == 1
+
+
+def test_a_recheck_asks_only_for_what_was_tied_since_its_start() -> None:
+    """B44: a look at one week does not read a year."""
+    desks = Desks()
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    del desks.shop.of(Invoice)[bill.id]
+    desks.clock.pass_by(timedelta(days=9))
+    desks.sync(Since.PAST_WEEK, recheck=True)
+    assert not desks.issues()
+
+
+@pytest.mark.parametrize("name", ["", "I1"])
+def test_a_deleted_source_is_told_when_it_is_named(name: str) -> None:
+    """B44: by its id or its number, and not as one that never was."""
+    desks = Desks()
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    there = desks.live(desks.book, Invoice)
+    del desks.shop.of(Invoice)[bill.id]
+    for _ in range(2):
+        report = desks.engine.sync_invoices(only=[name or bill.id])
+        assert [(e.code, e.source) for e in report.issues] == [(Code.VANISHED, bill)]
+    assert desks.live(desks.book, Invoice) == there
+    (row,) = desks.engine.issues()
+    desks.engine.retry(row)
+    assert [each.issue.code for each in desks.engine.issues()] == [Code.VANISHED]
+
+
+def test_what_cannot_be_read_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B44: of a page with a nameless row, nothing is known to be absent."""
+    desks = Desks()
+    desks.customer()
+    bills = [desks.bill(f"I{number}") for number in (1, 2)]
+    desks.sync()
+    desks.shop.of(Invoice).clear()
+    fetch = BooksConnector.fetch
+    unread = [Issue(Code.BAD_FIELD, bills[0]), Issue(Code.BAD_FIELD)]
+
+    def garbled(
+        self: BooksConnector, kind: type[R], **asked: Any
+    ) -> Generator[Any, Any, Page[R]]:
+        page = yield from fetch(self, kind, **asked)
+        ours = self is desks.billing and kind is Invoice
+        return evolve(page, issues=tuple(unread)) if ours else page
+
+    monkeypatch.setattr(BooksConnector, "fetch", garbled)
+    desks.sync(recheck=True)
+    assert not {each.id for each in bills} & desks.issues().keys()
+    unread.pop()
+    desks.sync(recheck=True)
+    assert [e.code for k, e in desks.issues().items() if k == bills[1].id] == [
+        Code.VANISHED
+    ]
+    assert bills[0].id not in desks.issues()
 
 
 # Payments that are put otherwise ---------------------------------------------------------

@@ -197,6 +197,15 @@ def test_a_yellow_trouble_is_a_yellow_light() -> None:
         ),
         (Story("N", happened=(event(1),)), "it was not carried yet."),
         (
+            Story("N", issues=(row(Code.STALE_PLAN, text="its source has changed."),)),
+            "Its source has changed.",
+        ),
+        (Story("N", issues=(row(Code.STALE_PLAN),)), Code.STALE_PLAN.meaning),
+        (
+            Story("N", links=(LINK,), ignored=(row(Code.REFUSED),)),
+            f"it is left alone, because somebody said so: {Code.REFUSED.meaning}",
+        ),
+        (
             Story("N", issues=(row(Code.WAITS), row(Code.REFUSED))),
             f"{Code.WAITS.meaning} {Code.REFUSED.meaning}",
         ),

@@ -369,7 +369,8 @@ def _trouble(trouble: Trouble, at: Shown) -> Html:
 
 def _next(trouble: Trouble) -> str:
     """What happens by itself."""
-    retry = trouble.code.retry
+    own = {issue.advice.retry for issue, _ in trouble.issues}
+    retry = own.pop() if len(own) == 1 else trouble.code.retry
     waits = retry in (Retry.ON_CHANGE, Retry.READ_AGAIN)
     if waits and not any(issue.blocking for issue, _ in trouble.issues):
         return "Nothing: the record was carried, and this was a word about it."

@@ -76,8 +76,8 @@ def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator
     foreign = [put for put in puts if put.live and put.ref not in across.claimed]
     if foreign:
         told = ", ".join(f"{put.amount} to {put.target.id}" for put in foreign)
-        agreed = fingerprint(as_made(note))
-        yield issue(Code.APPLIED_THERE, note, f"{told}.", blocking=False, agreed=agreed)
+        text, agreed = f"its applications there: {told}.", fingerprint(as_made(note))
+        yield issue(Code.APPLIED_THERE, note, text, blocking=False, agreed=agreed)
 
 
 def wanted(record: CreditNote, course: Course, across: Across) -> CreditNote:

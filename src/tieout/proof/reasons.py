@@ -40,6 +40,9 @@ UNSETTLED = (Stage.SENDING, Stage.UNKNOWN)
 """A write that was sent, and of which nobody knows yet what came of it. What was never
 sent, or is proven absent, is not in flight."""
 
+_THERE = "its applications there: "
+"""Behind which a note names what was applied to a copy, as its planner words it."""
+
 
 @define
 class Facts:
@@ -359,8 +362,8 @@ class Reasons:
         match issue.code:
             case Code.CREDITS_STAY:
                 return bool(each.leg) and self._but_for(stay)
-            case Code.APPLIED_THERE:
-                return difference.field == "applications" and self._beyond(issue.text)
+            case _ if difference.field == "applications" and _THERE in issue.text:
+                return self._beyond(issue.text)
             case Code.EDIT_NOT_CARRIED if difference.field == "customer":
                 return self._names_customer(each, issue)
             case Code.EDIT_NOT_CARRIED:
@@ -451,7 +454,8 @@ class Reasons:
     def _beyond(self, text: str) -> bool:
         """Whether a note names all that only the other side puts the money to."""
         mine, theirs = self._puts(())
-        told = text.rstrip(".").split(", ")
+        # Other notes of the same record may follow.
+        told = text.partition(_THERE)[2].partition(". ")[0].rstrip(".").split(", ")
         beyond = theirs - mine
         return not mine - theirs and all(
             f"{n} to {target}" in told for target, n in beyond
