@@ -283,7 +283,10 @@ def _nothing_left(world: World) -> None:
     done = any(not refused.isdisjoint(_ends(e)) for e in judge.surprised)
     known = listed if done else refused
     for change in judge.surprised:
-        if known.isdisjoint(_ends(change)) and not _passed_over(world, change):
+        # What is told of its customer is why a document waits.
+        owner = getattr(judge.record(change.source), "customer", None)
+        about = _ends(change) | ({owner} - {None})
+        if known.isdisjoint(about) and not _passed_over(world, change):
             text = f"{change.source} {change.role} {change.action.name}"
             raise Violation(LIVE, f"{text} was left by runs of what changed")
     _until_quiet(world, START)
