@@ -24,10 +24,11 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CORE = "*/tieout/*.py,*/tieout/planners/*.py,*/tieout/stores/*.py"
 NOT_CORE = "*/tieout/cli/*"
 COVERAGE_MIN = "95"
-BESIDE_THE_CORE = ("tests/connectors", "tests/faults")
-"""What reaches the core by detours alone: it is not traced, which takes as long again."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 """As tests/e2e/browser looks for one."""
+TRACED = ("tests/unit", "tests/behaviours")
+"""The tests of the core itself. What reaches it by detours is not traced: that takes as
+long again."""
 
 
 def _answers(version: str) -> bool:
@@ -52,11 +53,11 @@ def _group(name: str) -> tuple[str, ...]:
     return tuple(nox.project.dependency_groups(PROJECT, name))
 
 
-def _traced() -> list[str]:
-    """The places of the tests that are run under coverage."""
+def _untraced() -> list[str]:
+    """The places of the tests that are not run under coverage."""
     places = PROJECT["tool"]["pytest"]["ini_options"]["testpaths"]
-    traced = (each for each in places if each not in BESIDE_THE_CORE)
-    return sorted(str(found) for each in traced for found in Path().glob(each))
+    left = (each for each in places if each not in TRACED)
+    return sorted(str(found) for each in left for found in Path().glob(each))
 
 
 @nox.session(python=_pythons())
@@ -66,9 +67,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", "-n", "2", *session.posargs)
         return  # a part of the tests proves nothing about coverage
-    session.run("pytest", "-n", "2", *BESIDE_THE_CORE)
+    session.run("pytest", "-n", "2", *_untraced())
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *_traced())
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *TRACED)
     session.run("coverage", "combine", "--quiet")
     session.run(
         "coverage",

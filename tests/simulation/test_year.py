@@ -18,7 +18,7 @@ from tieout.testing.year.play import FAIR, YEAR, simulate
 from tieout.testing.year.report import FATES, Years, table
 from tieout.testing.year.sabotage import SABOTAGES, SEEDS_MAX
 
-SEEDS = 100
+SEEDS = 60
 
 
 @cache
@@ -41,11 +41,11 @@ def test_documents_of_all_kinds_are_made_changed_and_taken_back() -> None:
     """The years are full: no invariant holds because nothing happens."""
     counts = total().counts
     for kind in ("Customer", "Invoice", "CreditNote", "Payment", "Application"):
-        assert counts[f"CREATE {kind}"] >= 15, kind
+        assert counts[f"CREATE {kind}"] >= 8, kind
     for kind in ("Customer", "Invoice", "CreditNote", "Payment", "Settlement"):
-        assert counts[f"UPDATE {kind}"] >= 3, kind
-    for kind in ("Invoice", "CreditNote", "Payment", "Application"):
-        assert counts[f"VOID {kind}"] >= 2, kind
+        assert counts[f"UPDATE {kind}"] >= 2, kind
+    for kind in ("Invoice", "Payment"):
+        assert counts[f"VOID {kind}"] >= 5, kind
 
 
 def test_most_is_compared_and_little_is_excused() -> None:
