@@ -318,7 +318,7 @@ class Journal(Hold):
                 stuck.discard(change.role)
                 facts.extend(self._tying(change, outcome, links, event))
                 told = (notes or {}).get(change.source, ())
-                worth = as_one([*told, *noted(change, outcome)])
+                worth = [*told, *noted(change, outcome)]
                 facts.extend(self._closing(change.source, worth, rows))
             else:
                 facts.append(event)
@@ -488,9 +488,10 @@ class Journal(Hold):
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
             )
-            noted = as_one(told.get(change.source, ()))
+            noted = told.get(change.source, ())
             facts.extend(self._closing(change.source, noted, rows))
-            new.extend(n for n in noted if not same(rows.get(about(change.source)), n))
+            row = rows.get(about(change.source))
+            new.extend(() if all(same(row, e) for e in as_one(noted)) else noted)
         for issue in issues:
             facts.append(self._row(issue, Held.OPEN, rows))
             facts.extend(self._told(issue, rows))
@@ -693,10 +694,11 @@ class Journal(Hold):
         where = about(source)
         if self._stuck.get(where):
             return
-        for note in notes:
-            if not same(rows.get(where), note):
-                yield self._row(note, Held.NOTED, rows)
-            yield from self._told(note, rows)
+        for row in as_one(notes):  # the log has each of them, the record has one row
+            if not same(rows.get(where), row):
+                yield self._row(row, Held.NOTED, rows)
+                for note in notes:
+                    yield from self._told(note, rows)
         if not notes and where in rows and not self._parts.get(where):
             yield Gone(IssueRow, key_of(self._pair, self._verb, where))
 

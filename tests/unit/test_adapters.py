@@ -277,7 +277,7 @@ def test_a_preview_prints_and_writes_nothing() -> None:
     assert "\n\nPaid amounts to update in billing:1 (2)\n" in text
     assert "~  INV-1  0.00 EUR → 100.00 EUR  - → 2026-03-09" in text
     assert "as in the ledger" in text
-    assert "\n\n! INV-3" in text
+    assert "\n\n* INV-3" in text
     assert "\n\nIn all\n  paid amounts risen  130.00 EUR\n\nEnd" in text
     assert text.endswith("End of plan\n")
     assert preview.dry
