@@ -220,7 +220,8 @@ class DocumentSync(DocumentRun):
 
         A person copied a document with all that stands on it; or a write was given up, or
         is forgotten by a store that was lost, and it landed. Taken for news, it would be
-        carried back, and the money be there twice.
+        carried back, and the money be there twice. A mark that this store does not know is
+        ours only where this pair makes such documents there: it may be another pair's.
         """
         live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
         marked = {each.ref: (each, marks) for each in live if (marks := marks_in(each))}
@@ -229,22 +230,33 @@ class DocumentSync(DocumentRun):
         known |= self.reader.legs(marked).keys()
         strangers = [found for ref, found in marked.items() if ref not in known]
         made = self._made_under(sorted(m for _, marks in strangers for m in marks))
+        ours = self._makes_such()
         return {
             each.ref: _is_copy(each, mark, made.get(mark))
             for each, marks in strangers
             for mark in sorted(marks)
             # Some systems apply a credit by a payment of nothing: that is no copy of it.
-            if mark not in made or made[mark].kind is type(each)
+            if (made[mark].kind is type(each) if mark in made else ours)
         }
 
+    def _makes_such(self) -> bool:
+        """Whether this pair makes documents of the course's kind at the course's source."""
+        course = self.course
+        assert course is not None
+        kinds = [course.kind]
+        if course.kind is Invoice and self.settings.fees is not None:
+            kinds.append(Payment)  # the fee of one is an invoice there
+        ways = (self.settings.direction(kind) for kind in kinds)
+        return any(goes(way, outward=not course.outward) for way in ways)
+
     def _made_under(self, marks: Iterable[str]) -> dict[str, Intent]:
-        """The writes that made something under some marks, as far as this store knows."""
+        """The writes that were to make something under some marks, as far as is known."""
         values = [key_of(self.pair, mark) for mark in marks]
         found: dict[str, Intent] = {}
         after = ""
         while some := self.store.find(Intent, "mark", values, after):
             after = some[-1].name
-            found.update((each.mark, each) for each in some if each.result is not None)
+            found.update((each.mark, each) for each in some)
         return found
 
     def _asked(self, record: Record) -> bool:

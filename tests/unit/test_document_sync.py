@@ -23,6 +23,7 @@ from tieout.models import (
     Link,
     Payment,
     R,
+    Ref,
     Status,
 )
 from tieout.protocol import Page
@@ -591,8 +592,8 @@ def test_without_takes_a_verb_away() -> None:
     assert desks.issues()[bill.id].code is Code.NOT_ALLOWED
 
 
-def test_a_copy_with_our_mark_on_it_is_not_carried_back() -> None:
-    """PITFALLS: somebody copies a document of ours with all that stands on it."""
+def _copied() -> tuple[Desks, Payment, Ref]:
+    """A payment of ours in the book, and what somebody made of it there by copying it."""
     desks = Desks()
     desks.customer()
     desks.pay(33)
@@ -600,6 +601,12 @@ def test_a_copy_with_our_mark_on_it_is_not_carried_back() -> None:
     (ours,) = desks.live(desks.book, Payment)
     copy = desks.book.ref(Payment)
     desks.book.pay(evolve(ours, ref=copy, applications=()))
+    return desks, ours, copy
+
+
+def test_a_copy_with_our_mark_on_it_is_not_carried_back() -> None:
+    """PITFALLS: somebody copies a document of ours with all that stands on it."""
+    desks, ours, copy = _copied()
     desks.ledger.marks[copy.id] = desks.ledger.marks[ours.ref.id]
     desks.sync()
     assert len(desks.live(desks.shop, Payment)) == 1
@@ -613,13 +620,7 @@ def test_a_copy_with_our_mark_on_it_is_not_carried_back() -> None:
 
 def test_a_copy_whose_mark_was_taken_off_is_a_document_of_its_own() -> None:
     """The other way out of COPIED."""
-    desks = Desks()
-    desks.customer()
-    desks.pay(33)
-    desks.sync()
-    (ours,) = desks.live(desks.book, Payment)
-    copy = desks.book.ref(Payment)
-    desks.book.pay(evolve(ours, ref=copy, applications=()))
+    desks, _, _ = _copied()
     desks.sync()
     assert len(desks.live(desks.shop, Payment)) == 2
     assert not desks.issues()
@@ -694,3 +695,28 @@ def test_a_process_that_dies_between_parts_leaves_the_record_open() -> None:
         desks.changed()
     assert amounts(desks) == [105]
     assert not desks.issues()
+
+
+def test_what_another_pair_has_made_is_a_document_like_any_other() -> None:
+    """A system may be the ledger of one pair and the billing of the next."""
+    desks = Desks(directions={Payment: OUT})
+    desks.customer()
+    received = desks.pay(33)
+    desks.billing.marks[received.id] = "TO-ABCDEFGHIJKLM"
+    desks.sync()
+    assert amounts(desks) == [33]
+    assert not desks.issues()
+
+
+def test_a_fee_whose_tie_is_forgotten_is_not_carried_back() -> None:
+    """B69, B92: the fee of a payment is an invoice there, though no invoice goes there."""
+    desks = Desks(fees=Fees(), directions={Invoice: IN, Payment: OUT})
+    desks.customer()
+    desks.pay(5, fee=5)
+    desks.sync()
+    desks.store = MemoryStore()
+    desks.restarted()
+    (fee,) = desks.live(desks.book, Invoice)
+    desks.ledger.marks[fee.ref.id] = "TO-ABCDEFGHIJKLM"
+    desks.sync()
+    assert not desks.live(desks.shop, Invoice)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -14,6 +14,7 @@ from tieout.store import Intent
 from tieout.store import Stage as At
 from tieout.testing.simulator import archive, scenario
 from tieout.testing.simulator.archive import Archive
+from tieout.testing.simulator.disk import Disk
 from tieout.testing.simulator.faults import LOST
 from tieout.testing.simulator.stage import (
     Decisions,
@@ -93,23 +94,59 @@ def simulate(
     stage = Stage(Decisions(seed, decisions), until=until)
     stage.recording = recording
     told: list[str] = []
-    broken: list[Broken] = []
     with sabotage or nullcontext(), seeded(told):
         world = built(stage, profile)
         world.told = told
+        broken = broken_by(stage, lambda: play(world))
         try:
-            play(world)
-        except Halt:
-            pass
-        except Violation as error:
-            broken.append(Broken(error.invariant, stage.steps, error.text))
-        except Exception as error:  # noqa: BLE001 - whatever a world raises is a bug
-            broken.append(Broken(BUG, stage.steps, raised(error)))
-        stage.flush()
-        try:
-            return _result(seed, profile, world, tuple(broken))
+            return Result(
+                seed,
+                profile,
+                runs=world.runs,
+                gap=world.gap() if broken else {},
+                violations=broken,
+                duplicates=world.duplicates,
+                detected=world.detected,
+                **figures(stage, world.disk, world.unclear),
+            )
         finally:
             world.close()
+
+
+def broken_by(stage: Stage, act: Callable[[], object]) -> tuple[Broken, ...]:
+    """What breaks while a world is played, if anything."""
+    try:
+        act()
+    except Halt:
+        return ()
+    except Violation as error:
+        return (Broken(error.invariant, stage.steps, error.text),)
+    except Exception as error:  # noqa: BLE001 - whatever a world raises is a bug
+        return (Broken(BUG, stage.steps, raised(error)),)
+    finally:
+        stage.flush()
+    return ()
+
+
+def figures(
+    stage: Stage, disk: Disk, unclear: Collection[tuple[str, Any]]
+) -> dict[str, Any]:
+    """What a stage and a disk tell of a world that was played, as a result has it."""
+    waiting = {
+        (each.name, each.sent_at)
+        for each in disk.facts(Intent)
+        if each.stage in (At.UNKNOWN, At.SENDING)
+    }
+    return {
+        "steps": stage.steps,
+        "faults": dict(stage.faults),
+        "crashes": dict(stage.crashes),
+        "unknown": len(unclear),
+        "resolved": len(set(unclear) - waiting),
+        "trace": stage.trace,
+        "decisions": tuple(stage.decisions.made),
+        "timeline": tuple(stage.timeline),
+    }
 
 
 def raised(error: Exception) -> str:
@@ -133,31 +170,3 @@ def play(world: World | Archive) -> None:
         archive.play(world)
     else:
         scenario.play(world)
-
-
-def _result(
-    seed: int, profile: str, world: World | Archive, broken: tuple[Broken, ...]
-) -> Result:
-    stage = world.stage
-    waiting = {
-        (each.name, each.sent_at)
-        for each in world.disk.facts(Intent)
-        if each.stage in (At.UNKNOWN, At.SENDING)
-    }
-    return Result(
-        seed,
-        profile,
-        stage.steps,
-        world.runs,
-        dict(stage.faults),
-        dict(stage.crashes),
-        len(world.unclear),
-        len(world.unclear - waiting),
-        world.gap() if broken else {},
-        broken,
-        stage.trace,
-        tuple(stage.decisions.made),
-        tuple(stage.timeline),
-        world.duplicates,
-        world.detected,
-    )

@@ -142,7 +142,7 @@ def _stale_is_done() -> Iterator[None]:
 
 
 @contextmanager
-def _believed_at_once() -> Iterator[None]:
+def believed_at_once() -> Iterator[None]:
     """Not found is proof of absence at any time."""
     real = evidence_module.judged
 
@@ -246,7 +246,7 @@ def _no_recovery() -> Iterator[None]:
 
 
 @contextmanager
-def _no_issues() -> Iterator[None]:
+def no_issues() -> Iterator[None]:
     """Records that cannot be carried are passed over in silence."""
     real = Journal.keep
 
@@ -559,7 +559,7 @@ _ALL = (
         ("I1",),
         "unclear",
         20,
-        _believed_at_once,
+        believed_at_once,
         start=4,
     ),
     Sabotage(
@@ -708,7 +708,7 @@ _ALL = (
         20,
         _nothing_journaled,
     ),
-    Sabotage("SB27", "issues are dropped", ("I2", "I4"), "misshapen", 20, _no_issues),
+    Sabotage("SB27", "issues are dropped", ("I2", "I4"), "misshapen", 20, no_issues),
     Sabotage("SB28", "recovery is skipped", ("I13",), "unclear", 20, _no_recovery),
     Sabotage(
         "SB29",

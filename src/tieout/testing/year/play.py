@@ -32,12 +32,16 @@ from tieout.report import Report
 from tieout.settings import Direction
 from tieout.store import Intent, Marker
 from tieout.store import Stage as At
-from tieout.testing.simulator.result import BUG, Broken, Result, Sabotage, raised
+from tieout.testing.simulator.result import (
+    Result,
+    Sabotage,
+    broken_by,
+    figures,
+)
 from tieout.testing.simulator.stage import (
     DAWN,
     Crash,
     Decisions,
-    Halt,
     Stage,
     Violation,
 )
@@ -106,44 +110,18 @@ def simulate(
     """Play one year and check the invariants; the arguments are those of the simulator's."""
     stage = Stage(Decisions(seed, decisions), until=until)
     stage.recording = recording
-    broken: list[Broken] = []
     with sabotage or nullcontext(), seeded([]):
         world = World(stage, fair=profile == FAIR)
-        try:
-            play(world)
-        except Halt:
-            pass
-        except Violation as error:
-            broken.append(Broken(error.invariant, stage.steps, error.text))
-        except Exception as error:  # noqa: BLE001 - whatever a world raises is a bug
-            broken.append(Broken(BUG, stage.steps, raised(error)))
-        stage.flush()
-        return _result(seed, profile, world, tuple(broken))
-
-
-def _result(seed: int, profile: str, world: World, broken: tuple[Broken, ...]) -> Year:
-    stage = world.stage
-    waiting = {
-        (each.name, each.sent_at)
-        for each in world.disk.facts(Intent)
-        if each.stage in (At.UNKNOWN, At.SENDING)
-    }
-    return Year(
-        seed,
-        profile,
-        stage.steps,
-        world.syncs,
-        dict(stage.faults),
-        dict(stage.crashes),
-        len(world.unclear),
-        len(world.unclear - waiting),
-        {},
-        broken,
-        stage.trace,
-        tuple(stage.decisions.made),
-        tuple(stage.timeline),
-        counts=dict(world.counts),
-    )
+        broken = broken_by(stage, lambda: play(world))
+        return Year(
+            seed,
+            profile,
+            runs=world.syncs,
+            gap={},
+            violations=broken,
+            counts=dict(world.counts),
+            **figures(stage, world.disk, world.unclear),
+        )
 
 
 # The year -----------------------------------------------------------------------------------

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 from attrs import evolve
 
 from tieout import evidence as evidence_module
-from tieout import journal as journal_module
 from tieout.carrying import Carrying
 from tieout.change import Action, Change
 from tieout.journal import Journal
@@ -29,7 +28,12 @@ from tieout.planners.moves import Moves
 from tieout.reading import Reader
 from tieout.survey import Survey
 from tieout.syncing import DocumentSync
-from tieout.testing.simulator.sabotage import Bug, Sabotage
+from tieout.testing.simulator.sabotage import (
+    Bug,
+    Sabotage,
+    believed_at_once,
+    no_issues,
+)
 from tieout.testing.year.connector import BooksConnector
 from tieout.testing.year.judge import (
     AGREE,
@@ -62,18 +66,6 @@ def _marks_dropped() -> Iterator[None]:
         return real(self, evolve(change, mark=""))
 
     with patch.object(BooksConnector, "_written", written):
-        yield
-
-
-@contextmanager
-def _believed_at_once() -> Iterator[None]:
-    """Not found is proof of absence at any time."""
-    real = evidence_module.judged
-
-    def judged(intent: Any, found: Any, now: datetime, **more: Any) -> Any:
-        return real(intent, found, now + _FAR, **more)
-
-    with patch.object(journal_module, "judged", judged):
         yield
 
 
@@ -137,18 +129,6 @@ def _no_recovery() -> Iterator[None]:
 
 
 @contextmanager
-def _issues_dropped() -> Iterator[None]:
-    """Issues of records that cannot be carried are written down nowhere."""
-    real = Journal.keep
-
-    def keep(self: Journal, changes: Any, issues: Any, notes: Any = None) -> Any:
-        return real(self, changes, (), notes)
-
-    with patch.object(Journal, "keep", keep):
-        yield
-
-
-@contextmanager
 def _part_forgotten() -> Iterator[None]:
     """A payment's money is that of its first invoice alone."""
     real = parts._by_invoice  # noqa: SLF001 - patched from outside
@@ -191,7 +171,7 @@ _ALL = (
         LIVE,
         text="not found is believed at once",
         start=79,
-        bug=_believed_at_once,
+        bug=believed_at_once,
     ),
     _planned(
         "YB3",
@@ -235,7 +215,7 @@ _ALL = (
         "YB9", SILENT, LIVE, text="nothing is agreed by a write", bug=_nothing_agreed
     ),
     _planned("YB10", LIVE, text="recovery is skipped", start=4, bug=_no_recovery),
-    _planned("YB12", CARRIED, AGREE, text="issues are dropped", bug=_issues_dropped),
+    _planned("YB12", CARRIED, AGREE, text="issues are dropped", bug=no_issues),
     _planned(
         "YB13",
         CARRIED,
