@@ -161,7 +161,11 @@ LAYERS: Mapping[str, Mapping[str, set[str]]] = {
         },
         "proof.comparing": {"proof.levels", "store"},
         "proof.recognising": {"planners.fees", "proof.comparing", "reading"},
-        "proof.reasons": {"journal", "proof.comparing"},
+        "proof.reasons": {
+            "journal",
+            "planners.credit_notes",
+            "proof.comparing",
+        },
         "proof.explaining": {"proof.reasons", "reading", "register"},
         "proof.proving": {"carrying", "proof.explaining", "proof.recognising"},
     },

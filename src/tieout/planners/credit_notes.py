@@ -29,6 +29,9 @@ from tieout.settings import Direction
 COMPARED = ("number", "currency", "customer", "on", "reference", "total", "lines")
 """By what a changed credit note is compared with the one that is there."""
 
+APPLIED_THERE = "its applications there: "
+"""Behind these words, a note names what was applied to a copy on the other side."""
+
 
 def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
     """The plan of one page of credit notes, the notes themselves before their legs."""
@@ -76,7 +79,7 @@ def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator
     foreign = [put for put in puts if put.live and put.ref not in across.claimed]
     if foreign:
         told = ", ".join(f"{put.amount} to {put.target.id}" for put in foreign)
-        text, agreed = f"its applications there: {told}.", fingerprint(as_made(note))
+        text, agreed = f"{APPLIED_THERE}{told}.", fingerprint(as_made(note))
         yield issue(Code.APPLIED_THERE, note, text, blocking=False, agreed=agreed)
 
 

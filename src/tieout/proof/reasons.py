@@ -30,6 +30,7 @@ from tieout.models import (
     Settlement,
     Status,
 )
+from tieout.planners.credit_notes import APPLIED_THERE
 from tieout.proof.comparing import Comparison, Found
 from tieout.proof.differences import Difference, DifferenceKind
 from tieout.proof.entries import Entry
@@ -39,9 +40,6 @@ from tieout.store import Event, Held, Intent, IssueRow, Stage
 UNSETTLED = (Stage.SENDING, Stage.UNKNOWN)
 """A write that was sent, and of which nobody knows yet what came of it. What was never
 sent, or is proven absent, is not in flight."""
-
-_THERE = "its applications there: "
-"""Behind which a note names what was applied to a copy, as its planner words it."""
 
 
 @define
@@ -362,7 +360,9 @@ class Reasons:
         match issue.code:
             case Code.CREDITS_STAY:
                 return bool(each.leg) and self._but_for(stay)
-            case _ if difference.field == "applications" and _THERE in issue.text:
+            case _ if (
+                difference.field == "applications" and APPLIED_THERE in issue.text
+            ):
                 return self._beyond(issue.text)
             case Code.EDIT_NOT_CARRIED if difference.field == "customer":
                 return self._names_customer(each, issue)
@@ -455,7 +455,9 @@ class Reasons:
         """Whether a note names all that only the other side puts the money to."""
         mine, theirs = self._puts(())
         # Other notes of the same record may follow.
-        told = text.partition(_THERE)[2].partition(". ")[0].rstrip(".").split(", ")
+        told = (
+            text.partition(APPLIED_THERE)[2].partition(". ")[0].rstrip(".").split(", ")
+        )
         beyond = theirs - mine
         return not mine - theirs and all(
             f"{n} to {target}" in told for target, n in beyond
