@@ -526,17 +526,15 @@ def test_an_answer_that_came_twice_answers_one_request(
     serve: Serve, http: HTTPTransport
 ) -> None:
     """H18, X25: the copy is not taken for the answer to the next request."""
-    numbers = itertools.count()
-
-    def how(connection: socket.socket, _: bytes) -> None:
-        number = next(numbers)
-        connection.sendall(answer(b"%d" % number) * (2 if number == 0 else 1))
+    def how(connection: socket.socket, asked: bytes) -> None:
+        path = asked.split()[1]
+        connection.sendall(answer(path) * (2 if path == b"/first" else 1))
 
     server = serve(how)
-    assert get(http, server.url).body == b"0"
-    write = Request("POST", server.url, json={}, effect=True)
+    assert get(http, server.url + "first").body == b"/first"
+    write = Request("POST", server.url + "second", json={}, effect=True)
     lost(lambda: http.send(write, 5), Code.ANSWER_LOST, Fate.UNCLEAR)
-    assert get(http, server.url).body == b"2"
+    assert get(http, server.url + "third").body == b"/third"
 
 
 def test_an_answer_before_any_byte_was_sent_is_none(
