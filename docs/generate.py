@@ -33,10 +33,10 @@ from tieout import table as tables
 from tieout.capabilities import Capabilities, Kind, Verb
 from tieout.connector import BY_STATUS, judge
 from tieout.errors import Code, Scope, StoreTrouble
-from tieout.journal import TRANSITIONS
 from tieout.local import CreditNotes, Customers, Documents, Invoices, Payments
 from tieout.models import KINDS, Settlement
 from tieout.remedies import CATALOGUE
+from tieout.stages import TRANSITIONS
 from tieout.testing.conformance import CHECKS, Check
 from tieout.wire import Response
 

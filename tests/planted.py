@@ -23,8 +23,8 @@ import tieout
 from tieout.change import Action, Issue
 from tieout.errors import Code
 from tieout.evidence import shown
-from tieout.journal import about
 from tieout.models import Customer, Invoice, Link, Part, Ref, Settlement, Status
+from tieout.noting import about
 from tieout.store import Held, Intent, IssueRow, Stage, key_of
 
 NOON = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)

@@ -8,6 +8,7 @@ been paid from one to the other, as often as you like and from any start date.
 from __future__ import annotations
 
 from tieout.adapters import Adapter, Callbacks, Direct, PlanFile, Preview
+from tieout.answers import Landed, Reply
 from tieout.autopay import (
     AutoPay,
     AutoPayRules,
@@ -60,7 +61,6 @@ from tieout.errors import (
     Who,
 )
 from tieout.handover import Listing
-from tieout.journal import Landed, Reply
 from tieout.local import Bill, Local, LocalApp
 from tieout.models import (
     Application,

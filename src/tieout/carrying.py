@@ -21,10 +21,11 @@ from tieout.clock import Clock
 from tieout.effects import Sums
 from tieout.errors import Code, Fate, Fault, Retry, Severity
 from tieout.evidence import believed, unmarked
-from tieout.journal import Journal, about, noted, when
+from tieout.journal import Journal
 from tieout.lease import WRITE
 from tieout.models import CreditNote, Record, Ref, Settlement, Status
 from tieout.money import Money
+from tieout.noting import about, noted, when
 from tieout.plan import Plan
 from tieout.protocol import Page
 from tieout.reading import Reader

@@ -25,7 +25,7 @@ from tieout.capabilities import Capabilities, Verb
 from tieout.change import Action, Change
 from tieout.documents import CHECK_SIZE as DOCUMENTS_READ
 from tieout.documents import VERBS, in_steps
-from tieout.journal import LOOK_SIZE
+from tieout.doubts import LOOK_SIZE
 from tieout.models import RecordType, Settlement
 from tieout.plan import Header, Plan
 from tieout.protocol import batches

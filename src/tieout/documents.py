@@ -17,7 +17,6 @@ from tieout.capabilities import Verb
 from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
-from tieout.journal import when
 from tieout.models import (
     KINDS,
     Application,
@@ -34,6 +33,7 @@ from tieout.models import (
     uncarried,
 )
 from tieout.money import amount
+from tieout.noting import when
 from tieout.plan import Plan
 from tieout.protocol import batches
 from tieout.store import Intent, Stage, key_of

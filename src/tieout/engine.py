@@ -28,13 +28,13 @@ from collections.abc import Iterable
 from datetime import date
 
 from tieout.adapters import Adapter, DryAdapter
+from tieout.answers import Landed, PersonsAnswer
 from tieout.capabilities import Verb
 from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError, Fault
 from tieout.evidence import contradiction
 from tieout.footing import PAYMENTS, Begin, Stop, Tell
-from tieout.journal import Landed, PersonsAnswer
 from tieout.models import (
     KINDS,
     CreditNote,

@@ -17,7 +17,6 @@ from tieout.autopay import AutoPay
 from tieout.carrying import DONE
 from tieout.change import Change, Issue, State
 from tieout.errors import Code, Severity
-from tieout.journal import about
 from tieout.marking import HandingOver, explained, said
 from tieout.models import (
     Invoice,
@@ -28,6 +27,7 @@ from tieout.models import (
     fingerprint,
     uncarried,
 )
+from tieout.noting import about
 from tieout.plan import Plan
 from tieout.protocol import Page
 from tieout.register import as_known

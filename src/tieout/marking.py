@@ -16,8 +16,8 @@ from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue, State, change_name
 from tieout.documents import DocumentRun
 from tieout.errors import Code
-from tieout.journal import about
 from tieout.models import Invoice, Posting, Ref
+from tieout.noting import about
 from tieout.plan import Plan
 from tieout.register import Register, as_known, posting_of
 from tieout.store import Batch, Intent, IssueRow, Member, key_of

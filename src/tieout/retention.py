@@ -14,8 +14,9 @@ from datetime import datetime
 from tieout.chronicle import PAGE
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS
-from tieout.journal import Journal, about
+from tieout.journal import Journal
 from tieout.models import Link, Ref
+from tieout.noting import about
 from tieout.store import Event, Held, IssueRow, key, key_of
 from tieout.troubles import Troubles
 from tieout.underway import run_name

@@ -17,8 +17,8 @@ from tieout.capabilities import Capabilities
 from tieout.carrying import Carrying, may_pass
 from tieout.change import Change, Issue
 from tieout.errors import Code
-from tieout.journal import when
 from tieout.models import Link, Ref, Settlement, Status, fingerprint
+from tieout.noting import when
 from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue

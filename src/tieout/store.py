@@ -34,7 +34,7 @@ def key_of(*parts: str) -> str:
 
 
 class Stage(Enum):
-    """Where an intent is. The transitions are a table in `tieout.journal`."""
+    """Where an intent is. The transitions are a table in `tieout.stages`."""
 
     PLANNED = "planned"
     SENDING = "sending"

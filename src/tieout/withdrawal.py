@@ -15,9 +15,9 @@ from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue, State, change_name
 from tieout.documents import CHECK_SIZE, DocumentRun
 from tieout.errors import Code
-from tieout.journal import about
 from tieout.marking import Marking, explained, said
 from tieout.models import Link, Ref, Settlement, fingerprint
+from tieout.noting import about
 from tieout.plan import Plan
 from tieout.protocol import batches
 from tieout.register import Register, posting_of

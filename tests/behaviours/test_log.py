@@ -25,9 +25,9 @@ from offices import (
     Offices,
     links_of,
 )
+from tieout.answers import Landed
 from tieout.change import Action, Change
 from tieout.errors import Code, ConfigError, Fault
-from tieout.journal import Landed
 from tieout.models import (
     Application,
     CreditNote,

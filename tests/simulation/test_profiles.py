@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tieout import doubts as doubts_module
 from tieout import evidence
 from tieout import journal as journal_module
 from tieout.engine import Engine
@@ -78,7 +79,7 @@ def test_an_early_not_found_makes_a_second_document() -> None:
 
     seeds = [seed for seed in range(10) if Decisions(seed).one_in(2)]
     result = first_broken(
-        "ambiguous", seeds, lambda: replaced(journal_module, "judged", hasty)
+        "ambiguous", seeds, lambda: replaced(doubts_module, "judged", hasty)
     )
     assert result.violations[0].invariant == "I1"
     assert "have one mark" in result.violations[0].text

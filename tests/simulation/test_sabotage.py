@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tieout.journal import TRANSITIONS
+from tieout.stages import TRANSITIONS
 from tieout.testing.simulator import failure, simulate
 from tieout.testing.simulator.__main__ import main
 from tieout.testing.simulator.profiles import PROFILES

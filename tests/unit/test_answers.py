@@ -11,11 +11,11 @@ import pytest
 from attrs import evolve
 
 from desks import Desks
+from tieout.answers import Landed, Reply
 from tieout.capabilities import Verb
 from tieout.change import Action, Issue
 from tieout.errors import Code, ConfigError, Fault
 from tieout.evidence import contradiction
-from tieout.journal import Landed, Reply
 from tieout.models import (
     Application,
     Customer,

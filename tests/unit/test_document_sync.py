@@ -11,10 +11,10 @@ import pytest
 from attrs import evolve
 
 from desks import BOTH, DAY, IN, OFF, OUT, Desks
+from tieout.answers import Reply
 from tieout.capabilities import Verb
 from tieout.change import Issue
 from tieout.errors import Code
-from tieout.journal import Reply, as_one
 from tieout.models import (
     Application,
     CreditNote,
@@ -26,6 +26,7 @@ from tieout.models import (
     Ref,
     Status,
 )
+from tieout.noting import as_one
 from tieout.protocol import Page
 from tieout.settings import Fees
 from tieout.store import Held, Stage

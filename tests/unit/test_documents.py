@@ -13,13 +13,13 @@ from attrs import evolve
 from doubles import Desk, SetClock, Wire, able
 
 from tieout.adapters import Callbacks, PlanFile
+from tieout.answers import Landed, Reply
 from tieout.capabilities import Capabilities, Changed, Creates, Kind, Verb
 from tieout.change import Action, Change, Issue, Outcome, change_name, mark_of
 from tieout.connector import Page, guarded
 from tieout.engine import Engine
 from tieout.errors import Code, ConfigError, Fate, Fault
 from tieout.evidence import carries, judged, shown
-from tieout.journal import Landed, Reply
 from tieout.lease import LEASE, WRITE
 from tieout.models import (
     Application,

@@ -16,13 +16,7 @@ from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.connector import Page
 from tieout.errors import Code, Fault, StoreError
 from tieout.evidence import ATTEMPTS_MAX, shown
-from tieout.journal import (
-    TRANSITIONS,
-    Journal,
-    about,
-    same,
-    step,
-)
+from tieout.journal import Journal
 from tieout.lease import LEASE, WRITE
 from tieout.models import (
     Invoice,
@@ -32,6 +26,8 @@ from tieout.models import (
     Settlement,
     Status,
 )
+from tieout.noting import about, same
+from tieout.stages import TRANSITIONS, step
 from tieout.store import (
     OPEN_STAGES,
     Doubt,

@@ -526,6 +526,7 @@ def test_an_answer_that_came_twice_answers_one_request(
     serve: Serve, http: HTTPTransport
 ) -> None:
     """H18, X25: the copy is not taken for the answer to the next request."""
+
     def how(connection: socket.socket, asked: bytes) -> None:
         path = asked.split()[1]
         connection.sendall(answer(path) * (2 if path == b"/first" else 1))

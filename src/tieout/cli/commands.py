@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from tieout.answers import Landed, PersonsAnswer, Reply
 from tieout.cli import config, printed, statement, tables
 from tieout.cli.printed import AGREES, COULD_NOT_RUN, RED
 from tieout.cli.screen import Column, Screen
 from tieout.engine import Engine, this_user
 from tieout.errors import ConfigError, Severity, TieoutError
-from tieout.journal import Landed, PersonsAnswer, Reply
 from tieout.models import CreditNote, Invoice, Payment, Settlement, visible
 from tieout.plan import Plan, load, save, table
 from tieout.report import Progress, Report

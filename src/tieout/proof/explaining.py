@@ -15,7 +15,6 @@ from attrs import define, evolve, field
 
 from tieout.capabilities import Verb
 from tieout.errors import Code
-from tieout.journal import about
 from tieout.models import (
     CreditNote,
     Customer,
@@ -30,6 +29,7 @@ from tieout.models import (
     fingerprint,
     is_name,
 )
+from tieout.noting import about
 from tieout.proof.comparing import DRAFT, Comparison, Found
 from tieout.proof.differences import Difference, DifferenceKind
 from tieout.proof.entries import Entry, day_text, entry

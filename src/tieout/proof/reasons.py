@@ -19,7 +19,6 @@ from attrs import define, evolve, field, frozen
 from tieout.change import Action, Issue
 from tieout.errors import Code, Severity
 from tieout.evidence import shown
-from tieout.journal import about, when
 from tieout.models import (
     Application,
     CreditNote,
@@ -30,6 +29,7 @@ from tieout.models import (
     Settlement,
     Status,
 )
+from tieout.noting import about, when
 from tieout.planners.credit_notes import APPLIED_THERE
 from tieout.proof.comparing import Comparison, Found
 from tieout.proof.differences import Difference, DifferenceKind

@@ -12,10 +12,10 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
+from tieout.answers import Landed, PersonsAnswer, Reply
 from tieout.change import Action
 from tieout.connector import Fields
 from tieout.evidence import shown
-from tieout.journal import Landed, PersonsAnswer, Reply
 from tieout.store import Intent
 from tieout.testing.simulator.cabinet import Cabinet, Sheet, load_sheet
 from tieout.testing.simulator.faults import Swarm
