@@ -354,13 +354,16 @@ def may_have_made(intent: Intent, record: Record) -> bool:
     """
     Whether a record may be the one that a create made whose outcome is not known.
 
-    Where it is known which records come into question, no others do.
+    Where it is known which records come into question, no others do; that another one
+    carries its mark does not say which it made.
     """
     about = (intent.action, intent.connection, intent.kind)
     if about != (Action.CREATE, record.ref.connection, type(record)):
         return False
-    if intent.candidates:
-        return record.ref in intent.candidates
+    if record.ref in intent.candidates:
+        return True
+    if intent.candidates and intent.doubt is not Doubt.CONFLICT:
+        return False
     alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
     return alike or carries(record, intent.mark)
 

@@ -52,18 +52,24 @@ class Notebook(Hold):
         From the first to the last of them the record is open, so that whoever comes after
         a process that ended in between goes on with it.
         """
-        wholes: dict[str, set[str]] = {}
+        writes: dict[str, set[str]] = {}
+        kept: set[str] = set()
         for change in changes:
-            if change.action is not Action.KEEP:
-                wholes.setdefault(about(_whole(change)), set()).add(change.name)
-        self._parts.update((w, names) for w, names in wholes.items() if len(names) > 1)
+            where = about(_whole(change))
+            if change.action is Action.KEEP:
+                kept.add(where)
+            else:
+                writes.setdefault(where, set()).add(change.name)
+        several = {w for w, names in writes.items() if len(names) > 1 or w in kept}
+        self._parts.update((where, writes[where]) for where in several)
 
     def _beginning(self, changes: Sequence[Change]) -> Iterable[IssueRow]:
         """The rows of records of which the first of several parts is sent."""
         wholes = {
             about(whole): change
             for change in changes
-            if about(whole := _whole(change)) in self._parts.keys() - self._begun
+            if len(self._parts.get(about(whole := _whole(change)), ())) > 1
+            and about(whole) not in self._begun
         }
         rows = self._rows(_whole(change) for change in wholes.values())
         self._begun.update(wholes)
@@ -171,7 +177,11 @@ class Notebook(Hold):
                 yield self._row(row, Held.NOTED, rows)
                 for note in notes:
                     yield from self._told(note, rows)
-        if not notes and where in rows and not self._parts.get(where):
+        if notes or where not in rows:
+            return
+        if self._parts.get(where):
+            self._begun.add(where)  # what is open ends with the last of its parts
+        else:
             yield Gone(IssueRow, key_of(self._pair, self._verb, where))
 
     # Events -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tieout.answers import Landed, Reply
 from tieout.capabilities import Verb
 from tieout.change import Action, Issue
 from tieout.errors import Code, ConfigError, Fault
-from tieout.evidence import contradiction
+from tieout.evidence import contradiction, may_have_made
 from tieout.models import (
     Application,
     Customer,
@@ -26,7 +26,7 @@ from tieout.models import (
     Status,
 )
 from tieout.protocol import Page
-from tieout.store import Intent, Stage
+from tieout.store import Doubt, Intent, Stage
 from tieout.testing.year.connector import without
 
 
@@ -159,6 +159,19 @@ def test_a_change_is_answered_by_the_document_that_was_to_be_changed() -> None:
     update = evolve(void, action=Action.UPDATE)
     assert contradiction(update, made) == ""
     assert contradiction(update, evolve(made, status=Status.VOID)) == "it is void"
+
+
+def test_a_document_of_what_was_sent_waits_though_another_has_the_mark() -> None:
+    """B92: a person may have renumbered ours; sent back, it would be there twice."""
+    desks, write, made = parked()
+    assert write.candidates == (made.ref,)
+    (sent,) = desks.shop.of(Payment).values()
+    like = evolve(made, ref=evolve(made.ref, id="p7"), on=sent.on, reference="")
+    assert may_have_made(write, made)
+    assert may_have_made(write, evolve(like, custom={}))
+    assert not may_have_made(write, evolve(like, custom={}, amount=Decimal(34)))
+    several = evolve(write, doubt=Doubt.DUPLICATE)
+    assert not may_have_made(several, like)
 
 
 def test_what_is_put_nowhere_any_more_is_no_application() -> None:

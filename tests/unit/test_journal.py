@@ -531,6 +531,34 @@ def test_what_agrees_already_is_tied_without_a_write() -> None:
     assert store.get(Intent, [one.name]) == {}
 
 
+def test_what_is_open_stays_so_until_the_last_part_is_written() -> None:
+    """B152: a part that agrees closes nothing, where another is still to be written."""
+    store = MemoryStore()
+    journal, one = begun(store), change("1")
+    agrees = evolve(one, name="another part", action=Action.KEEP, role="part")
+    journal.keep([], [Issue(Code.OUTCOME_UNKNOWN, one.source, basis="b")])
+    journal.announce([agrees, one])
+    journal.keep([agrees], [])
+    assert [row.held for row in rows(store).values()] == [Held.OPEN]
+    sent(journal, one)
+    journal.settle([(one, outcome(one, State.APPLIED))])
+    assert not rows(store)
+
+
+def test_what_is_open_of_a_whole_ends_with_the_last_of_its_parts() -> None:
+    """B97: so where the last part is a record of its own, such as an application."""
+    store = MemoryStore()
+    journal, whole = begun(store), evolve(change("1"), action=Action.KEEP)
+    part = evolve(change("2"), within=whole.source)
+    journal.keep([], [Issue(Code.WAITS, whole.source, basis="b")])
+    journal.announce([whole, part])
+    journal.keep([whole], [])
+    sent(journal, part)
+    assert [row.held for row in rows(store).values()] == [Held.OPEN]
+    journal.settle([(part, outcome(part, State.APPLIED))])
+    assert not rows(store)
+
+
 def test_nothing_to_keep_is_no_commit() -> None:
     """The disk is left alone."""
     store = Recorder()

@@ -262,17 +262,19 @@ def _nothing_left(world: World) -> None:
     known = listed if done else refused
     for change in judge.surprised:
         # What is told of its customer is why a document waits.
-        owner = getattr(judge.record(change.source), "customer", None)
-        about = _ends(change) | ({owner} - {None})
+        ends = _ends(change)
+        owners = {getattr(judge.record(end), "customer", None) for end in ends}
+        about = ends | (owners - {None})
         if known.isdisjoint(about) and not _passed_over(world, change):
             text = f"{change.source} {change.role} {change.action.name}"
             raise Violation(LIVE, f"{text} was left by runs of what changed")
     _until_quiet(world, START)
 
 
-def _ends(change: Change) -> set[Ref | None]:
+def _ends(change: Change) -> set[Ref]:
     """The records that a change is about."""
-    return {change.source, change.target, change.within} - {None}
+    ends = (change.source, change.target, change.within)
+    return {each for each in ends if each is not None}
 
 
 def _passed_over(world: World, change: Change) -> bool:
