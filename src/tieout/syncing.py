@@ -143,6 +143,7 @@ class DocumentSync(DocumentRun):
         across = evolve(
             across, ties=ties, doubtful=frozenset(doubtful), unsettled=unsettled
         )
+        across = self._unsure(across)
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
@@ -211,8 +212,27 @@ class DocumentSync(DocumentRun):
             if may_have_made(intent, record)
         }
         ties = self.reader.ties((ref, "") for ref in maybe)
-        tied = {ref for (ref, _), link in ties.items() if not link.released}
-        return {ref: intent for ref, intent in maybe.items() if ref not in tied}
+        # Levels tie documents too, and cannot say on which side one was made.
+        known = {
+            ref for (ref, _), tie in ties.items() if tie.origin and not tie.released
+        }
+        return {ref: intent for ref, intent in maybe.items() if ref not in known}
+
+    def _unsure(self, across: Across) -> Across:
+        """
+        With the records found that a write may have made, whose answer was lost.
+
+        Until that is known nobody else's record is tied to them, whatever their number.
+        """
+        named = (each for some in across.named.values() for each in some)
+        found = [e for e in across.records.values() if e.ref not in across.claimed]
+        doubtful = self._doubtful([*found, *named])
+        makers = {e.source: e.number for e in doubtful.values() if e.number}
+        return evolve(
+            across,
+            unsure={ref: each.source for ref, each in doubtful.items()},
+            numbers={**makers, **across.numbers},
+        )
 
     def _copied(self, records: Sequence[Record]) -> dict[Ref, Issue]:
         """
@@ -375,7 +395,7 @@ class DocumentSync(DocumentRun):
         if not untied:
             return Plan()
         way = evolve(course, kind=Customer, recheck=False)
-        across = self.survey.across(untied, way)
+        across = self._unsure(self.survey.across(untied, way))
         plan = customers.plan(untied, across, way)
         if not goes(self.settings.direction(Customer), outward=course.outward):
             found = (c for c in plan.changes if c.action is Action.KEEP)

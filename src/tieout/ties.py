@@ -155,13 +155,14 @@ class Ties(Notebook):
         outward = self._outward(source)
         # Of a level nobody can say on which side its invoice was made.
         born = "" if level else source.connection
+        made = change.action is Action.CREATE  # by us, whatever was thought before
         return Link(
             pair=self._pair,
             billing=source if outward else target,
             ledger=target if outward else source,
             role=change.role,
             version=(held.version if held else 0) + raised,
-            origin=(held.origin if held else "") or born,
+            origin=born if made or held is None else held.origin or born,
             agreed=agreed,
             owned=outcome.owned,
             open=not change.closes,

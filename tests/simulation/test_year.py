@@ -153,4 +153,7 @@ def test_a_table_names_what_broke() -> None:
     assert caught is not None
     broken = Years()
     broken.add(caught)
-    assert "violations: 1" in table(broken, 1.0)
+    told = table(broken, 1.0)
+    assert "violations: 1" in told
+    seed, (first, *_) = caught.seed, caught.violations
+    assert told.endswith(f"seeds that failed: {seed} {first.invariant}")

@@ -91,7 +91,8 @@ class Across:
     name; ``claimed`` the sources to which found records are tied already, by their ref.
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
-    ``doubtful`` are applications that a write of ours may have made, whose answer was lost.
+    ``doubtful`` are applications that a write of ours may have made, whose answer was lost;
+    ``unsure`` the found records that such a write may have made, with the source of it.
     ``held`` are the page's records about which an issue is open, with their parts;
     ``unsettled`` those of which it is not known what became of a write.
     """
@@ -107,8 +108,18 @@ class Across:
     inactive: frozenset[Ref] = frozenset()
     numbers: Mapping[Ref, str] = field(factory=dict)
     doubtful: frozenset[Ref] = frozenset()
+    unsure: Mapping[Ref, Ref] = field(factory=dict)
     held: frozenset[Ref] = frozenset()
     unsettled: frozenset[Ref] = frozenset()
+
+
+def may_be_anothers(record: Record, there: Record, across: Across) -> str:
+    """Why a found document may be that of another record than this; "" where it is not."""
+    maker = across.unsure.get(there.ref)
+    if maker is None or maker == record.ref:
+        return ""
+    name = across.numbers.get(maker, maker.id)
+    return f"{there.ref.id} may be what was made for {name}, and the answer to that was lost."
 
 
 def issue(

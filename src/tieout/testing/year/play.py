@@ -19,6 +19,7 @@ from tieout.engine import Engine
 from tieout.errors import Fault, StoreError
 from tieout.footing import PAYMENTS
 from tieout.models import (
+    Application,
     CreditNote,
     Customer,
     Invoice,
@@ -262,37 +263,44 @@ def _nothing_left(world: World) -> None:
     known = listed if done else refused
     for change in judge.surprised:
         # What is told of its customer is why a document waits.
-        ends = _ends(change)
-        owners = {getattr(judge.record(end), "customer", None) for end in ends}
-        about = ends | (owners - {None})
-        if known.isdisjoint(about) and not _passed_over(world, change):
+        about = _about(world, change)
+        if known.isdisjoint(about) and not _passed_over(world, change, about):
             text = f"{change.source} {change.role} {change.action.name}"
             raise Violation(LIVE, f"{text} was left by runs of what changed")
     _until_quiet(world, START)
 
 
 def _ends(change: Change) -> set[Ref]:
-    """The records that a change is about."""
+    """The records that a change names."""
     ends = (change.source, change.target, change.within)
     return {each for each in ends if each is not None}
 
 
-def _passed_over(world: World, change: Change) -> bool:
+def _about(world: World, change: Change) -> set[Ref]:
+    """
+    The records that a change has to do with: those it names, what an application is put
+    to, and whose they are, on either side.
+    """
+    about = _ends(change)
+    put = world.judge.record(change.source)
+    if isinstance(put, Application):
+        about |= {put.source, put.target}
+    records = (world.judge.record(each) for each in about)
+    owners: set[Ref | None] = {getattr(each, "customer", None) for each in records}
+    ties = ((link.billing, link.ledger) for link in world.disk.facts(Link))
+    tied = {ref for tie in ties if not owners.isdisjoint(tie) for ref in tie}
+    return about | tied | {each for each in owners if each is not None}
+
+
+def _passed_over(world: World, change: Change, about: set[Ref]) -> bool:
     """Whether a record was rightly passed over until all there is was read again."""
     if change.kind is Customer and change.link_version == 0:
         return True  # the fields of two that were tied are compared when one changes
     # Nothing is brought in for a customer who is not active; who is so again is no news.
-    inward = change.connection == SHOP and world.settings.active_only
-    owner = getattr(world.judge.record(change.source), "customer", None)
     # Who was retired on the other side was so here, too, for a while.
-    both = {
-        ref
-        for e in world.disk.facts(Link)
-        for ref in (e.billing, e.ledger)
-        if owner in (e.billing, e.ledger)
-    } | {owner}
+    inward = change.connection == SHOP and world.settings.active_only
     retired = {ref for clerks in world.clerks for ref in clerks.retired}
-    return inward and not both.isdisjoint(retired)
+    return inward and not about.isdisjoint(retired)
 
 
 def _held(world: World) -> list[int]:

@@ -93,3 +93,6 @@ def _table(total: Years, seconds: float) -> Iterator[str]:
     for name, text in INVARIANTS.items():
         yield f"  {name}  {text}: {found.count(name)} violations"
     yield f"violations: {len(found)}"
+    if total.failed:
+        seeds = (f"{e.seed} {e.violations[0].invariant}" for e in total.failed)
+        yield f"seeds that failed: {', '.join(seeds)}"

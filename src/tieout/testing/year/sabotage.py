@@ -168,6 +168,7 @@ _ALL = (
     _planned(
         "YB2",
         TWICE,
+        CARRIED,
         LIVE,
         text="not found is believed at once",
         start=79,
