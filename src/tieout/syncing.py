@@ -222,7 +222,8 @@ class DocumentSync(DocumentRun):
         """
         With the records found that a write may have made, whose answer was lost.
 
-        Until that is known nobody else's record is tied to them, whatever their number.
+        Until that is known nobody else's record is tied to them, whatever their number; nor
+        to those for which one may have made another.
         """
         named = (each for some in across.named.values() for each in some)
         found = [e for e in across.records.values() if e.ref not in across.claimed]
@@ -231,6 +232,11 @@ class DocumentSync(DocumentRun):
         return evolve(
             across,
             unsure={ref: each.source for ref, each in doubtful.items()},
+            sent=frozenset(
+                source
+                for source, each in self.unfinished.items()
+                if each.action is Action.CREATE and each.kind.__name__ == source.kind
+            ),
             numbers={**makers, **across.numbers},
         )
 

@@ -92,7 +92,8 @@ class Across:
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
     ``doubtful`` are applications that a write of ours may have made, whose answer was lost;
-    ``unsure`` the found records that such a write may have made, with the source of it.
+    ``unsure`` the found records that such a write may have made, with the source of it;
+    ``sent`` the target's own records for which one may have made another at the source.
     ``held`` are the page's records about which an issue is open, with their parts;
     ``unsettled`` those of which it is not known what became of a write.
     """
@@ -109,17 +110,21 @@ class Across:
     numbers: Mapping[Ref, str] = field(factory=dict)
     doubtful: frozenset[Ref] = frozenset()
     unsure: Mapping[Ref, Ref] = field(factory=dict)
+    sent: frozenset[Ref] = frozenset()
     held: frozenset[Ref] = frozenset()
     unsettled: frozenset[Ref] = frozenset()
 
 
 def may_be_anothers(record: Record, there: Record, across: Across) -> str:
     """Why a found document may be that of another record than this; "" where it is not."""
+    lost = "and the answer to that was lost."
     maker = across.unsure.get(there.ref)
-    if maker is None or maker == record.ref:
-        return ""
-    name = across.numbers.get(maker, maker.id)
-    return f"{there.ref.id} may be what was made for {name}, and the answer to that was lost."
+    if maker is not None and maker != record.ref:
+        name = across.numbers.get(maker, maker.id)
+        return f"{there.ref.id} may be what was made for {name}, {lost}"
+    if maker is None and there.ref in across.sent:
+        return f"another may be what was made for {there.ref.id}, {lost}"
+    return ""
 
 
 def issue(

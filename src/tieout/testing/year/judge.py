@@ -258,7 +258,7 @@ class Verdict:
                 continue
             open_[source] = row
             if code is Code.WAITS:
-                doubt = "it may be what was" in row.issue.text and parked
+                doubt = "may be what was" in row.issue.text and parked
                 if not doubt and not self._waits(source):
                     raise Violation(LIVE, f"{source} waits for nothing: {row.issue}")
             elif may_pass(code):

@@ -307,13 +307,19 @@ def _held(world: World) -> list[int]:
     return [books.writes for books in world.books.values()]
 
 
+def _ties(world: World) -> set[tuple[Ref, Ref, str]]:
+    """What is tied to what."""
+    return {(e.billing, e.ledger, e.role) for e in world.disk.facts(Link)}
+
+
 def _until_quiet(world: World, since: Begin) -> None:
     why = ""
     for _ in range(ROUNDS_MAX):
-        before = world.writes
+        before, ties = world.writes, _ties(world)
         whole = sync(world, _verbs(world), since)
         left = [e for e in world.disk.facts(Intent) if e.stage in _UNSETTLED]
-        if whole and not left and world.writes == before:
+        # Those who were tied just now are compared in the next run.
+        if whole and not left and world.writes == before and _ties(world) == ties:
             return
         told = ", ".join(f"{e.source.id} {e.stage.value} {e.text}" for e in left)
         why = f"{world.writes - before} writes, complete: {whole}, open: {told}"
