@@ -168,7 +168,7 @@ LAYERS: Mapping[str, Mapping[str, set[str]]] = {
         "proof.comparing": {"proof.levels", "store"},
         "proof.recognising": {"planners.fees", "proof.comparing", "reading"},
         "proof.reasons": {
-            "journal",
+            "noting",
             "planners.credit_notes",
             "proof.comparing",
         },

@@ -59,6 +59,7 @@ class Answers(Doubts):
             raise ConfigError(f"no parked write has the name {name!r}")
         if isinstance(reply, Landed) and not reply.id.strip():
             raise ConfigError("Landed: the id of the document is missing")
+        self.unfinished()
         change, rows = asked(intent), self._rows([intent.source])
         facts: list[Fact | Gone]
         if reply is Reply.IGNORE:
@@ -76,6 +77,7 @@ class Answers(Doubts):
     def _ignoring(
         self, intent: Intent, change: Change, rows: Mapping[str, IssueRow], by: str
     ) -> Iterable[Fact]:
+        self._answered(intent)
         yield evolve(intent, stage=step(intent, "answered: ignore"))
         outcome = Outcome(
             intent.name, State.UNKNOWN, code=Code.PARKED, text=f"{by} answered: ignore"

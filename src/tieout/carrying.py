@@ -186,14 +186,13 @@ class Carrying:
         Of one ``connection``, for a run that asks nothing of the other one.
         """
         issues: list[Issue] = []
-        self.left = self._open_intents()
+        self.left = after = self._open_intents()
         if self.journal is not None:
             self._check_restored()
             issues = self.journal.recover(
                 self._find, parked=not self.trusting, connection=connection
             )
-            self.journal.unfinished()
-        after = self._open_intents()
+            after = self.journal.unfinished()
         # Also what was settled just now is compared anew: it may have changed since it
         # was sent, and the marker may have passed it while it was not known.
         self.pending = dict.fromkeys(each.source for each in self.left)

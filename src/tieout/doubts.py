@@ -74,9 +74,11 @@ class Doubts(Ties):
         ):
             found.extend(some)
             after = some[-1].name
-        self._planned = {}
+        self._planned, self._asked = {}, {}
         for each in found:
-            if each.stage is Stage.PLANNED:
+            if each.stage is Stage.PARKED:
+                self._ask(each)
+            elif each.stage is Stage.PLANNED:
                 self._planned.setdefault(about(each.source), []).append(each)
         return found
 
@@ -209,6 +211,7 @@ class Doubts(Ties):
     ) -> Iterable[Fact | Gone]:
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
+        self._answered(intent)
         yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
         event = self._event(change, outcome)
         event = evolve(event, what="adopted", after=intent.wanted)
@@ -226,6 +229,7 @@ class Doubts(Ties):
     ) -> Iterable[Fact]:
         """The facts of a write that was certainly not carried out."""
         again = intent.stage is Stage.PARKED
+        self._answered(intent)
         yield evolve(
             intent,
             stage=step(intent, by),
@@ -247,6 +251,7 @@ class Doubts(Ties):
         rows: Mapping[str, IssueRow],
     ) -> Issue:
         """Park an intent: its row, event and issue are added to ``facts``."""
+        self._ask(intent)
         text = f"{doubt.value}{_listed(candidates)}."
         facts.append(
             evolve(
@@ -319,12 +324,14 @@ def _adopted(change: Change, record: Record) -> tuple[Change, Outcome]:
 
 
 def _to_compare(intent: Intent) -> Issue:
-    """What is open about a level that turned out to be written."""
+    """What is open about a level or payment that turned out to be written."""
     return Issue(
         Code.OUTCOME_UNKNOWN,
         intent.source,
-        (intent.number,),
+        intent.numbers,
         text="It was carried out; it is compared with the books once more.",
+        within=intent.within,
+        connection=intent.connection,
     )
 
 

@@ -160,19 +160,18 @@ class Journal(Answers):
             facts.append(self._settled(intent, outcome))
             facts.extend(self._through(change))
             event = self._event(change, outcome)
-            stuck = self._stuck.setdefault(about(change.source), set())
             if outcome.state is State.APPLIED:
-                stuck.discard(change.role)
+                self._succeeds(change)
                 facts.extend(self._tying(change, outcome, links, event))
                 told = (notes or {}).get(change.source, ())
                 worth = [*told, *noted(change, outcome)]
                 facts.extend(self._closing(change.source, worth, rows))
             else:
                 facts.append(event)
-                stuck.add(change.role)
+                self._fails(change)
                 issue = issues[change.name] = self._failed(change, outcome, intent)
                 facts.append(self._row(issue, Held.OPEN, rows))
-        self._commit(*facts)
+        self._commit(*one_row_each(facts))
         return issues
 
     def _settled(self, intent: Intent, outcome: Outcome) -> Intent:
@@ -226,7 +225,7 @@ class Journal(Answers):
 
         Returns what had not been told before: notes, and ties that cannot be.
         """
-        if not changes and not issues:
+        if not changes and not issues and not self._over:
             return []
         over, self._over = self._over, []
         links = self._links(changes)
@@ -237,6 +236,7 @@ class Journal(Answers):
         taken = self._taken([(c, Outcome.applied(c)) for c in changes], links)
         for change in changes:
             if change.name in taken:
+                self._fails(change)
                 new.append(taken_already(change))
                 facts.append(self._row(new[-1], Held.OPEN, rows))
                 facts.extend(self._told(new[-1], rows))

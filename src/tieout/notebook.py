@@ -2,7 +2,7 @@
 The notebook of one run: its events in order, and of each record the row that says what is open.
 
 Every word is written in a transaction that holds only while the lease still carries our
-fence. Which two records are tied, and what was sent, is not known here.
+fence. Which two records are tied, and what becomes of a write, is not decided here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tieout.errors import Code, Fault
 from tieout.evidence import shown
 from tieout.lease import Hold
 from tieout.models import Ref
-from tieout.noting import about, as_one, nameless, same
-from tieout.store import Event, Fact, Gone, Held, IssueRow, Store, key_of
+from tieout.noting import about, as_one, asks, nameless, same
+from tieout.store import Event, Fact, Gone, Held, Intent, IssueRow, Store, key_of
 
 
 class Notebook(Hold):
@@ -42,6 +42,9 @@ class Notebook(Hold):
         self._begun: set[str] = set()
         """The records that stay open until the last of their parts is written."""
         self._over: list[Gone] = []
+        """What is no longer open of records of which a part could not be carried."""
+        self._asked: dict[str, set[str]] = {}
+        """By record, the names of its writes about which a person is asked: that stays."""
 
     # Records that are written in parts --------------------------------------------------
 
@@ -96,8 +99,14 @@ class Notebook(Hold):
     def stuck(self, changes: Iterable[Change]) -> None:
         """These could not be carried: no other part of their record closes what is open."""
         for change in changes:
-            self._stuck.setdefault(about(change.source), set()).add(change.role)
+            self._fails(change)
             self._over.extend(self._through(change))
+
+    def _fails(self, change: Change) -> None:
+        self._stuck.setdefault(about(change.source), set()).add(change.role)
+
+    def _succeeds(self, change: Change) -> None:
+        self._stuck.get(about(change.source), set()).discard(change.role)
 
     # What is told of the run itself -----------------------------------------------------
 
@@ -147,6 +156,8 @@ class Notebook(Hold):
         now = self._clock.now()
         where = about(issue.source) if issue.source else nameless(issue)
         before = rows.get(where)
+        if before is not None and self._asks_more(before, issue):
+            return before
         if before is not None and before.held is Held.IGNORED:
             if not issue.basis or before.is_quiet(issue.basis):
                 return before  # what a person wants left alone stays so
@@ -170,7 +181,7 @@ class Notebook(Hold):
     ) -> Iterable[Fact | Gone]:
         """What becomes of a record's issue row once the record is carried."""
         where = about(source)
-        if self._stuck.get(where):
+        if self._stuck.get(where) or self._asked.get(where):
             return
         for row in as_one(notes):  # the log has each of them, the record has one row
             if not same(rows.get(where), row):
@@ -184,11 +195,25 @@ class Notebook(Hold):
         else:
             yield Gone(IssueRow, key_of(self._pair, self._verb, where))
 
+    # What a person is asked -------------------------------------------------------------
+
+    def _ask(self, intent: Intent) -> None:
+        self._asked.setdefault(about(intent.source), set()).add(intent.name)
+
+    def _answered(self, intent: Intent) -> None:
+        self._asked.get(about(intent.source), set()).discard(intent.name)
+
+    def _asks_more(self, row: IssueRow, issue: Issue) -> bool:
+        """Whether a row asks a person something, which a lesser issue must not hide."""
+        more = asks(row) and issue.code is not Code.PARKED
+        return more and bool(self._asked.get(row.about))
+
     # Events -----------------------------------------------------------------------------
 
     def _told(self, issue: Issue, rows: Mapping[str, IssueRow]) -> Iterable[Event]:
         """The event of an issue, unless it was told before and nothing has changed."""
-        if issue.source and same(rows.get(about(issue.source)), issue):
+        row = rows.get(about(issue.source)) if issue.source else None
+        if same(row, issue) or (row is not None and self._asks_more(row, issue)):
             return
         yield self._happened(
             what="issue" if issue.blocking else "warning",

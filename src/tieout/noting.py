@@ -12,7 +12,7 @@ from datetime import datetime
 from attrs import evolve
 
 from tieout.change import Change, Issue, Outcome
-from tieout.errors import Severity
+from tieout.errors import Code, Severity
 from tieout.models import Ref
 from tieout.store import Fact, Gone, Held, IssueRow, key_of
 
@@ -41,6 +41,11 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text
     )
+
+
+def asks(row: IssueRow) -> bool:
+    """Whether a row asks a person what became of a write."""
+    return row.held is Held.OPEN and row.issue.code is Code.PARKED
 
 
 def noted(change: Change, outcome: Outcome) -> list[Issue]:
@@ -77,12 +82,17 @@ def as_one(notes: Iterable[Issue]) -> list[Issue]:
 
 
 def one_row_each(facts: Iterable[Fact | Gone]) -> list[Fact | Gone]:
-    """Each issue row once: where two issues are about one record, the blocking one wins."""
+    """
+    Each issue row once: where two are about one record, the blocking one wins, and of
+    those the one that asks a person something.
+    """
     rows: dict[str, IssueRow] = {}
     others: list[Fact | Gone] = []
     for fact in facts:
         if not isinstance(fact, IssueRow):
             others.append(fact)
-        elif fact.about not in rows or fact.held is Held.OPEN:
+        elif fact.about not in rows or (
+            fact.held is Held.OPEN and not asks(rows[fact.about])
+        ):
             rows[fact.about] = fact
     return [*others, *rows.values()]

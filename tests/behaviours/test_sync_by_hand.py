@@ -549,7 +549,7 @@ def test_what_is_parked_is_told_and_a_person_answers() -> None:
     assert Doubt.DUPLICATE.value in rows[0].text
     assert desk.posted == {"INV-1", "INV-3"}
     (bad,) = [e for e in desk.batch(report).members if e.number == "INV-2"]
-    assert (bad.state, bad.code) == (State.NOT_SENT, Code.AMBIGUOUS_NUMBER)
+    assert (bad.state, bad.code) == (State.UNKNOWN, Code.PARKED)
     engine = desk.engine()
     (parked,) = engine.parked()
     engine.answer(parked, tieout.Landed(first.ref.id))

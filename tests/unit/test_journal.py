@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 from doubles import NOW, Recorder, SetClock, change, level
 
+from tieout.answers import Reply
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.connector import Page
 from tieout.errors import Code, Fault, StoreError
@@ -557,6 +558,50 @@ def test_what_is_open_of_a_whole_ends_with_the_last_of_its_parts() -> None:
     assert [row.held for row in rows(store).values()] == [Held.OPEN]
     journal.settle([(part, outcome(part, State.APPLIED))])
     assert not rows(store)
+
+
+def two_parts(store: Store, clock: SetClock | None = None) -> tuple[Change, Change]:
+    """Two parts of one record, the document of the first being tied to another one."""
+    one = change("1")
+    other = evolve(change("9"), target=one.target, action=Action.KEEP)
+    begun(store, clock).keep([other], [])
+    return one, evolve(one, name="another part", role="part", target=other.source)
+
+
+@pytest.mark.parametrize("state", [State.APPLIED, State.REJECTED])
+def test_what_a_person_is_asked_is_not_hidden_by_another_part(state: State) -> None:
+    """2.2: neither by one that was carried out, nor by one that was refused."""
+    store, clock = MemoryStore(), SetClock()
+    one, part = two_parts(store, clock)
+    clock.pass_by(3600)
+    journal = begun(store, clock, "run-2")
+    sent(journal, one, part)
+    told = {one.source: [Issue(Code.TOTAL_DIFFERS, one.source, blocking=False)]}
+    results = [(one, outcome(one, State.APPLIED)), (part, outcome(part, state))]
+    journal.settle(results, told)
+    assert intent_of(store, one).stage is Stage.PARKED
+    assert rows(store)[about(one.source)].issue.code is Code.PARKED
+    clock.pass_by(3600)
+    later = begun(store, clock, "run-3")
+    later.unfinished()
+    later.keep([], [Issue(Code.WAITS, one.source, basis="b")])
+    assert rows(store)[about(one.source)].issue.code is Code.PARKED
+    assert "issue" not in events(store, "run-3")
+    later.answer(one.name, Reply.IGNORE, "ann")
+    assert rows(store)[about(one.source)].held is Held.IGNORED
+
+
+def test_a_tie_that_cannot_be_is_not_hidden_by_another_part() -> None:
+    """B44: it is told, whatever else is carried of the record."""
+    store, clock = MemoryStore(), SetClock()
+    one, part = two_parts(store, clock)
+    clock.pass_by(3600)
+    journal = begun(store, clock, "run-2")
+    (issue,) = journal.keep([evolve(one, action=Action.KEEP)], [])
+    assert issue.code is Code.ALREADY_LINKED
+    sent(journal, part)
+    journal.settle([(part, outcome(part, State.APPLIED))])
+    assert rows(store)[about(one.source)].issue.code is Code.ALREADY_LINKED
 
 
 def test_nothing_to_keep_is_no_commit() -> None:

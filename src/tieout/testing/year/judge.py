@@ -301,7 +301,8 @@ class Verdict:
             if ref in self._listed:
                 return True
             made = self._judge.made.get(ref)
-            if made is not None and made.source in self._listed:
+            asked = (made.source, made.within) if made is not None else ()
+            if any(each in self._listed for each in asked):
                 return True
             if any(each in self._listed for each in self._counterparts(ref)):
                 return True

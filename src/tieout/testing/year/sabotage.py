@@ -231,7 +231,6 @@ _ALL = (
         ECHO,
         TWICE,
         text="what an unclear write made is carried back",
-        start=40,
         bug=_replaced(DocumentSync, "_doubtful", lambda *_: {}),
     ),
     _planned(
