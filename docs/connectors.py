@@ -1,7 +1,7 @@
 """
 The connectors as the documentation shows them: how one is made, and what its arguments are.
 
-A new connector is one entry here, one page in ``systems/``, and a line in ``systems.md``.
+A new connector has one entry here; ``writing-a-connector.md`` lists the other places.
 """
 
 from __future__ import annotations

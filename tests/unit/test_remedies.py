@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 from offices import Offices
 from tieout.auth import TOKEN_RULES
 from tieout.change import Change, Issue
+from tieout.cli.config import SYSTEMS
 from tieout.connector import Rule, judge
 from tieout.errors import (
     GARBLED,
@@ -222,11 +223,6 @@ class Garbling(BooksConnector):
 
 
 # The rows of the connectors -------------------------------------------------------------
-
-SYSTEMS = (
-    *("autotask", "connectwise", "intacct", "invoiced", "quickbooks", "tryton"),
-    "xero",
-)
 
 
 def tables() -> list[tuple[str, tuple[Rule, ...]]]:
