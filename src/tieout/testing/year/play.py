@@ -278,13 +278,17 @@ def _ends(change: Change) -> set[Ref]:
 
 def _about(world: World, change: Change) -> set[Ref]:
     """
-    The records that a change has to do with: those it names, what an application is put
-    to, and whose they are, on either side.
+    The records that a change has to do with: those it names, what is applied by them, what
+    an application is put to, and whose they are, on either side.
     """
     about = _ends(change)
-    put = world.judge.record(change.source)
-    if isinstance(put, Application):
-        about |= {put.source, put.target}
+    asked = world.judge.record(change.source)
+    if isinstance(asked, Application):
+        about |= {asked.source, asked.target}
+    elif isinstance(asked, CreditNote | Payment):
+        # What is told of a part has the whole of it compared.
+        shown = world.books[change.source.connection].shown(asked)
+        about |= {put.ref for put in shown.applications}
     records = (world.judge.record(each) for each in about)
     owners: set[Ref | None] = {getattr(each, "customer", None) for each in records}
     ties = ((link.billing, link.ledger) for link in world.disk.facts(Link))
