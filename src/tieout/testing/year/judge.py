@@ -264,7 +264,8 @@ class Verdict:
             elif may_pass(code):
                 raise Violation(LIVE, f"{source}: {row.issue}")
         for intent in intents:
-            if intent.stage is At.PLANNED and intent.source not in open_:
+            told = intent.source in open_ or intent.within in open_
+            if intent.stage is At.PLANNED and not told:
                 raise Violation(LIVE, f"{intent.source} is planned, and nobody is told")
 
     def _waits(self, ref: Ref) -> bool:

@@ -263,8 +263,9 @@ def _nothing_left(world: World) -> None:
     known = listed if done else refused
     for change in judge.surprised:
         # What is told of its customer is why a document waits.
-        about = _about(world, change)
-        if known.isdisjoint(about) and not _passed_over(world, change, about):
+        about, parts = _about(world, change), _parts(world, change)
+        told = not known.isdisjoint(about) or not listed.isdisjoint(parts)
+        if not told and not _passed_over(world, change, about):
             text = f"{change.source} {change.role} {change.action.name}"
             raise Violation(LIVE, f"{text} was left by runs of what changed")
     _until_quiet(world, START)
@@ -278,22 +279,27 @@ def _ends(change: Change) -> set[Ref]:
 
 def _about(world: World, change: Change) -> set[Ref]:
     """
-    The records that a change has to do with: those it names, what is applied by them, what
-    an application is put to, and whose they are, on either side.
+    The records that a change has to do with: those it names, what an application is put
+    to, and whose they are, on either side.
     """
     about = _ends(change)
-    asked = world.judge.record(change.source)
-    if isinstance(asked, Application):
-        about |= {asked.source, asked.target}
-    elif isinstance(asked, CreditNote | Payment):
-        # What is told of a part has the whole of it compared.
-        shown = world.books[change.source.connection].shown(asked)
-        about |= {put.ref for put in shown.applications}
+    put = world.judge.record(change.source)
+    if isinstance(put, Application):
+        about |= {put.source, put.target}
     records = (world.judge.record(each) for each in about)
     owners: set[Ref | None] = {getattr(each, "customer", None) for each in records}
     ties = ((link.billing, link.ledger) for link in world.disk.facts(Link))
     tied = {ref for tie in ties if not owners.isdisjoint(tie) for ref in tie}
     return about | tied | {each for each in owners if each is not None}
+
+
+def _parts(world: World, change: Change) -> set[Ref]:
+    """What is applied by the source of a change: told of a part, the whole is compared."""
+    whole = world.judge.record(change.source)
+    if not isinstance(whole, CreditNote | Payment):
+        return set()
+    shown = world.books[change.source.connection].shown(whole)
+    return {put.ref for put in shown.applications}
 
 
 def _passed_over(world: World, change: Change, about: set[Ref]) -> bool:
