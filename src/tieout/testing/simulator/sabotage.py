@@ -685,7 +685,15 @@ _ALL = (
         20,
         _absent_is_deleted,
     ),
-    Sabotage("SB22", "amounts go through floats", ("I2", "I4"), "default", 20, _floats),
+    Sabotage(
+        "SB22",
+        "amounts go through floats",
+        ("I2", "I4"),
+        "default",
+        20,
+        _floats,
+        start=14,
+    ),
     Sabotage(
         "SB23",
         "every currency is the base currency",
