@@ -17,6 +17,7 @@ from attrs import evolve
 
 import tieout
 from tieout.capabilities import Select
+from tieout.carrying import DOCUMENTS as DOCUMENT_VERBS
 from tieout.change import Action, Change, Issue
 from tieout.models import (
     Application,
@@ -38,7 +39,6 @@ from tieout.settings import Direction, Settings
 from tieout.store import IssueRow, key_of, link_billing, link_key
 from tieout.testing.year.books import Books
 from tieout.testing.year.connector import BooksConnector
-from tieout.verbs import DOCUMENTS as DOCUMENT_VERBS
 from tieout.wire import Flow
 from worlds import NOON, SetClock
 

@@ -78,7 +78,8 @@ class Answers(Doubts):
         self, intent: Intent, change: Change, rows: Mapping[str, IssueRow], by: str
     ) -> Iterable[Fact]:
         self._answered(intent)
-        yield evolve(intent, stage=step(intent, "answered: ignore"))
+        left = (*intent.left, *intent.candidates)
+        yield evolve(intent, stage=step(intent, "answered: ignore"), left=left)
         outcome = Outcome(
             intent.name, State.UNKNOWN, code=Code.PARKED, text=f"{by} answered: ignore"
         )

@@ -69,6 +69,11 @@ WORDS: Mapping[Code, str] = {
 """How an issue is counted where it is not a failure."""
 
 
+DOCUMENTS = "documents"
+"""Under which verb intents and issues of all documents are filed: whichever of them is
+carried, what another run left open is settled first."""
+
+
 @define
 class Tally:
     """What a run has come to so far."""
@@ -202,10 +207,10 @@ class Carrying:
         }
         return issues
 
-    def _open_intents(self) -> list[Intent]:
-        """All intents of this pair and verb that are not finished."""
+    def _open_intents(self, verb: str = "") -> list[Intent]:
+        """All intents of this pair and verb, or another one, that are not finished."""
         found: list[Intent] = []
-        after, value = "", key_of(self.pair, self.verb)
+        after, value = "", key_of(self.pair, verb or self.verb)
         while some := self.store.find(Intent, "open", value, after):
             found.extend(some)
             after = some[-1].name
@@ -347,14 +352,15 @@ class Carrying:
         if not changes:
             return []
         rows = self.rows(each.source for each in changes)
-        wanted: list[Change] = []
-        for each in changes:
-            row = rows.get(each.source)
-            if row and row.is_quiet(each.agreed):
-                self.tally.count("skipped")
-            else:
-                wanted.append(each)
-        return wanted
+        left = {
+            each.name
+            for each in changes
+            if (row := rows.get(each.source)) and row.is_quiet(each.agreed)
+        }
+        self.tally.count("skipped", len(left))
+        assert self.journal is not None
+        self.journal.leave(each for each in changes if each.name in left)
+        return [each for each in changes if each.name not in left]
 
     def _settle(self, changes: Sequence[Change]) -> timedelta:
         """How long to wait before "not found" proves that these were not carried out."""
@@ -417,6 +423,7 @@ class Carrying:
             self.tell(issue)
         planned = {n for n, i in found.items() if i.stage is Stage.PLANNED}
         gone = {change.name for change in forgotten} - planned
+        self.journal.leave(change for change in forgotten if change.name in gone)
         return [change for change in changes if change.name not in gone]
 
     def _forgotten(self, change: Change, intent: Intent | None) -> bool:

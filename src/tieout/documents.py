@@ -90,7 +90,7 @@ class DocumentRun(Carrying):
             for each in self._left_of(some)
         ]
         self.tally.count("skipped", len(plan.changes) - len(left))
-        self.journal.announce(left)
+        self.journal.announce(left, plan.issues)
         for ready in self.in_order(left):
             for some in batches(ready, CHECK_SIZE):
                 self.check_stop()

@@ -17,7 +17,7 @@ from attrs import evolve
 from tieout.change import Action, Change, Issue, Outcome, State
 from tieout.clock import Clock
 from tieout.errors import Code, Fault, Scope, StoreError
-from tieout.evidence import Proof, asks_again, judged
+from tieout.evidence import Proof, asks_again, is_ended, judged
 from tieout.lease import WRITE
 from tieout.models import Link, Payment, Record, Ref, Settlement, Status
 from tieout.noting import about
@@ -194,7 +194,10 @@ class Doubts(Ties):
                         self._doubted(intent, doubt, refs, change, facts, rows)
                     )
             elif intent.name in applied:
-                facts.extend(self._adopting(intent, applied[intent.name], links, rows))
+                found = applied[intent.name]
+                facts.extend(self._adopting(intent, found, links, rows))
+                if is_ended(proof.record) and intent.action is Action.CREATE:
+                    facts.append(self._row(_to_compare(intent), Held.OPEN, rows))
             else:
                 facts.extend(self._absent(intent, change, proof.by))
         if facts:
@@ -212,7 +215,15 @@ class Doubts(Ties):
         """The facts of a write that turned out to have been carried out."""
         change, outcome = found
         self._answered(intent)
-        yield evolve(intent, stage=step(intent, by), result=outcome.ref, doubt=None)
+        several = intent.candidates if intent.doubt is Doubt.DUPLICATE else ()
+        others = (each for each in several if each != outcome.ref)
+        yield evolve(
+            intent,
+            stage=step(intent, by),
+            result=outcome.ref,
+            doubt=None,
+            left=(*intent.left, *others),
+        )
         event = self._event(change, outcome)
         event = evolve(event, what="adopted", after=intent.wanted)
         yield from self._tying(change, outcome, links, event)

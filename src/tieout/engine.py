@@ -30,6 +30,7 @@ from datetime import date
 from tieout.adapters import Adapter, DryAdapter
 from tieout.answers import Landed, PersonsAnswer
 from tieout.capabilities import Verb
+from tieout.carrying import DOCUMENTS
 from tieout.change import Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code, ConfigError, Fault
@@ -52,7 +53,7 @@ from tieout.settings import Direction
 from tieout.store import Intent, Stage
 from tieout.story import described
 from tieout.underway import Track, run_name
-from tieout.verbs import DOCUMENTS, asked
+from tieout.verbs import asked
 from tieout.verification import Verification
 from tieout.windows import Window
 

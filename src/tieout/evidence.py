@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from attrs import evolve, frozen
 
@@ -31,6 +31,7 @@ from tieout.models import (
     clean_number,
 )
 from tieout.money import ZERO, Money
+from tieout.planners.likeness import respelled
 from tieout.store import Doubt, Intent, Stage
 
 ATTEMPTS_MAX = 5
@@ -309,11 +310,11 @@ def _is_target(intent: Intent, record: Record) -> bool:
 
 def _as_wanted(intent: Intent, record: Record | None) -> bool:
     if intent.action is Action.VOID:
-        return _is_ended(record)
+        return is_ended(record)
     return record is not None and shown(record) == intent.wanted
 
 
-def _is_ended(record: Record | None) -> bool:
+def is_ended(record: Record | None) -> bool:
     """Whether a record was taken back: not every kind of them has a status for it."""
     match record:
         case Customer():
@@ -364,8 +365,32 @@ def may_have_made(intent: Intent, record: Record) -> bool:
         return True
     if intent.candidates and intent.doubt is not Doubt.CONFLICT:
         return False
-    alike = shown(record) == intent.wanted and not _of_another(intent.owner, record)
-    return alike or carries(record, intent.mark)
+    return carries(record, intent.mark) or _looks_like_it(intent, record)
+
+
+def shows_level_of(intent: Intent, level: Settlement) -> bool:
+    """Whether a level may be that of an invoice that a create made: see `may_have_made`."""
+    seen = Invoice(
+        level.ref,
+        level.number,
+        level.customer,
+        level.currency,
+        level.on or date.min,  # then it is not known by its looks
+        level.total,
+        level.status,
+        reference=level.reference,
+        custom=level.custom,
+    )
+    return may_have_made(intent, seen)
+
+
+def _looks_like_it(intent: Intent, record: Record) -> bool:
+    """Whether a record shows what was sent, as far as systems leave that as it is."""
+    if isinstance(record, Customer):
+        number = clean_number(record.number)
+        named = intent.called and not respelled(record.name, intent.called)
+        return not named or bool(number and number == clean_number(intent.number))
+    return shown(record) == intent.wanted and not _of_another(intent.owner, record)
 
 
 def contradiction(intent: Intent, record: Record) -> str:
@@ -378,9 +403,9 @@ def contradiction(intent: Intent, record: Record) -> str:
     if intent.action is not Action.CREATE and not _is_target(intent, record):
         target = intent.target.id if intent.target else "another document"
         return f"the write was to change {target}"
-    ended = _is_ended(record) and not isinstance(record, Customer | Posting)
+    ended = is_ended(record) and not isinstance(record, Customer | Posting)
     if intent.action is Action.VOID:
-        return "" if _is_ended(record) else "it was not taken back"
+        return "" if is_ended(record) else "it was not taken back"
     if ended:
         return "it is void" if not isinstance(record, Application) else "it is undone"
     if intent.action is not Action.CREATE or carries(record, intent.mark):

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Open, Unposted, Verb
-from tieout.carrying import Carrying
+from tieout.carrying import DOCUMENTS, Carrying
 from tieout.change import Issue
 from tieout.choosing import Choice
 from tieout.documents import DocumentRun
@@ -31,7 +31,6 @@ from tieout.survey import Survey
 from tieout.syncing import goes
 from tieout.underway import Under
 from tieout.undoing import Undoing
-from tieout.verbs import DOCUMENTS
 
 
 @frozen

@@ -114,6 +114,8 @@ class Journal(Answers):
             mark=change.mark,
             put=unmarked(change),
             worth=money_of(change.after),
+            called=getattr(change.after, "name", ""),
+            left=held.left if held else (),
             stage=step(held, "sent"),
             attempt=attempt,
             fence=self.fence,
@@ -225,13 +227,12 @@ class Journal(Answers):
 
         Returns what had not been told before: notes, and ties that cannot be.
         """
-        if not changes and not issues and not self._over:
+        if not changes and not issues:
             return []
-        over, self._over = self._over, []
         links = self._links(changes)
         rows = self._rows([*(c.source for c in changes), *(i.source for i in issues)])
         told = dict(notes or {})
-        facts: list[Fact | Gone] = [*over]
+        facts: list[Fact | Gone] = []
         new: list[Issue] = []
         taken = self._taken([(c, Outcome.applied(c)) for c in changes], links)
         for change in changes:

@@ -41,20 +41,22 @@ class Notebook(Hold):
         """By record in parts, the names of the writes of it that are not settled yet."""
         self._begun: set[str] = set()
         """The records that stay open until the last of their parts is written."""
-        self._over: list[Gone] = []
-        """What is no longer open of records of which a part could not be carried."""
+        self._said: set[str] = set()
+        """The records of which the plan that is carried out says why they cannot be."""
         self._asked: dict[str, set[str]] = {}
         """By record, the names of its writes about which a person is asked: that stays."""
 
     # Records that are written in parts --------------------------------------------------
 
-    def announce(self, changes: Iterable[Change]) -> None:
+    def announce(self, changes: Iterable[Change], told: Iterable[Issue]) -> None:
         """
         These are to be written in this order: of a record that has several, each.
 
         From the first to the last of them the record is open, so that whoever comes after
-        a process that ended in between goes on with it.
+        a process that ended in between goes on with it. What is ``told`` of a record with
+        them is closed by none of them.
         """
+        self._said = {about(e.source) for e in told if e.blocking and e.source}
         writes: dict[str, set[str]] = {}
         kept: set[str] = set()
         for change in changes:
@@ -75,9 +77,10 @@ class Notebook(Hold):
             and about(whole) not in self._begun
         }
         rows = self._rows(_whole(change) for change in wholes.values())
-        self._begun.update(wholes)
         for where, change in wholes.items():
-            if where not in rows:
+            # A word about it has nobody come back to it; what is open already stays so.
+            if where not in rows or rows[where].held is Held.NOTED:
+                self._begun.add(where)
                 yield self._row(_in_parts(change), Held.OPEN, rows)
 
     def _through(self, change: Change) -> Iterable[Gone]:
@@ -90,7 +93,7 @@ class Notebook(Hold):
         if left:
             return
         del self._parts[where]
-        if where in self._begun and not self._stuck.get(where):
+        if where in self._begun and not self._stays(where):
             row = self._rows([_whole(change)]).get(where)
             if row is not None and row.held is Held.OPEN:  # a word about it stays
                 yield Gone(IssueRow, key_of(self._pair, self._verb, where))
@@ -98,9 +101,21 @@ class Notebook(Hold):
 
     def stuck(self, changes: Iterable[Change]) -> None:
         """These could not be carried: no other part of their record closes what is open."""
-        for change in changes:
+        left = list(changes)
+        for change in left:
             self._fails(change)
-            self._over.extend(self._through(change))
+        self.leave(left)
+
+    def leave(self, changes: Iterable[Change]) -> None:
+        """These are not sent after all: no part of their record waits for them."""
+        over = [gone for change in changes for gone in self._through(change)]
+        if over:
+            self._commit(*over)
+
+    def _stays(self, where: str) -> bool:
+        """Whether something of a record is open that no other part of it closes."""
+        unsettled = self._stuck.get(where) or self._asked.get(where)
+        return bool(unsettled) or where in self._said
 
     def _fails(self, change: Change) -> None:
         self._stuck.setdefault(about(change.source), set()).add(change.role)
@@ -181,7 +196,7 @@ class Notebook(Hold):
     ) -> Iterable[Fact | Gone]:
         """What becomes of a record's issue row once the record is carried."""
         where = about(source)
-        if self._stuck.get(where) or self._asked.get(where):
+        if self._stays(where):
             return
         for row in as_one(notes):  # the log has each of them, the record has one row
             if not same(rows.get(where), row):

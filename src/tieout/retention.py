@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tieout.carrying import DOCUMENTS
 from tieout.chronicle import PAGE
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS
@@ -20,7 +21,6 @@ from tieout.noting import about
 from tieout.store import Event, Held, IssueRow, key, key_of
 from tieout.troubles import Troubles
 from tieout.underway import run_name
-from tieout.verbs import DOCUMENTS
 
 
 class Retention(Troubles):

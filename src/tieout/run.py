@@ -14,14 +14,16 @@ from attrs import define, evolve, field
 
 from tieout.autopay import AutoPay
 from tieout.capabilities import Capabilities
-from tieout.carrying import Carrying, may_pass
-from tieout.change import Change, Issue
+from tieout.carrying import DOCUMENTS, Carrying, may_pass
+from tieout.change import Action, Change, Issue
 from tieout.errors import Code
-from tieout.models import Link, Ref, Settlement, Status, fingerprint
+from tieout.evidence import shows_level_of
+from tieout.models import Invoice, Link, Ref, Settlement, Status, fingerprint
 from tieout.noting import when
 from tieout.plan import Plan, join
 from tieout.planners import settlements
 from tieout.planners.matching import issue
+from tieout.planners.unclear import Maker, Unclear
 from tieout.protocol import batches
 from tieout.reading import Batch
 from tieout.store import Intent, IssueRow, Stage
@@ -73,7 +75,11 @@ class PaymentRun(Carrying):
         told = [*batch.issues, *_gone(batch.gone, tied)]
         rest, held = self._split(batch.records, links)
         billing, known, unreadable = self.reader.counterparts(rest, links)
-        known = evolve(known, claimed={**self._claims(), **known.claimed})
+        known = evolve(
+            known,
+            claimed={**self._claims(), **known.claimed},
+            unclear=self._unclear([*rest, *billing]),
+        )
         today = self.clock.now().date()
         plan = settlements.plan(
             rest, billing, known, self.billing, self.settings, observed_on=today
@@ -104,6 +110,24 @@ class PaymentRun(Carrying):
             for intent in self.pending.values()
             if intent is not None and intent.target is not None
         }
+
+    def _unclear(self, levels: Iterable[Settlement]) -> Unclear:
+        """What writes of invoices may have made, whose answers were lost."""
+        writes = [
+            intent
+            for intent in self._open_intents(DOCUMENTS)
+            if intent.stage is not Stage.PLANNED
+            and (intent.action, intent.kind) == (Action.CREATE, Invoice)
+        ]
+        if not writes:
+            return Unclear()
+        made = {
+            level.ref: Maker(write.source, write.number)
+            for level in levels
+            for write in writes
+            if shows_level_of(write, level)
+        }
+        return Unclear(made, frozenset(write.source for write in writes))
 
     def _split(
         self, records: Sequence[Settlement], links: Mapping[str, Link]

@@ -68,7 +68,9 @@ class Intent:
     last time that absence was proven. ``key`` is the idempotency
     key, made at ``key_at``. ``result`` is the document it made; ``doubt`` why a person is
     asked, and ``candidates`` the documents in question. ``put`` is what it applies to what,
-    where no mark will show that it did, and ``worth`` the money of what was sent.
+    where no mark will show that it did, and ``worth`` the money of what was sent;
+    ``called`` the name of a customer. ``left`` are documents in question that a person left
+    alone: nobody's news, whatever becomes of the write.
     """
 
     name: str
@@ -110,6 +112,8 @@ class Intent:
     within: Ref | None = None
     put: Application | None = None
     worth: Money | None = None
+    called: str = ""
+    left: tuple[Ref, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -480,7 +484,8 @@ def link_billing(pair: str, kind: str, billing_id: str, role: str = "") -> str:
 def leg_of(pair: str, made: Ref) -> str:
     """
     The value of the ``leg`` index of the link of a part of another side's record; of the
-    ``released`` index by the billing record of a link that was let go.
+    ``released`` index by the billing record of a link that was let go; of the ``left``
+    index of the intent whose document was left alone.
     """
     return key_of(pair, made.connection, made.kind, made.id)
 
@@ -516,6 +521,8 @@ def _intent_indexes(intent: Intent) -> Iterable[Index]:
         yield Index("open", key_of(intent.pair, intent.verb))
     if intent.stage is Stage.PARKED:
         yield Index("parked", intent.pair)
+    for ref in intent.left:
+        yield Index("left", leg_of(intent.pair, ref))
     if intent.stage is Stage.APPLIED and intent.mark:
         yield Index("marked", key_of(intent.pair, intent.verb))
 

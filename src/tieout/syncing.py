@@ -7,7 +7,7 @@ wanted is decided by the planners; nothing here decides about money.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -31,17 +31,19 @@ from tieout.models import (
     Ref,
     Status,
     as_made,
+    clean_number,
     fingerprint,
 )
 from tieout.plan import Plan
 from tieout.planners import credit_notes, customers, invoices, payments
-from tieout.planners.course import Across, Course, issue
+from tieout.planners.course import LEFT_ALONE, LEFT_REMEDY, Across, Course, issue
+from tieout.planners.unclear import Maker, Unclear
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
 from tieout.settings import Direction
-from tieout.store import Held, Intent, IssueRow, Stage, key, key_of
+from tieout.store import Held, Intent, IssueRow, Stage, key, key_of, leg_of
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -131,7 +133,8 @@ class DocumentSync(DocumentRun):
         doubtful = self._doubtful([*records, *_parts(records)])
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
-        copied = self._copied(records)
+        left = self._left_alone([*records, *_parts(records)])
+        copied = {**self._copied(records), **_alone(records, left)}
         issues += copied.values()
         records = [each for each in records if each.ref not in copied]
         first = self._customers(records, course)
@@ -143,7 +146,7 @@ class DocumentSync(DocumentRun):
         across = evolve(
             across, ties=ties, doubtful=frozenset(doubtful), unsettled=unsettled
         )
-        across = self._unsure(across)
+        across = evolve(self._unclear(across), left=left)
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
@@ -216,9 +219,31 @@ class DocumentSync(DocumentRun):
         known = {
             ref for (ref, _), tie in ties.items() if tie.origin and not tie.released
         }
+        legs = self.reader.legs(maybe)
+        known |= {ref for ref, tie in legs.items() if not tie.released}
         return {ref: intent for ref, intent in maybe.items() if ref not in known}
 
-    def _unsure(self, across: Across) -> Across:
+    def _left_alone(self, records: Sequence[Record]) -> frozenset[Ref]:
+        """
+        The untied records that a write may have made which a person left alone.
+
+        They stay where they are, on that side alone, also where the write goes on since.
+        """
+        if not self._makes_such():
+            return frozenset()
+        live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
+        mine = {each.ref: each for each in live}
+        writes = self._under("left", (leg_of(self.pair, ref) for ref in mine))
+        left = {ref for write in writes for ref in write.left if ref in mine}
+        marks = (key_of(self.pair, each) for each in _names(mine.values()))
+        named = self._under("mark", marks)
+        ignored = [each for each in named if each.stage is Stage.IGNORED]
+        left |= {r for r, e in mine.items() for i in ignored if may_have_made(i, e)}
+        ties = self.reader.ties((ref, "") for ref in left)
+        tied = {ref for (ref, _), link in ties.items() if not link.released}
+        return frozenset(left - tied)
+
+    def _unclear(self, across: Across) -> Across:
         """
         With the records found that a write may have made, whose answer was lost.
 
@@ -228,17 +253,13 @@ class DocumentSync(DocumentRun):
         named = (each for some in across.named.values() for each in some)
         found = [e for e in across.records.values() if e.ref not in across.claimed]
         doubtful = self._doubtful([*found, *named])
-        makers = {e.source: e.number for e in doubtful.values() if e.number}
-        return evolve(
-            across,
-            unsure={ref: each.source for ref, each in doubtful.items()},
-            sent=frozenset(
-                source
-                for source, each in self.unfinished.items()
-                if each.action is Action.CREATE and each.kind.__name__ == source.kind
-            ),
-            numbers={**makers, **across.numbers},
+        made = {ref: Maker(e.source, e.number) for ref, e in doubtful.items()}
+        sent = (
+            source
+            for source, each in self.unfinished.items()
+            if each.action is Action.CREATE and each.kind.__name__ == source.kind
         )
+        return evolve(across, unclear=Unclear(made, frozenset(sent)))
 
     def _copied(self, records: Sequence[Record]) -> dict[Ref, Issue]:
         """
@@ -277,13 +298,16 @@ class DocumentSync(DocumentRun):
 
     def _made_under(self, marks: Iterable[str]) -> dict[str, Intent]:
         """The writes that were to make something under some marks, as far as is known."""
-        values = [key_of(self.pair, mark) for mark in marks]
-        found: dict[str, Intent] = {}
+        writes = self._under("mark", (key_of(self.pair, mark) for mark in marks))
+        return {each.mark: each for each in writes}
+
+    def _under(self, index: str, values: Iterable[str]) -> Iterator[Intent]:
+        """All writes under some values of an index."""
+        wanted = list(values)
         after = ""
-        while some := self.store.find(Intent, "mark", values, after):
+        while wanted and (some := self.store.find(Intent, index, wanted, after)):
             after = some[-1].name
-            found.update((each.mark, each) for each in some)
-        return found
+            yield from some
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -401,7 +425,7 @@ class DocumentSync(DocumentRun):
         if not untied:
             return Plan()
         way = evolve(course, kind=Customer, recheck=False)
-        across = self._unsure(self.survey.across(untied, way))
+        across = self._unclear(self.survey.across(untied, way))
         plan = customers.plan(untied, across, way)
         if not goes(self.settings.direction(Customer), outward=course.outward):
             found = (c for c in plan.changes if c.action is Action.KEEP)
@@ -430,7 +454,7 @@ class DocumentSync(DocumentRun):
         self.carry(Plan(issues=tuple(each for each in plan.issues if each.blocking)))
         assert self.journal is not None
         worth = self._worth(plan.changes)
-        self.journal.announce(worth)
+        self.journal.announce(worth, plan.issues)
         for ready in self.in_order(worth):
             self.carry_out(ready, notes, lambda change: change)
 
@@ -519,6 +543,27 @@ def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
     made_for = doubtful[record.ref].number or "another"
     text = f"it may be what was made for {made_for}, and the answer to that was lost."
     return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
+
+
+def _alone(records: Iterable[Record], left: Container[Ref]) -> dict[Ref, Issue]:
+    """The issues of records that a write may have made which a person left alone."""
+    return {
+        each.ref: issue(
+            Code.COPIED,
+            each,
+            LEFT_ALONE,
+            remedy=LEFT_REMEDY,
+            agreed=fingerprint(as_made(each)),
+        )
+        for each in records
+        if each.ref in left
+    }
+
+
+def _names(records: Iterable[Record]) -> Iterator[str]:
+    """The numbers of some records, which are the marks of many."""
+    numbers = (clean_number(getattr(each, "number", "")) for each in records)
+    return filter(None, numbers)
 
 
 def _is_copy(record: Record, mark: str, made: Intent | None) -> Issue:

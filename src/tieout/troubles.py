@@ -13,6 +13,7 @@ from itertools import chain
 
 from attrs import evolve, frozen
 
+from tieout.carrying import DOCUMENTS
 from tieout.chronicle import PAGE, Chronicle
 from tieout.clusters import Met, UnknownError, clustered
 from tieout.errors import Code, ConfigError, Severity
@@ -21,7 +22,6 @@ from tieout.models import Posting, clean_number
 from tieout.report import Report
 from tieout.store import Event, Expect, Held, IssueRow, key, key_of
 from tieout.underway import run_name
-from tieout.verbs import DOCUMENTS
 
 
 @frozen

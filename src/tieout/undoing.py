@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tieout.carrying import DOCUMENTS
 from tieout.documents import CHECK_SIZE, DocumentRun
 from tieout.errors import ConfigError
 from tieout.footing import PAYMENTS, Stop, Tell
@@ -17,7 +18,7 @@ from tieout.report import Report
 from tieout.run import PaymentRun
 from tieout.store import Batch, BatchType, Event
 from tieout.underway import Track, run_name
-from tieout.verbs import DOCUMENTS, DocumentVerbs
+from tieout.verbs import DocumentVerbs
 from tieout.windows import Window
 from tieout.withdrawal import Reshowing, Unmarking, close
 

@@ -14,6 +14,7 @@ from attrs import define, evolve
 
 from tieout.adapters import Adapter, DryAdapter
 from tieout.capabilities import Changed, Dated, Everything, Select, Verb
+from tieout.carrying import DOCUMENTS
 from tieout.change import Issue
 from tieout.errors import Code, ConfigError
 from tieout.footing import Begin, Stop, Tell
@@ -29,10 +30,6 @@ from tieout.survey import Survey
 from tieout.syncing import PLANNERS, DocumentSync, goes
 from tieout.underway import Track, Under
 from tieout.windows import Since, Window
-
-DOCUMENTS = "documents"
-"""Under which verb intents and issues of all documents are filed: whichever of them is
-carried, what another run left open is settled first."""
 
 VERBS: Mapping[RecordType, str] = {
     Customer: "customers",

@@ -14,7 +14,7 @@ from itertools import islice
 
 from attrs import evolve
 
-from tieout.carrying import Stopped
+from tieout.carrying import DOCUMENTS, Stopped
 from tieout.connections import Connections
 from tieout.errors import Code, ConfigError, Fault, Severity
 from tieout.footing import PAYMENTS, Stop, Tell
@@ -30,7 +30,6 @@ from tieout.session import Session
 from tieout.settings import Direction, Side
 from tieout.store import Ending, Event, Run
 from tieout.underway import run_name
-from tieout.verbs import DOCUMENTS
 
 VERIFY = "verify"
 """The verb under which verifications are on record."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +11,10 @@ import pytest
 from attrs import evolve
 
 from desks import BOTH, DAY, IN, OFF, OUT, Desks
-from tieout.answers import Landed, Reply
+from tieout.answers import Reply
 from tieout.capabilities import Verb
 from tieout.change import Issue
 from tieout.errors import Code
-from tieout.journal import Journal
 from tieout.models import (
     Application,
     CreditNote,
@@ -30,7 +29,7 @@ from tieout.models import (
 from tieout.noting import as_one
 from tieout.protocol import Page
 from tieout.settings import Fees
-from tieout.store import Doubt, Held, Stage
+from tieout.store import Held, Stage
 from tieout.stores.memory import MemoryStore
 from tieout.testing.year.connector import BooksConnector, without
 from tieout.windows import Since
@@ -113,71 +112,6 @@ def test_a_document_waits_for_an_unclear_write_that_may_have_made_it() -> None:
     assert found.source is not None
     assert found.source.connection == "book:1"
     assert "it may be what was made for I1" in found.text
-
-
-def test_what_an_unclear_write_may_have_made_is_nobody_elses() -> None:
-    """B44, B92: another document of its number is not tied to it."""
-    desks = Desks(directions={Invoice: OUT})
-    desks.shop.unique = False
-    desks.customer()
-    desks.bill("I1")
-    desks.fates = ["lost"]
-    desks.engine.sync_invoices(DAY)
-    (made,) = desks.live(desks.book, Invoice)
-    desks.book.put(evolve(desks.book.of(Invoice)[made.ref.id], on=date(2026, 3, 4)))
-    desks.sync()
-    assert [each.doubt for each in desks.engine.parked()] == [Doubt.CONFLICT]
-    second = desks.bill("I1")
-    desks.sync()
-    found = desks.issues()[second.id]
-    assert found.code is Code.WAITS
-    assert found.text.startswith(f"{made.ref.id} may be what was made for I1,")
-    (write,) = desks.engine.parked()
-    desks.engine.answer(write, Landed(made.ref.id))
-    desks.sync()
-    assert desks.issues()[second.id].code is Code.ALREADY_LINKED
-    assert len(desks.live(desks.book, Invoice)) == 1
-
-
-def test_where_a_level_was_shown_says_not_where_its_invoice_was_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """B92: what we made came from where it was asked for: its void goes there too."""
-    desks = Desks(shop_levels=True)
-    desks.customer()
-    bill = desks.bill("I1", books=desks.book)
-    desks.fates = ["lost"]
-    desks.engine.sync_invoices(DAY)
-    desks.engine.sync_payments(DAY)  # it is found by its number
-    with monkeypatch.context() as nobody_looks:
-        nobody_looks.setattr(Journal, "recover", lambda *_, **more: [])
-        desks.engine.sync_invoices(DAY)
-    ties = [e for e in desks.store._facts["link"].values() if isinstance(e, Link)]
-    (tie,) = (each for each in ties if each.ledger == bill)
-    assert tie.origin == ""
-    desks.store.commit(evolve(tie, origin="shop:1"))  # as it was once taken for
-    desks.engine.sync_invoices(DAY)
-    desks.book.void(bill, Invoice)
-    desks.sync()
-    assert not desks.live(desks.shop, Invoice)
-
-
-def test_whom_an_unclear_write_may_have_made_is_nobody_elses() -> None:
-    """B86: another customer of the same number is not tied to it."""
-    desks = Desks(directions={Customer: OUT}, match_customers="number")
-    desks.shop.unique = False
-    desks.shop.put(Customer(desks.shop.ref(Customer), "Ada", "C1"))
-    desks.fates = ["lost"]
-    desks.engine.sync_customers(DAY)
-    (made,) = desks.live(desks.book, Customer)
-    desks.book.put(evolve(desks.book.of(Customer)[made.ref.id], active=False))
-    desks.engine.sync_customers(DAY)
-    assert [each.doubt for each in desks.engine.parked()] == [Doubt.CONFLICT]
-    desks.shop.put(evolve(made, ref=desks.shop.ref(Customer), active=True))
-    second = max(desks.shop.of(Customer))
-    desks.engine.sync_customers(DAY)
-    assert desks.issues()[second].code is Code.WAITS
-    assert "may be what was made for" in desks.issues()[second].text
 
 
 def test_an_application_made_on_the_other_side_has_an_origin_of_its_own() -> None:

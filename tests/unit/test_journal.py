@@ -538,7 +538,7 @@ def test_what_is_open_stays_so_until_the_last_part_is_written() -> None:
     journal, one = begun(store), change("1")
     agrees = evolve(one, name="another part", action=Action.KEEP, role="part")
     journal.keep([], [Issue(Code.OUTCOME_UNKNOWN, one.source, basis="b")])
-    journal.announce([agrees, one])
+    journal.announce([agrees, one], ())
     journal.keep([agrees], [])
     assert [row.held for row in rows(store).values()] == [Held.OPEN]
     sent(journal, one)
@@ -552,7 +552,7 @@ def test_what_is_open_of_a_whole_ends_with_the_last_of_its_parts() -> None:
     journal, whole = begun(store), evolve(change("1"), action=Action.KEEP)
     part = evolve(change("2"), within=whole.source)
     journal.keep([], [Issue(Code.WAITS, whole.source, basis="b")])
-    journal.announce([whole, part])
+    journal.announce([whole, part], ())
     journal.keep([whole], [])
     sent(journal, part)
     assert [row.held for row in rows(store).values()] == [Held.OPEN]

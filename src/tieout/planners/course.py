@@ -23,7 +23,14 @@ from tieout.models import (
     agreed_as,
     clean_number,
 )
+from tieout.planners.unclear import Unclear
 from tieout.settings import Settings
+
+LEFT_ALONE = "a write that a person left alone may have made it."
+LEFT_REMEDY = (
+    "It stays where it is, on that side alone. To be rid of this word, ignore it too, "
+    "or take the document back there."
+)
 
 
 @frozen
@@ -92,8 +99,8 @@ class Across:
     ``inactive`` are customers of the source that are not active, as far as they bear on
     new documents; ``numbers`` the numbers by which people know the records that are named.
     ``doubtful`` are applications that a write of ours may have made, whose answer was lost;
-    ``unsure`` the found records that such a write may have made, with the source of it;
-    ``sent`` the target's own records for which one may have made another at the source.
+    ``left`` those that one may have made which a person left alone; ``unclear`` is what
+    such writes may have made of what was found.
     ``held`` are the page's records about which an issue is open, with their parts;
     ``unsettled`` those of which it is not known what became of a write.
     """
@@ -109,22 +116,10 @@ class Across:
     inactive: frozenset[Ref] = frozenset()
     numbers: Mapping[Ref, str] = field(factory=dict)
     doubtful: frozenset[Ref] = frozenset()
-    unsure: Mapping[Ref, Ref] = field(factory=dict)
-    sent: frozenset[Ref] = frozenset()
+    left: frozenset[Ref] = frozenset()
+    unclear: Unclear = field(factory=Unclear)
     held: frozenset[Ref] = frozenset()
     unsettled: frozenset[Ref] = frozenset()
-
-
-def may_be_anothers(record: Record, there: Record, across: Across) -> str:
-    """Why a found document may be that of another record than this; "" where it is not."""
-    lost = "and the answer to that was lost."
-    maker = across.unsure.get(there.ref)
-    if maker is not None and maker != record.ref:
-        name = across.numbers.get(maker, maker.id)
-        return f"{there.ref.id} may be what was made for {name}, {lost}"
-    if maker is None and there.ref in across.sent:
-        return f"another may be what was made for {there.ref.id}, {lost}"
-    return ""
 
 
 def issue(

@@ -17,7 +17,7 @@ from tieout.change import Action, Change, Issue, change_name, mark_of
 from tieout.errors import Code
 from tieout.models import Customer, Link, Ref, clean_number, fingerprint
 from tieout.plan import Plan
-from tieout.planners.course import Across, Course, issue, may_be_anothers
+from tieout.planners.course import Across, Course, issue
 from tieout.planners.documents import Drafting, custom, tied
 from tieout.planners.likeness import alike, respelled
 from tieout.settings import CUSTOMER_FIELDS, Direction
@@ -115,8 +115,8 @@ class _Customers:
         if owner is not None and owner != customer.ref:
             text = f"customer {_named(there)} is tied to {owner.id}."
             self.drafting.take(self._issue(Code.ALREADY_LINKED, customer, text))
-        elif unsure := may_be_anothers(customer, there, self.across):
-            self.drafting.take(self._issue(Code.WAITS, customer, unsure))
+        elif unclear := self.across.unclear.hinders(customer.ref, there.ref):
+            self.drafting.take(self._issue(Code.WAITS, customer, unclear))
         elif others and not by_number:
             twins = self.rivals[there.ref]
             self.drafting.take(self._twins(Code.AMBIGUOUS_NAME, customer, twins))

@@ -32,7 +32,7 @@ from tieout.models import (
 )
 from tieout.money import Money
 from tieout.plan import Plan
-from tieout.planners.course import Across, Course, issue, may_be_anothers
+from tieout.planners.course import Across, Course, issue
 from tieout.planners.likeness import alike, alike_lines
 
 D = TypeVar("D", Invoice, CreditNote)
@@ -128,9 +128,9 @@ class Documents(Generic[D]):
         if owner is not None and owner != record.ref:
             text = f"{there.ref.id} is tied to {owner.id}."
             return self._issue(Code.ALREADY_LINKED, record, text, "number")
-        unsure = may_be_anothers(record, there, self.across)
-        if unsure:
-            return self._issue(Code.WAITS, record, unsure, "number")
+        unclear = self.across.unclear.hinders(record.ref, there.ref)
+        if unclear:
+            return self._issue(Code.WAITS, record, unclear, "number")
         wanted = self.wanted(record, self.course, self.across)
         differing = self._differing(wanted, there, ("currency", "total", "customer"))
         if differing:

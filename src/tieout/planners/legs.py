@@ -25,7 +25,7 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.money import ZERO
-from tieout.planners.course import Across, Course, issue
+from tieout.planners.course import LEFT_ALONE, LEFT_REMEDY, Across, Course, issue
 from tieout.planners.documents import Drafting, tied
 
 KIND = Application.__name__
@@ -67,6 +67,10 @@ class Legs:
         if put.ref in self.across.doubtful:
             text = "it may be what was applied before, and the answer to that was lost."
             return self._issue(Code.WAITS, put, of, text)
+        if put.ref in self.across.left:
+            return evolve(
+                self._issue(Code.COPIED, put, of, LEFT_ALONE), remedy=LEFT_REMEDY
+            )
         needed = (put.source, put.target)
         missing = [
             each

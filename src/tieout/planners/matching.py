@@ -15,6 +15,7 @@ from attrs import field, frozen
 from tieout.change import Issue
 from tieout.errors import Code
 from tieout.models import Link, Ref, Settlement, Status, clean_number
+from tieout.planners.unclear import Unclear
 from tieout.settings import EXACT, NumberRule, Settings
 
 
@@ -26,7 +27,8 @@ class Known:
     ``links`` by ledger id; ``claimed`` the links of billing records found, by billing id;
     ``marks`` which billing record a mark of ours stands for; ``customers`` the billing
     customer's id by the ledger customer's; ``rivals`` by ledger id the other live ledger
-    documents of the same number, where the ledger does not keep numbers unique.
+    documents of the same number, where the ledger does not keep numbers unique;
+    ``unclear`` what writes of documents may have made on either side.
     """
 
     links: Mapping[str, Link] = field(factory=dict)
@@ -34,6 +36,7 @@ class Known:
     marks: Mapping[str, Ref] = field(factory=dict)
     customers: Mapping[str, str] = field(factory=dict)
     rivals: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    unclear: Unclear = field(factory=Unclear)
 
 
 @frozen
@@ -135,6 +138,9 @@ def _accepted(
     if held is not None and held.ledger.id != ledger.ref.id:
         text = f"billing invoice {billing.number} is tied to ledger document {held.ledger.id}."
         return issue(Code.ALREADY_LINKED, ledger, text)
+    unclear = known.unclear.hinders(ledger.ref, billing.ref)
+    if unclear:
+        return issue(Code.WAITS, ledger, unclear)
     differing = _differences(ledger, billing, known, settings)
     if differing:
         text = f"found by {evidence}, but {' and '.join(differing)}."
