@@ -25,7 +25,7 @@ from tieout.journal import Journal
 from tieout.lease import WRITE
 from tieout.models import CreditNote, Record, Ref, Settlement, Status
 from tieout.money import Money
-from tieout.noting import about, noted, when
+from tieout.noting import about, noted, unknown_of, when
 from tieout.plan import Plan
 from tieout.protocol import Page
 from tieout.reading import Reader
@@ -542,15 +542,7 @@ class Carrying:
 def _unseen(intent: Intent) -> Issue:
     """The issue of a write that could not be looked for yet."""
     text = "the other side could not be asked whether it is there already."
-    return Issue(
-        Code.OUTCOME_UNKNOWN,
-        intent.source,
-        intent.numbers,
-        text=text,
-        basis=intent.agreed,
-        within=intent.within,
-        connection=intent.connection,
-    )
+    return unknown_of(intent, text, basis=intent.agreed)
 
 
 def _looks_again(code: Code) -> bool:

@@ -33,10 +33,11 @@ from tieout.models import (
     uncarried,
 )
 from tieout.money import amount
-from tieout.noting import when
+from tieout.noting import issue_of, when
 from tieout.plan import Plan
 from tieout.protocol import batches
 from tieout.store import Intent, Stage, key_of
+from tieout.ties import taken_already
 
 CHECK_SIZE = 200
 """Changes whose records are read again together."""
@@ -201,7 +202,7 @@ class DocumentRun(Carrying):
                     self.unfinished.setdefault(intent.source, intent)
 
     def _leave(self, changes: Iterable[Change], why: str) -> None:
-        issues = [_issue(Code.WAITS, change, f"{why}.") for change in changes]
+        issues = [issue_of(change, Code.WAITS, f"{why}.") for change in changes]
         self.carry(Plan(issues=tuple(issues)))
 
     def _read(self, changes: Sequence[Change]) -> dict[Ref, Record]:
@@ -226,7 +227,7 @@ class DocumentRun(Carrying):
         """Why a change cannot be carried out now, or None."""
         refused = self._not_allowed(change)
         if refused:
-            return _issue(Code.NOT_ALLOWED, change, refused)
+            return issue_of(change, Code.NOT_ALLOWED, refused)
         unpayable = _unpayable(change)
         if unpayable is not None:
             return unpayable
@@ -234,10 +235,10 @@ class DocumentRun(Carrying):
         if unsettled is not None:
             return unsettled
         if before is not None and before.stage is Stage.APPLIED:
-            return _issue(Code.STALE_PLAN, change, "it was carried out already.")
+            return issue_of(change, Code.STALE_PLAN, "it was carried out already.")
         missing = [name for name in change.depends_on if not self._applied_before(name)]
         if missing:
-            return _issue(Code.WAITS, change, "what it depends on was not carried.")
+            return issue_of(change, Code.WAITS, "what it depends on was not carried.")
         return None
 
     def unsettled(self, change: Change) -> Issue | None:
@@ -246,9 +247,9 @@ class DocumentRun(Carrying):
         if intent is None:
             return None
         if intent.stage is Stage.PARKED:
-            return _issue(Code.PARKED, change, intent.text)
+            return issue_of(change, Code.PARKED, intent.text)
         text = f"It is looked at after {when(intent.not_before)}."
-        return _issue(Code.OUTCOME_UNKNOWN, change, text)
+        return issue_of(change, Code.OUTCOME_UNKNOWN, text)
 
     def _not_allowed(self, change: Change) -> str:
         if change.action is Action.KEEP:
@@ -282,15 +283,15 @@ class DocumentRun(Carrying):
         # Where each side owns some fields, one plan changes both of two that are tied.
         ours = change.source in self.written
         if change.agreed not in prints and not ours:
-            return _issue(Code.STALE_PLAN, change, "its source has changed.")
+            return issue_of(change, Code.STALE_PLAN, "its source has changed.")
         ends = change.action is Action.KEEP and change.releases
         if change.target is not None and there is None and not ends:
-            return _issue(Code.VANISHED, change, f"{change.target.id} is not there.")
+            return issue_of(change, Code.VANISHED, f"{change.target.id} is not there.")
         before = change.before
         if before and there and _differ(before, there):
-            return _issue(Code.STALE_PLAN, change, "it changed on the other side.")
+            return issue_of(change, Code.STALE_PLAN, "it changed on the other side.")
         if (link.version if link else 0) != change.link_version and not ours:
-            return _issue(Code.STALE_PLAN, change, "it was synced in the meantime.")
+            return issue_of(change, Code.STALE_PLAN, "it was synced in the meantime.")
         return None
 
 
@@ -306,9 +307,7 @@ def _not_ours(change: Change, owners: dict[tuple[Ref, str], Link]) -> Issue | No
         return None
     if change.source in (owner.billing, owner.ledger):
         return None
-    return _issue(
-        Code.ALREADY_LINKED, change, f"{change.target.id} is tied to another."
-    )
+    return taken_already(change)
 
 
 def foreign(change: Change) -> Iterator[tuple[Ref, str]]:
@@ -331,7 +330,7 @@ def translated(
     missing = [ref for ref, role in needed if (ref, role) not in counterparts]
     if missing:
         told = ", ".join(f"{ref.kind.lower()} {ref.id}" for ref in missing)
-        return _issue(Code.WAITS, change, f"it waits for {told}.")
+        return issue_of(change, Code.WAITS, f"it waits for {told}.")
     if not needed:
         return change
     known = {ref: counterparts[ref, role] for ref, role in needed}
@@ -400,7 +399,7 @@ def _unpayable(change: Change) -> Issue | None:
         try:
             amount(value, currency)
         except Fault as fault:
-            issue = _issue(fault.code, change, f"{field_name}: {fault.text}.")
+            issue = issue_of(change, fault.code, f"{field_name}: {fault.text}.")
             return evolve(issue, field=field_name)
     return None
 
@@ -419,17 +418,6 @@ def _amounts(record: Record | None) -> Iterator[tuple[str, Decimal, str]]:
     if isinstance(record, CreditNote | Payment):
         for put in record.applications:
             yield "applications", put.amount, put.currency
-
-
-def _issue(code: Code, change: Change, text: str) -> Issue:
-    return Issue(
-        code,
-        change.source,
-        change.numbers,
-        text=text,
-        basis=change.agreed,
-        within=change.within,
-    )
 
 
 def _refreshed(change: Change, records: dict[Ref, Record]) -> Change:

@@ -20,7 +20,7 @@ from tieout.errors import Code, Fault, Scope, StoreError
 from tieout.evidence import Proof, asks_again, is_ended, judged
 from tieout.lease import WRITE
 from tieout.models import Link, Payment, Record, Ref, Settlement, Status
-from tieout.noting import about
+from tieout.noting import about, issue_of, unknown_of
 from tieout.stages import step
 from tieout.store import Doubt, Fact, Gone, Held, Intent, IssueRow, Stage, Store, key_of
 from tieout.ties import Ties
@@ -276,13 +276,8 @@ class Doubts(Ties):
         )
         outcome = Outcome(intent.name, State.UNKNOWN, code=Code.PARKED, text=text)
         facts.append(evolve(self._event(change, outcome), what="in doubt"))
-        issue = Issue(
-            Code.PARKED,
-            change.source,
-            change.numbers,
-            text=text,
-            basis=change.agreed,
-            within=change.within,
+        issue = evolve(
+            issue_of(change, Code.PARKED, text),
             at=self._clock.now(),
             connection=change.connection,
         )
@@ -336,14 +331,8 @@ def _adopted(change: Change, record: Record) -> tuple[Change, Outcome]:
 
 def _to_compare(intent: Intent) -> Issue:
     """What is open about a level or payment that turned out to be written."""
-    return Issue(
-        Code.OUTCOME_UNKNOWN,
-        intent.source,
-        intent.numbers,
-        text="It was carried out; it is compared with the books once more.",
-        within=intent.within,
-        connection=intent.connection,
-    )
+    text = "It was carried out; it is compared with the books once more."
+    return unknown_of(intent, text)
 
 
 def _listed(refs: Sequence[Ref]) -> str:

@@ -22,7 +22,7 @@ from tieout.effects import money_of
 from tieout.errors import Code
 from tieout.evidence import awaited, owner_of, unmarked
 from tieout.models import Ref
-from tieout.noting import about, as_one, noted, one_row_each, same, when
+from tieout.noting import about, as_one, issue_of, noted, one_row_each, same, when
 from tieout.stages import step
 from tieout.store import Doubt, Fact, Gone, Held, Intent, IssueRow, Stage, key_of
 from tieout.ties import alike_but_seen, taken_already, tied_by
@@ -204,14 +204,9 @@ class Journal(Answers):
             until = when(self._settled(intent, outcome).not_before)
             code, text = Code.OUTCOME_UNKNOWN, f"{text} It is looked at after {until}."
             remedy = code.remedy
-        return Issue(
-            code,
-            change.source,
-            change.numbers,
-            text=text,
+        return evolve(
+            issue_of(change, code, text),
             remedy=remedy,
-            basis=change.agreed,
-            within=change.within,
             at=self._clock.now(),
             connection=change.connection,
         )

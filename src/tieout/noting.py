@@ -14,7 +14,7 @@ from attrs import evolve
 from tieout.change import Change, Issue, Outcome
 from tieout.errors import Code, Severity
 from tieout.models import Ref
-from tieout.store import Fact, Gone, Held, IssueRow, key_of
+from tieout.store import Fact, Gone, Held, Intent, IssueRow, key_of
 
 
 def when(moment: datetime | None) -> str:
@@ -25,6 +25,32 @@ def when(moment: datetime | None) -> str:
 def about(source: Ref) -> str:
     """What an issue row is about."""
     return key_of(source.connection, source.kind, source.id)
+
+
+def issue_of(change: Change, code: Code, text: str, *, blocking: bool = True) -> Issue:
+    """The issue of a record of which a change could not be carried out, or of a word on it."""
+    return Issue(
+        code,
+        change.source,
+        change.numbers,
+        text=text,
+        blocking=blocking,
+        basis=change.agreed,
+        within=change.within,
+    )
+
+
+def unknown_of(intent: Intent, text: str, *, basis: str = "") -> Issue:
+    """The issue of a record of which it is not known what became of a write."""
+    return Issue(
+        Code.OUTCOME_UNKNOWN,
+        intent.source,
+        intent.numbers,
+        text=text,
+        basis=basis,
+        within=intent.within,
+        connection=intent.connection,
+    )
 
 
 def nameless(issue: Issue) -> str:
@@ -51,14 +77,7 @@ def asks(row: IssueRow) -> bool:
 def noted(change: Change, outcome: Outcome) -> list[Issue]:
     """What the other side's answer adds that is worth a word."""
     return [
-        Issue(
-            code,
-            change.source,
-            change.numbers,
-            text=outcome.text,
-            blocking=False,
-            basis=change.agreed,
-        )
+        issue_of(change, code, outcome.text, blocking=False)
         for code in outcome.notes
         if code.severity is not Severity.GREEN
     ]

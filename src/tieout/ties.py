@@ -23,6 +23,7 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.notebook import Notebook
+from tieout.noting import issue_of
 from tieout.store import (
     SEPARATOR,
     Event,
@@ -212,14 +213,9 @@ def alike_but_seen(link: Link, held: Link) -> bool:
 
 
 def taken_already(change: Change) -> Issue:
-    return Issue(
-        Code.ALREADY_LINKED,
-        change.source,
-        change.numbers,
-        text=f"{change.target.id if change.target else '?'} is tied to another record.",
-        basis=change.agreed,
-        within=change.within,
-    )
+    """The issue of a record whose counterpart is tied to another one."""
+    named = change.target.id if change.target else "?"
+    return issue_of(change, Code.ALREADY_LINKED, f"{named} is tied to another record.")
 
 
 def _as_written(

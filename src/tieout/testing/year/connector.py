@@ -354,7 +354,7 @@ class BooksConnector:
             made = books.apply(after_)
         else:
             made = books.put(after_)
-        if change.mark:
+        if change.mark and change.mark not in _texts(made):
             self.marks.setdefault(after_.ref.id, change.mark)
         return made
 
