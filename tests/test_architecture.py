@@ -19,6 +19,7 @@ import pytest
 
 import tieout
 from tieout import engine
+from tieout.journal import Journal
 
 ROOT = Path(tieout.__file__).parent
 
@@ -432,15 +433,26 @@ EXTENDED = {"__init__", "_check_sides"}
 """What a part of the engine may define once more, since it calls the one that it extends."""
 
 
-def test_no_part_of_the_engine_hides_a_method_of_another() -> None:
-    """The engine is one class of several rooms: a private name is used in one of them."""
+@pytest.mark.parametrize("whole", [tieout.Engine, Journal])
+def test_no_room_of_a_chain_hides_a_method_of_another(whole: type) -> None:
+    """One class of several rooms: a private name is used in one of them."""
     defined = Counter(
         name
-        for part in tieout.Engine.__mro__[:-1]
+        for part in whole.__mro__[:-1]
         for name, value in vars(part).items()
         if callable(value) or isinstance(value, property)
     )
     assert {name for name, times in defined.items() if times > 1} <= EXTENDED
+
+
+def test_the_journal_names_its_rooms() -> None:
+    """In the order in which one inherits from the other."""
+    module = sys.modules[Journal.__module__]
+    rooms = [part.__module__ for part in reversed(Journal.__mro__[1:-1])]
+    told = re.findall(
+        r"`(tieout\.\w+)`", (module.__doc__ or "").split("is the machine")[0]
+    )
+    assert told[:-1] == rooms
 
 
 def test_the_engine_lists_its_rooms() -> None:

@@ -246,10 +246,10 @@ class Journal(Answers):
                 evolve(intent, stage=step(intent, "no longer needed"))
                 for intent in self._planned.pop(about(change.source), ())
             )
-            noted = told.get(change.source, ())
-            facts.extend(self._closing(change.source, noted, rows))
+            worth = told.get(change.source, ())
+            facts.extend(self._closing(change.source, worth, rows))
             row = rows.get(about(change.source))
-            new.extend(() if all(same(row, e) for e in as_one(noted)) else noted)
+            new.extend(() if all(same(row, e) for e in as_one(worth)) else worth)
         for issue in issues:
             facts.append(self._row(issue, Held.OPEN, rows))
             facts.extend(self._told(issue, rows))

@@ -145,7 +145,7 @@ class Notebook(Hold):
         """Take events out of the log, with one of this run that says how many and why."""
         event = Event(
             run=self._run,
-            serial=1,
+            serial=1,  # of page after page, the last word stands
             pair=self._pair,
             at=self._clock.now(),
             what="forgotten",

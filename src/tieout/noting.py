@@ -62,7 +62,6 @@ def same(row: IssueRow | None, issue: Issue) -> bool:
     """Whether a row already says this, of the same state of the record."""
     return (
         row is not None
-        and row.held is not Held.CLOSED
         and row.issue.code is issue.code
         and row.issue.basis == issue.basis
         and row.issue.text == issue.text

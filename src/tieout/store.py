@@ -127,7 +127,6 @@ class Held(Enum):
     OPEN = "open"
     NOTED = "noted"
     IGNORED = "ignored"
-    CLOSED = "closed"
 
 
 @frozen
@@ -535,8 +534,7 @@ def _issue_indexes(row: IssueRow) -> Iterable[Index]:
     yield Index("run", row.run)
     if row.held in (Held.OPEN, Held.IGNORED):
         yield Index(row.held.value, key_of(row.pair, row.verb))
-    if row.held is not Held.CLOSED:
-        yield Index("held", key_of(row.pair, row.held.value))
+    yield Index("held", key_of(row.pair, row.held.value))
     for number in row.issue.numbers:
         yield Index("number", key_of(row.pair, number))
 

@@ -212,7 +212,7 @@ SPARSE: list[Fact] = [
     StoredGrant("c:1", Grant("")),
     Renewal("c:1", "me", AT),
     Identity("c:1", "id", "", "", None, AT),
-    IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.CLOSED, "r", AT, AT),
+    IssueRow("p", "v", "x", Issue(Code.BAD_FIELD), Held.NOTED, "r", AT, AT),
     Member("p", "batch-2", HERE),
 ]
 

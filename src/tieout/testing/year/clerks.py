@@ -51,8 +51,9 @@ class Clerks:
     """
     The people of one side.
 
-    ``made`` holds the records that were not made by people. ``fees``: convenience fees are
-    taken; ``pays``: payments and credits are entered here.
+    ``made`` holds the records that were not made by people, ``unheard`` those of them whose
+    number nobody touches yet. ``fees``: convenience fees are taken; ``pays``: payments and
+    credits are entered here.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Clerks:
         other: Books,
         made: Container[Ref],
         *,
+        unheard: Container[Ref] = (),
         pays: bool = True,
         fees: bool = False,
     ) -> None:
@@ -71,6 +73,7 @@ class Clerks:
         """The customers who were not active at some time."""
         self._other = other
         self._made = made
+        self._unheard = unheard
         self._fees = fees
         self._draw = stage.decisions
         self._acts = _ACTS + (_MONEY if pays else ())
@@ -200,7 +203,7 @@ class Clerks:
     def renumber(self) -> None:
         """A document gets another number."""
         found = self._some(self._documents())
-        if found is not None:
+        if found is not None and found.ref not in self._unheard:
             self._change(found, number=self._number(type(found)))
 
     def reassign(self) -> None:

@@ -72,6 +72,9 @@ class Judge:
     levels: bool
     made: dict[Ref, Change] = field(factory=dict)
     """What the engine has made, each with the change that made it."""
+    unheard: set[Ref] = field(factory=set)
+    """What was made under its number for a mark, and is not tied yet: the number is all by
+    which it can be found."""
     disturbed: bool = False
     """Whether somebody worked while the run that is under way had read already."""
     surprised: list[Change] = field(factory=list)
@@ -118,6 +121,8 @@ class Judge:
         if self.status(change.source) is Status.DRAFT:
             raise Violation(CARRIED, f"{change.source} is a draft")
         self.made[made.ref] = change
+        if change.mark and change.mark == getattr(made, "number", ""):
+            self.unheard.add(made.ref)
 
     def _owned(self, change: Change, target: Ref) -> None:
         """A document is ours to change if we made it for this record, or tied it to it."""
@@ -134,6 +139,7 @@ class Judge:
         for fact in facts:
             if isinstance(fact, Link) and not fact.released:
                 self._new_tie(fact)
+                self.unheard -= {fact.billing, fact.ledger}
 
     def _new_tie(self, link: Link) -> None:
         tie = (link.billing, link.ledger, link.role)
@@ -167,7 +173,7 @@ class Judge:
 
         ``passing``: also those whose trouble passes by itself.
         """
-        rows = [e for e in self.disk.facts(IssueRow) if e.held is not Held.CLOSED]
+        rows = self.disk.facts(IssueRow)
         found = {
             ref
             for row in rows

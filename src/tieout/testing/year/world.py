@@ -230,10 +230,18 @@ class World:
 
     def _people(self, *, levels: bool) -> Sequence[Clerks]:
         shop, book, made = self.books[SHOP], self.books[BOOK], self.judge.made
-        fees = not levels
+        fees, unheard = not levels, self.judge.unheard
         return (
-            Clerks(self.stage, shop, book, made, pays=not levels, fees=fees),
-            Clerks(self.stage, book, shop, made),
+            Clerks(
+                self.stage,
+                shop,
+                book,
+                made,
+                unheard=unheard,
+                pays=not levels,
+                fees=fees,
+            ),
+            Clerks(self.stage, book, shop, made, unheard=unheard),
         )
 
     # Processes ------------------------------------------------------------------------
