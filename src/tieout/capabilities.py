@@ -100,7 +100,6 @@ class Feed(Enum):
     CREDITS = "its credit notes' change times"
     ENTRIES = "ledger entries"
     TOKEN = "a change token"
-    OPEN_ITEMS = "a sweep of open items"
 
 
 class Blind(Enum):
@@ -154,7 +153,18 @@ class Mark:
 
 @frozen
 class Kind:
-    """What can be done with one kind of record."""
+    """
+    What can be done with one kind of record.
+
+    ``verbs``: reading alone where nothing is given. ``selects``: by what it can be listed
+    (`Changed`, `Everything`, `Dated`, `Open`, `Unposted`); none where it is read by id and
+    number only. ``writable``: the record's fields that an update may change. ``creates``
+    and ``updates``: how, where the verbs allow it; ``mark``: where ours goes.
+    ``number_length`` in characters, None for no limit; ``number_unique``: whether the
+    system refuses a number that is there. ``page_size``, ``fetch_size`` and ``batch_size``
+    are the most records of one page, one search by ids, one write. ``stable_order``:
+    whether no record changes its place while pages are turned.
+    """
 
     verbs: frozenset[Verb] = frozenset({Verb.READ})
     selects: frozenset[type] = frozenset()

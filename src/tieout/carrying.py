@@ -223,9 +223,12 @@ class Carrying:
         """
         digest, value = self.settings.digest(), key_of(self.pair, self.verb)
         # What a person wants left alone is read too: it may have changed long ago.
-        for row in self.store.find(IssueRow, "ignored", value, limit=100_000):
-            if row.issue.source:
-                yield row.issue.within or row.issue.source
+        after = ""
+        while rows := self.store.find(IssueRow, "ignored", value, after):
+            for row in rows:
+                if row.issue.source:
+                    yield row.issue.within or row.issue.source
+            after = key_of(self.pair, self.verb, rows[-1].about)
         after = ""
         while rows := self.store.find(IssueRow, "open", value, after):
             for row in rows:
@@ -395,8 +398,8 @@ class Carrying:
         """
         The changes that are to be sent: no document that may be there without a look.
 
-        A run that a restored store has forgotten may have made it, or the write that a
-        person wanted to be left alone.
+        Another store may have made it, or a run that this one has forgotten, or a write
+        that a person wanted to be left alone.
         """
         assert self.journal is not None
         creates = {c.name: c for c in changes if c.action is Action.CREATE}
@@ -404,7 +407,7 @@ class Carrying:
         forgotten = [
             change
             for change in creates.values()
-            if self._forgotten(change, held.get(change.name))
+            if self._may_be_there(change, held.get(change.name))
         ]
         if not forgotten:
             return changes
@@ -426,7 +429,7 @@ class Carrying:
         self.journal.leave(change for change in forgotten if change.name in gone)
         return [change for change in changes if change.name not in gone]
 
-    def _forgotten(self, change: Change, intent: Intent | None) -> bool:
+    def _may_be_there(self, change: Change, intent: Intent | None) -> bool:
         """Whether a document may be there of which this store knows nothing."""
         if intent is None:
             # Another store may have made it, where that can be seen.

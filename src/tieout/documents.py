@@ -18,6 +18,7 @@ from tieout.carrying import Carrying
 from tieout.change import Action, Change, Issue
 from tieout.errors import Code, Fault
 from tieout.models import (
+    FEE,
     KINDS,
     Application,
     CreditNote,
@@ -385,10 +386,6 @@ def _renamed(record: Record | None, known: Mapping[Ref, Ref]) -> Record | None:
     return record
 
 
-FEE = "fee"
-"""The role of the link between a payment and the invoice of its fee."""
-
-
 def _unpayable(change: Change) -> Issue | None:
     """
     An issue for an amount of a document that its currency cannot hold, or None.
@@ -407,13 +404,9 @@ def _unpayable(change: Change) -> Issue | None:
 def _amounts(record: Record | None) -> Iterator[tuple[str, Decimal, str]]:
     """The amounts that a document settles or is settled by: field, amount, currency."""
     match record:
-        case Invoice():
+        case Invoice() | CreditNote():
             yield "total", record.total, record.currency
-        case CreditNote():
-            yield "total", record.total, record.currency
-        case Payment():
-            yield "amount", record.amount, record.currency
-        case Application():
+        case Payment() | Application():
             yield "amount", record.amount, record.currency
     if isinstance(record, CreditNote | Payment):
         for put in record.applications:

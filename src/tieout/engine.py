@@ -305,7 +305,7 @@ class Engine(Verification):
 
         ``verb`` files what is remembered of them; each kind of work has one of its own.
         A document that agrees may be given as KEEP: what is open about it is closed.
-        Raises `ConfigError` for a verb of the engine's own, and for two of one name.
+        Raises `ConfigError` for the verb `payments`, and for two changes of one name.
         """
         if verb == PAYMENTS:
             raise ConfigError(f"{PAYMENTS!r} is the engine's own verb: choose another")

@@ -22,7 +22,6 @@ from tieout.models import (
     Invoice,
     Ref,
     Settlement,
-    Status,
     as_made,
     fingerprint,
     uncarried,
@@ -141,7 +140,7 @@ class PostingRun(DocumentSync):
             code, text = Code.OUTCOME_UNKNOWN, "A write of it is not settled yet."
         elif now is None:
             code, text = Code.VANISHED, "It is not in billing any more."
-        elif now.status in (Status.VOID, Status.DRAFT):
+        elif not now.status.counts:
             code, text = Code.NOT_LISTED, f"It is {now.status.value} in billing."
         else:
             code, text = Code.STALE_VERSION, "It was changed while it was posted."

@@ -55,10 +55,10 @@ class Journal(Answers):
 
     def suspect(self, changes: Sequence[Change], not_before: datetime) -> None:
         """
-        Treat writes that this store knows nothing of as if they had been sent before.
+        Treat writes that may be there already as if they had been sent before.
 
-        For a store that was restored from an older copy: they are looked for first, and
-        "not found" proves something after ``not_before``.
+        This store knows nothing of them, or a person left one alone: they are looked for
+        first, and "not found" proves something after ``not_before``.
         """
         held = self._store.get(Intent, [change.name for change in changes])
         self._check_lease()

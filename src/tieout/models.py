@@ -35,6 +35,11 @@ class Status(Enum):
     VOID = "void"
     """Taken back."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether such a document stands in the books: neither a draft nor taken back."""
+        return self not in (Status.DRAFT, Status.VOID)
+
 
 class Part(Enum):
     """By what an invoice was settled."""
@@ -328,6 +333,9 @@ KINDS: Mapping[str, RecordType] = {
 """The record kinds by name."""
 
 R = TypeVar("R", bound=Record)
+
+FEE = "fee"
+"""The role of the link between a payment and the invoice of its fee."""
 
 
 @frozen

@@ -24,7 +24,6 @@ from tieout.models import (
     Record,
     Ref,
     Settlement,
-    Status,
     clean_number,
     is_name,
 )
@@ -376,7 +375,7 @@ class Reader:
         by_key: dict[str, set[str]] = {}
         for page in self.fetch_ledger(numbers=numbers):
             for record in page.records:
-                if record.status not in (Status.VOID, Status.DRAFT):
+                if record.status.counts:
                     key = rule.key(clean_number(record.number))
                     by_key.setdefault(key, set()).add(record.ref.id)
         rivals: dict[str, tuple[str, ...]] = {}
@@ -424,7 +423,7 @@ def _to_match(
     """Whether a level is looked up by its number: not tied yet, and of concern."""
     if record.ref.id in links or record.reference in marks:
         return False
-    return record.status not in (Status.DRAFT, Status.VOID)
+    return record.status.counts
 
 
 def fetched(

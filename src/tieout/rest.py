@@ -89,10 +89,10 @@ class RestConnector:
     A subclass gives ``connection``, ``capabilities``, ``auth``, ``rules`` and
     ``resources``. Where the system differs from plain REST it overrides the hooks, which
     are pure: `lists`, `list_request`, `rows`, `next_cursor`, `turned`, `token`, `as_of`,
-    `names`, `literal`, `fetch_request`, `write_request`, `written`, `explain`,
+    `names`, `literal`, `fetch_request`, `write_request`, `written`, `explain`, `judge`,
     `suspicious`, `probes`, `probes_behind`, `books`, `notes`, `deep_link`; where a verb
-    needs a conversation of its own, the flow: `joined`, `detailed`, `write_one`, `page`,
-    `find`.
+    needs a conversation of its own, the flow: `joined`, `detailed`, `all_rows`,
+    `write_one`, `check`, `page`, `fetch`, `find`, `write`.
     """
 
     connection: str

@@ -217,7 +217,7 @@ class Survey:
         owners = [
             record.customer
             for record in fresh
-            if isinstance(record, Invoice | CreditNote) and record.status not in _DEAD
+            if isinstance(record, Invoice | CreditNote) and record.status.counts
         ]
         ids = sorted({ref.id for ref in owners if ref is not None})
         found = self._read(course.source, Customer, ids)
@@ -306,8 +306,6 @@ def _by_name(session: Session) -> dict[str, tuple[Customer, ...]]:
     return found
 
 
-_DEAD = (Status.VOID, Status.DRAFT)
-
 _NUMBERED = (Invoice.__name__, CreditNote.__name__, Customer.__name__)
 
 
@@ -375,7 +373,7 @@ def _spelled(fresh: Iterable[Record], course: Course) -> list[str]:
     found: list[str] = []
     for record in fresh:
         number = clean_number(getattr(record, "number", ""))
-        dead = getattr(record, "status", None) in _DEAD
-        if is_name(number) and not dead:
+        status = getattr(record, "status", Status.OPEN)
+        if is_name(number) and status.counts:
             found += rule.spellings(number)
     return list(dict.fromkeys(found))

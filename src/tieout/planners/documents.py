@@ -37,7 +37,6 @@ from tieout.planners.likeness import alike, alike_lines
 
 D = TypeVar("D", Invoice, CreditNote)
 
-_DEAD = (Status.VOID, Status.DRAFT)
 
 _MATTERS = ("currency", "total", "customer", "on")
 """What may not differ between two documents that are called the same."""
@@ -99,7 +98,7 @@ class Documents(Generic[D]):
             return False
         only_active = self.course.settings.active_only and not self.course.outward
         inactive = only_active and record.customer in self.across.inactive
-        return record.status not in _DEAD and not inactive
+        return record.status.counts and not inactive
 
     # Not tied yet -------------------------------------------------------------------------
 
@@ -393,7 +392,7 @@ class Documents(Generic[D]):
         found = [
             cast(D, e) for e in self.across.records.values() if isinstance(e, kind)
         ]
-        return [each for each in found if each.status not in _DEAD]
+        return [each for each in found if each.status.counts]
 
     def _key(self, number: str) -> str:
         return self.course.settings.number_rule.key(clean_number(number))

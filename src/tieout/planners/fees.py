@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from tieout.models import Application, Invoice, Line, Part, Payment, Ref, Status
+from tieout.models import FEE, Application, Invoice, Line, Part, Payment, Ref, Status
 from tieout.money import ZERO
 from tieout.planners.course import Across, Course
 from tieout.planners.documents import tied
 from tieout.settings import Fees
 
-ROLE = "fee"
-"""The role of the link between a payment and the invoice of its fee."""
+ROLE = FEE
 
 
 def is_fee(put: Application) -> bool:

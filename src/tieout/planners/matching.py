@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from tieout.change import Issue
 from tieout.errors import Code
-from tieout.models import Link, Ref, Settlement, Status, clean_number
+from tieout.models import Link, Ref, Settlement, clean_number
 from tieout.planners.unclear import Unclear
 from tieout.settings import EXACT, NumberRule, Settings
 
@@ -62,7 +62,7 @@ class Candidates:
             return []
         held = self._by_key.get(self._rule.key(cleaned), ())
         return sorted(
-            (each for each in held if each.status not in _DEAD),
+            (each for each in held if each.status.counts),
             key=lambda each: each.ref.id,
         )
 
@@ -76,9 +76,6 @@ class Candidates:
                 key = rule.key(number) if rule else number
                 found.setdefault(key, []).append(record)
         return found
-
-
-_DEAD = (Status.VOID, Status.DRAFT)
 
 
 def match(

@@ -111,10 +111,10 @@ class Moves:
                 self._move(payment, role, links.get(role), paper, fixed=fixed)
                 for role, paper in papers.items()
             ),
-            *self.ended(payment, {role: links[role] for role in left}),
+            *self.ended({role: links[role] for role in left}),
         ]
 
-    def ended(self, payment: Payment, links: Mapping[str, Link]) -> list[Move]:
+    def ended(self, links: Mapping[str, Link]) -> list[Move]:
         """What is to become of documents that are to end, a fee's invoice last."""
         found: list[Move] = []
         for role in sorted(links, key=lambda each: (each == fees.ROLE, each)):
@@ -130,7 +130,7 @@ class Moves:
         if rules is not None and charged and fees.fee_of(payment):
             made = fees.invoice_of(payment, rules, self.across, self.course)
             return [self._move(payment, fees.ROLE, link, made)]
-        return self.ended(payment, {fees.ROLE: link}) if link else []
+        return self.ended({fees.ROLE: link}) if link else []
 
     def _move(
         self,

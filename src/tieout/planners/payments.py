@@ -78,7 +78,7 @@ class _Payments:
 
     def _end(self, payment: Payment, links: Mapping[str, Link]) -> None:
         """Only the cash is taken back; what was written nowhere needs nothing (B99 to B101)."""
-        moves = self.moves.ended(payment, links)
+        moves = self.moves.ended(links)
         stuck = self._hindered(payment, moves)
         if stuck is not None:
             self.drafting.take(stuck)

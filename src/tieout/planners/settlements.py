@@ -233,9 +233,9 @@ def _plainly_shown(
     )
 
 
+# By name: an enumeration looks its members up anew each time.
 _SETTLED, _OPEN, _VOID = Status.SETTLED, Status.OPEN, Status.VOID
 _CASH, _WRITE_OFF = Part.CASH, Part.WRITE_OFF
-# By name: an enumeration looks its members up anew each time.
 
 
 def _latest(page: Sequence[Settlement]) -> Sequence[Settlement]:
@@ -374,7 +374,7 @@ def want(
 ) -> Wanted | Issue:
     """What billing should show of a ledger level, by the rules of the settings."""
     if ledger.status is Status.VOID:
-        return _want_void(ledger, billing)
+        return _want_void(billing)
     notes: list[tuple[Code, str]] = []
     if ledger.balance < 0:
         excess = ledger.money(-ledger.balance)
@@ -427,7 +427,7 @@ def due(
     return _shown(billing, wanted), wanted.notes
 
 
-def _want_void(ledger: Settlement, billing: Settlement) -> Wanted:
+def _want_void(billing: Settlement) -> Wanted:
     notes: tuple[tuple[Code, str], ...] = ()
     if billing.paid or billing.paid_on:
         text = f"billing showed {billing.money(billing.paid)} paid."

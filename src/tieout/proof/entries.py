@@ -31,8 +31,6 @@ from tieout.models import (
 from tieout.money import ZERO
 from tieout.settings import Side
 
-_DEAD = (Status.VOID, Status.DRAFT)
-
 
 @frozen
 class Put:
@@ -102,7 +100,7 @@ class Entry:
     @property
     def live(self) -> bool:
         """Whether it counts: neither void nor a draft, or nobody knows."""
-        return self.status not in _DEAD or self.problem is not None
+        return self.status.counts or self.problem is not None
 
     def now(self, told: Entry) -> Entry:
         """What its side says of it now, with what is known of it."""

@@ -88,8 +88,8 @@ class Pairing:
         """All records, each in one group."""
         for _, rows in self._tied.groups():
             yield from self._by_tie([unpacked(row) for row in rows])
-        for key, rows in self._referred.groups():
-            yield from self._by_reference(key, [unpacked(row) for row in rows])
+        for _, rows in self._referred.groups():
+            yield from self._by_reference([unpacked(row) for row in rows])
         for _, rows in self._numbered.groups():
             yield from self._by_number([unpacked(row) for row in rows])
 
@@ -119,7 +119,7 @@ class Pairing:
         else:
             self._number(entry)
 
-    def _by_reference(self, key: str, entries: Sequence[Entry]) -> Iterator[Group]:
+    def _by_reference(self, entries: Sequence[Entry]) -> Iterator[Group]:
         billing, ledger = (_live(each) for each in _sides(entries))
         paired: tuple[Entry, ...] = ()
         if len(billing) == len(ledger) == 1:

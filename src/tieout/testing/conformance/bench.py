@@ -82,7 +82,8 @@ class Bench:
 
     Subclass it, and give in ``__init__`` (which takes no arguments, and is called anew for
     each check) the attributes ``clock`` and ``transport``; then override `connector`,
-    `customer` and `invoice`, and of the rest whatever the system has::
+    `customer` and `invoice`, and of the rest whatever the system has (the check "the bench
+    is complete" tells which cannot be left out)::
 
         class AcmeBench(Bench):
             secrets = ("canary-7f3a",)

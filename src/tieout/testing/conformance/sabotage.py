@@ -28,7 +28,15 @@ from tieout.capabilities import (
 from tieout.change import Action, Change, Outcome, State
 from tieout.connector import Connector, Health, Page
 from tieout.errors import Code, ConfigError, Fault
-from tieout.models import R, Record, RecordType, Settlement, Status
+from tieout.models import (
+    Application,
+    Payment,
+    R,
+    Record,
+    RecordType,
+    Settlement,
+    Status,
+)
 from tieout.testing.conformance.bench import Bench
 from tieout.testing.conformance.card import Result, Row
 from tieout.testing.conformance.check import listable
@@ -200,6 +208,40 @@ class KeepsThePaidDate(_Pages):
         if isinstance(record, Settlement) and record.status is Status.OPEN:
             return evolve(record, paid_on=record.last_on or record.on)
         return record
+
+
+class _Puts(_Pages):
+    """Bugs in what payments are put to."""
+
+    def record(self, record: Any) -> Any:
+        if not isinstance(record, Payment):
+            return record
+        return evolve(record, applications=tuple(self.puts(record)))
+
+    def puts(self, payment: Payment) -> Iterable[Application]:
+        return payment.applications
+
+
+class NamesNoInvoice(_Puts):
+    """It leaves out what a payment is put to."""
+
+    def puts(self, payment: Payment) -> Iterable[Application]:
+        return ()
+
+
+class CountsThePutsOfEach(_Puts):
+    """It numbers the applications of each payment from one."""
+
+    def puts(self, payment: Payment) -> Iterable[Application]:
+        for count, put in enumerate(payment.applications, 1):
+            yield evolve(put, ref=evolve(put.ref, id=str(count)))
+
+
+class LeavesPutsAlive(_Puts):
+    """It calls live what a payment that was taken back had been put to."""
+
+    def puts(self, payment: Payment) -> Iterable[Application]:
+        return (evolve(put, live=True) for put in payment.applications)
 
 
 class SwallowsIssues(_Pages):
@@ -641,6 +683,13 @@ SABOTEURS: Mapping[str, Saboteur] = {
         KeepsThePaidDate,
         ("an unpaid invoice", "a part payment", "a payment taken back"),
         lambda c: c.kind(Settlement).can(Verb.READ),
+    ),
+    "names no invoice": Saboteur(NamesNoInvoice, ("a payment adds up",)),
+    "counts the puts of each": Saboteur(
+        CountsThePutsOfEach, ("applications are told apart",)
+    ),
+    "leaves puts alive": Saboteur(
+        LeavesPutsAlive, ("a payment that was taken back is void",)
     ),
     "swallows issues": Saboteur(
         SwallowsIssues, ("an amount that is none", "an unknown status")

@@ -100,19 +100,18 @@ class Books:
 
     def puts(self, invoice: str = "", source: str = "") -> Iterator[Application]:
         """The live applications to an invoice, or of a payment or credit."""
-        for put in self._put_to(invoice or source):
+        for put in self.put_to(invoice or source):
             if put.live and (
                 (invoice and put.target.id == invoice)
                 or (source and put.source.id == source)
             ):
                 yield put
 
-    def _put_to(self, end: str) -> list[Application]:
+    def put_to(self, end: str) -> list[Application]:
         """The applications with this record at one of their ends, or made with it."""
         held = self.of(Application)
-        if self._indexed != len(
-            held
-        ):  # a test has put some in, or taken some out, itself
+        # A test may have put some in, or taken some out, itself.
+        if self._indexed != len(held):
             self._ends.clear()
             self._indexed = 0
             for put in held.values():
@@ -156,7 +155,7 @@ class Books:
             own = record.ref.id
             puts = [
                 put
-                for put in self._put_to(own)
+                for put in self.put_to(own)
                 if put.source.id == own or put.custom.get("payment") == own
             ]
             told = tuple(evolve(put, custom={}) for put in puts)

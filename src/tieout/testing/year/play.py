@@ -240,11 +240,11 @@ def rest(world: World) -> None:
     for name, number in world.judge.verdict().items():
         world.count(name, number)
     for since in (Since.LAST_RUN, START, Since.LAST_RUN):
-        before = world.writes, _held(world)
+        before = world.writes, _writes(world)
         world.stage.advance(600.0)
         if not sync(world, _verbs(world), since):
             raise Violation(SILENT, "a run of a quiet system did not come to its end")
-        if (world.writes, _held(world)) != before:
+        if (world.writes, _writes(world)) != before:
             raise Violation(SILENT, f"something was written: {since}")
 
 
@@ -313,7 +313,7 @@ def _passed_over(world: World, change: Change, about: set[Ref]) -> bool:
     return inward and not about.isdisjoint(retired)
 
 
-def _held(world: World) -> list[int]:
+def _writes(world: World) -> list[int]:
     return [books.writes for books in world.books.values()]
 
 

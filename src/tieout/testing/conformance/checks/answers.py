@@ -299,6 +299,8 @@ _BODIES = (
     b"[]",
     b"<xml/>",
     b'{"error": null}',
+    b'{"error": [1], "text": [2], "message": {}}',
+    b'{"error"',
     b"\xff\xfe",
     b"[5]",
 )

@@ -34,6 +34,7 @@ from tieout.testing.conformance.check import (
     STAGED_BY,
     Cases,
     Check,
+    able_to,
     expect,
     listed,
     of,
@@ -62,24 +63,39 @@ COUNTED = 25
 
 
 def the_bench_is_complete(trial: Trial) -> None:
+    lacks = [*_lacks(trial)]
+    expect(not lacks, f"the bench has {len(lacks)} gaps: {'; '.join(lacks)}")
+
+
+def _lacks(trial: Trial) -> Iterable[str]:
+    """What a bench does not have of what its connector calls for."""
     bench, kinds = trial.bench, [*readable(trial.capabilities)]
     needed = {verb for kind in kinds for verb in STAGED_BY.get(kind, ())}
+    needed |= {"take_back"} if Payment in kinds else set()
+    voids = of(able_to(Verb.VOID), Invoice, CreditNote)
+    needed |= {"void"} if voids(trial.capabilities) else set()
+    needed |= {"edit"} if selecting(Changed)(trial.capabilities) else set()
+    remote = isinstance(by_hand(trial.connector.check()), Request)
+    needed |= {"samples", "revoke", "neighbour"} if remote else set()
     missing = sorted(verb for verb in needed if not stages(bench, verb))
-    expect(
-        not missing, f"for what the connector reads, it has to stage {listed(missing)}"
-    )
-    if not isinstance(by_hand(trial.connector.check()), Request):
+    if missing:
+        yield f"it has to stage {listed(missing)}"
+    if not remote:
         return
-    for verb in ("samples", "revoke", "neighbour"):
-        expect(stages(bench, verb), f"it has to stage {verb}")
     writes = any(can.verbs - {Verb.READ} for can in trial.capabilities.kinds.values())
-    expect(not writes or stages(bench, "writes"), "it has to count writes")
-    expect(bench.secrets, "it has to name its secrets")
+    if writes and not stages(bench, "writes"):
+        yield "it has to count writes"
+    if not bench.secrets:
+        yield "it has to name its secrets"
+    if stages(bench, "mangled"):
+        return
     for kind in kinds:
-        names = bench.fields.get(kind, {})
-        if kind in (Invoice, Settlement, CreditNote) and not stages(bench, "mangled"):
-            told = f"in Bench.fields, {kind.__name__} needs a number and a total"
-            expect({"number", "total"} <= {*names}, told)
+        named = {*bench.fields.get(kind, {})}
+        if (
+            kind in (Invoice, Settlement, CreditNote)
+            and not {"number", "total"} <= named
+        ):
+            yield f"in Bench.fields, {kind.__name__} needs a number and a total"
 
 
 # What it says of itself -----------------------------------------------------------------

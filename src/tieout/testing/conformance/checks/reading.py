@@ -523,10 +523,10 @@ def a_payment_adds_up(trial: Trial) -> None:
     )
     rest = record.unapplied or Decimal(0)
     told = f"{record.amount} is not {applied} applied + {rest} unapplied"
-    expect(not record.applications or record.amount == applied + rest, told)
+    expect(record.amount == applied + rest, told)
     targets = {each.target.id for each in record.applications}
     expect(
-        targets <= {made.invoice},
+        targets == {made.invoice},
         f"it was for invoice {made.invoice}, and is put to {listed(targets)}",
     )
 
@@ -534,12 +534,25 @@ def a_payment_adds_up(trial: Trial) -> None:
 def a_payment_taken_back_is_void(trial: Trial) -> None:
     made = trial.make()
     trial.bench.take_back(made.id)
-    live = [
-        each
-        for each in trial.fetch(made.id).records
-        if getattr(each, "status", None) is not Status.VOID
-    ]
+    found = trial.fetch(made.id).records
+    live = [each for each in found if getattr(each, "status", None) is not Status.VOID]
     expect(not live, f"a payment that was taken back is read as {live[:1]}")
+    puts = [put for each in found for put in getattr(each, "applications", ())]
+    live_puts = [put.target.id for put in puts if put.live]
+    expect(
+        not live_puts,
+        f"it was taken back, and is still put to invoice {listed(live_puts)}",
+    )
+
+
+def applications_are_told_apart(trial: Trial) -> None:
+    """Two payments, each put to an invoice."""
+    records = [trial.one(trial.make()) for _ in range(2)]
+    ids = [put.ref.id for record in records for put in record.applications]
+    expect(
+        len(ids) == len(set(ids)),
+        f"two payments have applications of the same id: {listed(ids)}",
+    )
 
 
 # The table ------------------------------------------------------------------------------
@@ -817,9 +830,17 @@ READING: tuple[Check, ...] = (
         staged=True,
     ),
     Check(
+        "applications are told apart",
+        _GROUP,
+        "No two payments have an application of the same id.",
+        applications_are_told_apart,
+        of(readable, Payment),
+        staged=True,
+    ),
+    Check(
         "a payment that was taken back is void",
         _GROUP,
-        "A payment that was undone is void, or not there.",
+        "A payment that was undone is void, with all that it was put to, or not there.",
         a_payment_taken_back_is_void,
         of(readable, Payment),
         needs=("take_back",),
