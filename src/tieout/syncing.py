@@ -18,8 +18,9 @@ from tieout.carrying import may_pass
 from tieout.change import Action, Change, Issue
 from tieout.documents import DocumentRun
 from tieout.errors import Code
-from tieout.evidence import marks_in, may_have_made
+from tieout.evidence import carries, marks_in, may_have_made
 from tieout.models import (
+    KINDS,
     Application,
     CreditNote,
     Customer,
@@ -35,7 +36,7 @@ from tieout.models import (
     fingerprint,
 )
 from tieout.plan import Plan
-from tieout.planners import credit_notes, customers, invoices, payments
+from tieout.planners import credit_notes, customers, fees, invoices, payments
 from tieout.planners.course import LEFT_ALONE, LEFT_REMEDY, Across, Course, issue
 from tieout.planners.unclear import Maker, Unclear
 from tieout.protocol import Page
@@ -133,6 +134,10 @@ class DocumentSync(DocumentRun):
         doubtful = self._doubtful([*records, *_parts(records)])
         issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
         records = [each for each in records if each.ref not in doubtful]
+        stands = [*self._standing([*records, *_parts(records)], course)]
+        issues += stands
+        held_back = {each.source for each in stands}
+        records = [e for e in records if _is_over(e) or e.ref not in held_back]
         left = self._left_alone([*records, *_parts(records)])
         copied = {**self._copied(records), **_alone(records, left)}
         issues += copied.values()
@@ -243,6 +248,49 @@ class DocumentSync(DocumentRun):
         tied = {ref for (ref, _), link in ties.items() if not link.released}
         return frozenset(left - tied)
 
+    def _standing(self, records: Sequence[Record], course: Course) -> Iterator[Issue]:
+        """
+        The issues of records of which something is there that a person left alone.
+
+        Where one was taken back meanwhile, nobody takes that back; and where it has another
+        number now, and the number is the mark, nobody would find it: it would be made twice.
+        """
+        mark = self.sides[course.target].kind(course.kind).mark
+        by_number = mark is not None and mark.is_number
+        suspects = {e.ref: e for e in records if by_number or _is_over(e)}
+        about = (key_of(self.pair, ref.kind, ref.id) for ref in suspects)
+        ignored = [
+            each
+            for each in self._under("about", about)
+            if each.stage is Stage.IGNORED and each.source in suspects
+        ]
+        there = self._alive(ref for each in ignored for ref in each.left)
+        for intent in ignored:
+            record = suspects[intent.source]
+            found = [there[ref] for ref in intent.left if ref in there]
+            if not _is_over(record):  # what carries its mark is found before it is made
+                number = clean_number(getattr(record, "number", ""))
+                found = [each for each in found if not carries(each, number)]
+            if found:
+                yield _still_there(record, found, intent)
+
+    def _alive(self, refs: Iterable[Ref]) -> dict[Ref, Record]:
+        """Those of some records that are there, and are tied to nothing."""
+        wanted = list(dict.fromkeys(refs))
+        ties = self.reader.ties((ref, "") for ref in wanted)
+        known = {ref for (ref, _), link in ties.items() if not link.released}
+        ids: dict[tuple[str, str], list[str]] = {}
+        for ref in wanted:
+            if ref not in known:
+                ids.setdefault((ref.connection, ref.kind), []).append(ref.id)
+        return {
+            record.ref: record
+            for (connection, kind), some in ids.items()
+            for page in self.reader.fetch(connection, KINDS[kind], some)
+            for record in page.records
+            if not _is_over(record)
+        }
+
     def _unclear(self, across: Across) -> Across:
         """
         With the records found that a write may have made, whose answer was lost.
@@ -271,7 +319,9 @@ class DocumentSync(DocumentRun):
         ours only where this pair makes such documents there: it may be another pair's.
         """
         live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
-        marked = {each.ref: (each, marks) for each in live if (marks := marks_in(each))}
+        marked = {
+            each.ref: (each, marks) for each in live if (marks := self._marks(each))
+        }
         ties = self.reader.ties((ref, "") for ref in marked)
         known = {ref for (ref, _), link in ties.items() if not link.released}
         known |= self.reader.legs(marked).keys()
@@ -286,15 +336,30 @@ class DocumentSync(DocumentRun):
             if (made[mark].kind is type(each) if mark in made else ours)
         }
 
+    def _marks(self, record: Record) -> set[str]:
+        """The marks of ours on a record; of a fee's invoice the number is the mark."""
+        found = marks_in(record)
+        if (
+            isinstance(record, Invoice)
+            and fees.is_of_a_fee(record)
+            and self._makes_fees()
+        ):
+            found.add(record.number)
+        return found
+
     def _makes_such(self) -> bool:
         """Whether this pair makes documents of the course's kind at the course's source."""
         course = self.course
         assert course is not None
-        kinds = [course.kind]
-        if course.kind is Invoice and self.settings.fees is not None:
-            kinds.append(Payment)  # the fee of one is an invoice there
-        ways = (self.settings.direction(kind) for kind in kinds)
-        return any(goes(way, outward=not course.outward) for way in ways)
+        back = goes(self.settings.direction(course.kind), outward=not course.outward)
+        return back or (course.kind is Invoice and self._makes_fees())
+
+    def _makes_fees(self) -> bool:
+        """Whether this pair makes the invoices of fees at the course's source."""
+        course, rules = self.course, self.settings.fees
+        assert course is not None
+        paid = goes(self.settings.direction(Payment), outward=not course.outward)
+        return paid and rules is not None and rules.written_as == "invoice"
 
     def _made_under(self, marks: Iterable[str]) -> dict[str, Intent]:
         """The writes that were to make something under some marks, as far as is known."""
@@ -543,6 +608,28 @@ def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
     made_for = doubtful[record.ref].number or "another"
     text = f"it may be what was made for {made_for}, and the answer to that was lost."
     return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
+
+
+def _is_over(record: Record) -> bool:
+    """Whether a record was taken back, or is not final any more."""
+    if isinstance(record, Application):
+        return not record.live
+    status = getattr(record, "status", Status.OPEN)
+    return not status.counts
+
+
+def _still_there(record: Record, found: Sequence[Record], intent: Intent) -> Issue:
+    """The issue of a record of which something is there that a person left alone."""
+    ids = ", ".join(each.ref.id for each in found)
+    return issue(
+        Code.COPIED,
+        record,
+        f"{ids} was made for it, and left alone by a person: it is still there.",
+        remedy="Take it back there by hand; or ignore this, and both stay as they are.",
+        numbers=intent.numbers,
+        agreed=fingerprint(as_made(record)),
+        within=intent.within,
+    )
 
 
 def _alone(records: Iterable[Record], left: Container[Ref]) -> dict[Ref, Issue]:

@@ -8,13 +8,24 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
-from desks import DAY, IN, OFF, OUT, Desks
+from desks import BOTH, DAY, IN, OFF, OUT, Desks
 from tieout.answers import Landed, Reply
 from tieout.capabilities import Verb
 from tieout.errors import Code
 from tieout.journal import Journal
-from tieout.models import Application, CreditNote, Customer, Invoice, Link, Payment
+from tieout.models import (
+    Application,
+    CreditNote,
+    Customer,
+    Invoice,
+    Link,
+    Payment,
+    Ref,
+)
+from tieout.proof.differences import DifferenceKind
+from tieout.settings import Fees
 from tieout.store import Doubt
+from tieout.stores.memory import MemoryStore
 from tieout.testing.year.connector import without
 from tieout.windows import Since
 
@@ -211,7 +222,7 @@ def left_alone() -> tuple[Desks, CreditNote]:
 
 
 def test_what_is_left_alone_does_not_come_back() -> None:
-    """B130: it stays where it is, on that side alone."""
+    """B104: it stays where it is, on that side alone."""
     desks, _ = left_alone()
     for _ in range(2):
         desks.changed()
@@ -220,7 +231,7 @@ def test_what_is_left_alone_does_not_come_back() -> None:
 
 
 def test_a_record_of_which_a_part_is_left_alone_is_not_in_parts() -> None:
-    """B130: its change is carried, and nothing of it stays open."""
+    """B104: its change is carried, and nothing of it stays open."""
     desks, note = left_alone()
     desks.changed()
     desks.shop.put(evolve(note, reference="PO 7"))
@@ -232,7 +243,7 @@ def test_a_record_of_which_a_part_is_left_alone_is_not_in_parts() -> None:
 def test_an_invoice_that_is_left_alone_does_not_come_back_under_another_number() -> (
     None
 ):
-    """B130, B92: what was made is still not news, whatever the invoice is called now."""
+    """B104, B92: what was made is still not news, whatever the invoice is called now."""
     desks = Desks()
     desks.customer()
     bill = desks.bill("I1")
@@ -249,7 +260,92 @@ def test_an_invoice_that_is_left_alone_does_not_come_back_under_another_number()
     for _ in range(3):
         desks.sync()
     assert [each.number for each in desks.live(desks.shop, Invoice)] == ["I9"]
-    assert desks.issues()[made.ref.id].code is Code.COPIED
+    assert [each.number for each in desks.live(desks.book, Invoice)] == ["I1"]
+    found = {row.issue.source: row.issue for row in desks.engine.issues()}
+    assert {each.code for each in found.values()} == {Code.COPIED}
+    assert found.keys() == {bill, made.ref}
+    assert found[bill].text.startswith(f"{made.ref.id} was made for it")
+
+
+KINDS = (Invoice, CreditNote, Payment)
+
+
+def ignored(kind: type[Invoice | CreditNote | Payment]) -> tuple[Desks, Ref, Ref]:
+    """A record of which a write landed, was edited, and is left alone; and its copy."""
+    desks = Desks(directions={Invoice: OUT, CreditNote: OUT, Payment: OUT})
+    desks.customer()
+    bill = desks.bill("I0")
+    desks.sync()
+    desks.clock.pass_by(HOUR)
+    desks.fates = ["lost"]
+    if kind is Invoice:
+        source = desks.bill("I1")
+        desks.engine.sync_invoices(DAY)
+    elif kind is CreditNote:
+        source = desks.credit("N1")
+        desks.engine.sync_credit_notes(DAY)
+    else:
+        source = desks.pay(40, (bill, 40))
+        desks.engine.sync_payments(DAY)
+    made = desks.live(desks.book, kind)[-1].ref
+    held = desks.book.of(kind)[made.id]
+    more = {"on": LATER} if kind is Payment else {"total": Decimal(120), "lines": ()}
+    desks.book.of(kind)[made.id] = evolve(held, **more)
+    desks.changed()
+    (write,) = desks.engine.parked()
+    desks.engine.answer(write, Reply.IGNORE, by="ann")
+    return desks, source, made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_left_alone_is_told_once_its_record_is_taken_back(
+    kind: type[Invoice | CreditNote | Payment],
+) -> None:
+    """B104: the void changes the record, and nobody takes the copy back."""
+    desks, source, made = ignored(kind)
+    desks.sync()
+    assert source.id not in desks.issues()
+    desks.shop.void(source, kind)
+    desks.changed()
+    told = desks.issues()[source.id]
+    assert told.code is Code.COPIED
+    assert told.text.startswith(f"{made.id} was made for it")
+    desks.book.void(made, kind)
+    desks.sync()
+    assert source.id not in desks.issues()
+
+
+def test_a_fees_invoice_is_no_news_to_a_store_that_was_lost() -> None:
+    """B67, B92: its number is its mark; it waits for its payment, and is tied to it."""
+    desks = Desks(
+        directions={Invoice: BOTH, CreditNote: OFF, Payment: OUT},
+        fees=Fees(account="4"),
+    )
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    desks.pay(33, (bill, 30), fee=3)
+    desks.sync()
+    desks.store = MemoryStore()
+    desks.restarted()
+    for _ in range(3):
+        desks.sync()
+    assert [each.number for each in desks.live(desks.shop, Invoice)] == ["I1"]
+    assert not desks.issues()
+
+
+def test_what_a_lost_store_has_made_is_no_policy() -> None:
+    """A certificate calls it a copy, also where such documents go one way."""
+    desks = Desks(directions={Invoice: OUT, CreditNote: OFF, Payment: OUT})
+    desks.customer()
+    paid = desks.pay(40, (desks.bill("I1"), 40))
+    desks.sync()
+    desks.store = MemoryStore()
+    desks.restarted()
+    desks.shop.void(paid, Payment)
+    desks.sync()
+    told = {(each.kind, each.code) for each in desks.engine.verify().differences}
+    assert (DifferenceKind.MISSING_IN_BILLING, Code.COPIED) in told
 
 
 def test_a_part_that_is_tied_does_not_wait_for_a_write_that_looks_like_it() -> None:

@@ -52,10 +52,18 @@ def invoice_of(
     )
 
 
+_PREFIX = "FEE-"
+
+
 def _number(payment: Payment, generation: int) -> str:
     """The number of a fee's invoice: one that was made anew is another document."""
     again = f"-{generation + 1}" if generation else ""
-    return f"FEE-{payment.number or payment.ref.id}{again}"
+    return f"{_PREFIX}{payment.number or payment.ref.id}{again}"
+
+
+def is_of_a_fee(invoice: Invoice) -> bool:
+    """Whether an invoice has a number that fees' invoices are given: it is the mark of one."""
+    return invoice.number.startswith(_PREFIX)
 
 
 def unwritten(payment: Payment) -> Payment:

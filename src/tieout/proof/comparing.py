@@ -131,12 +131,18 @@ class Comparison(Levels):
             return evolve(found, kind=DifferenceKind.POLICY, text=text)
         if each.tie:
             return evolve(found, text="It is tied to a document that is not there.")
-        if each.ours:
+        if each.ours or (each.marks and self._made_on(each.side)):
             return _made_by_us(found, each)
         reason = self._not_carried(outward=here)
         if not reason:
             return found
         return evolve(found, kind=DifferenceKind.POLICY, text=reason)
+
+    def _made_on(self, side: str) -> bool:
+        """Whether this pair makes documents of this kind there: other marks are not ours."""
+        kind = Invoice if self.kind is Settlement else self.kind
+        way = Direction.TO_LEDGER if side == "ledger" else Direction.TO_BILLING
+        return self.settings.direction(kind) in (way, Direction.BOTH)
 
     def _not_carried(self, *, outward: bool) -> str:
         """Why records of this kind are not brought over from one side, or nothing."""

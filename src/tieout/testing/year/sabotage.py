@@ -181,7 +181,7 @@ _ALL = (
         CARRIED,
         LIVE,
         text="not found is believed at once",
-        start=79,
+        start=149,
         bug=believed_at_once,
     ),
     _planned(
