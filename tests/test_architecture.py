@@ -139,8 +139,9 @@ LAYERS: Mapping[str, Mapping[str, set[str]]] = {
         "documents": {"carrying"},
         "run": {"autopay", "carrying", "planners", "planners.settlements"},
         "survey": {"planners.customers", "planners.parts", "reading"},
+        "news": {"documents", "planners", "planners.fees"},
         "syncing": {
-            "documents",
+            "news",
             "planners.credit_notes",
             "planners.invoices",
             "planners.payments",

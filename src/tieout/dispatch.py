@@ -25,7 +25,7 @@ from tieout.models import (
 )
 from tieout.report import Report
 from tieout.settings import Direction
-from tieout.syncing import PLANNERS, goes
+from tieout.syncing import PLANNERS
 from tieout.verbs import Asked, verb_of
 from tieout.windows import Since
 
@@ -115,7 +115,7 @@ class Dispatch(Handover):
         theirs = ref.connection == self._ledger.connector.connection
         if not theirs or ref.kind != Invoice.__name__:
             return False
-        inward = goes(self.settings.direction(Invoice), outward=False)
+        inward = self.settings.direction(Invoice).goes(outward=False)
         return not inward and self.settings.direction(Settlement) is not Direction.OFF
 
     def _carry_again(self, source: Ref, *, insist: bool = False) -> Report:

@@ -28,7 +28,6 @@ from tieout.reading import fetched, listed
 from tieout.report import Report
 from tieout.store import Batch, BatchType
 from tieout.survey import Survey
-from tieout.syncing import goes
 from tieout.underway import Under
 from tieout.undoing import Undoing
 
@@ -150,7 +149,7 @@ class Handover(Undoing):
         """Post chosen invoices, and put it on record as a batch."""
         self._check_unposted()
         choice = Choice.of(only)
-        if not goes(self.settings.direction(Invoice), outward=True):
+        if not self.settings.direction(Invoice).goes(outward=True):
             raise ConfigError("directions[Invoice]: invoices do not go to the ledger")
         course = self._course(Invoice, outward=True, by_hand=True)
         track = self._by_hand("invoices", f"unposted through {through}")

@@ -30,7 +30,6 @@ from tieout.retention import Retention
 from tieout.session import Session
 from tieout.store import OPEN_STAGES, Event, Intent, IssueRow, key, key_of
 from tieout.story import Said, Story, in_time, left_alone
-from tieout.syncing import goes
 
 KINDS: tuple[RecordType, ...] = (Settlement, Invoice, CreditNote, Customer, Payment)
 """The kinds that are asked for, the most telling first: one that is found ends the
@@ -142,7 +141,7 @@ class Inquiry(Retention):
             outward = session is self._billing
             kind = Invoice if isinstance(record, Settlement) else type(record)
             level = not outward and self._is_level(record.ref)
-            carried = level or goes(self.settings.direction(kind), outward=outward)
+            carried = level or self.settings.direction(kind).goes(outward=outward)
             owner = getattr(record, "customer", None)
             inactive = (
                 carried and not level and not outward and self.settings.active_only

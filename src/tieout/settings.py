@@ -28,6 +28,11 @@ class Direction(Enum):
     TO_LEDGER = "billing to ledger"
     BOTH = "both ways"
 
+    def goes(self, *, outward: bool) -> bool:
+        """Whether records go from billing to the ledger (outward), or the other way."""
+        one_way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
+        return self in (one_way, Direction.BOTH)
+
 
 @frozen
 class NumberRule:

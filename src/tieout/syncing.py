@@ -7,7 +7,7 @@ wanted is decided by the planners; nothing here decides about money.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -16,12 +16,8 @@ from attrs import define, evolve, field
 from tieout.capabilities import Select
 from tieout.carrying import may_pass
 from tieout.change import Action, Change, Issue
-from tieout.documents import DocumentRun
 from tieout.errors import Code
-from tieout.evidence import carries, marks_in, may_have_made
 from tieout.models import (
-    KINDS,
-    Application,
     CreditNote,
     Customer,
     Invoice,
@@ -30,21 +26,16 @@ from tieout.models import (
     Record,
     RecordType,
     Ref,
-    Status,
-    as_made,
-    clean_number,
-    fingerprint,
 )
+from tieout.news import News, parts_of
 from tieout.plan import Plan
-from tieout.planners import credit_notes, customers, fees, invoices, payments
-from tieout.planners.course import LEFT_ALONE, LEFT_REMEDY, Across, Course, issue
-from tieout.planners.unclear import Maker, Unclear
+from tieout.planners import credit_notes, customers, invoices, payments
+from tieout.planners.course import Across, Course
 from tieout.protocol import Page
 from tieout.reading import Seen, listed, youngest
 from tieout.register import Register
 from tieout.session import Session
-from tieout.settings import Direction
-from tieout.store import Held, Intent, IssueRow, Stage, key, key_of, leg_of
+from tieout.store import Held, Intent, IssueRow, Stage, key, key_of
 from tieout.survey import Survey, survivor
 
 Planner: TypeAlias = Callable[[Sequence[Any], Across, Course], Plan]
@@ -59,7 +50,7 @@ PLANNERS: Mapping[RecordType, Planner] = {
 
 
 @define(kw_only=True)
-class DocumentSync(DocumentRun):
+class DocumentSync(News):
     """A run that carries documents of one kind, whichever ways the settings say."""
 
     survey: Survey
@@ -69,7 +60,6 @@ class DocumentSync(DocumentRun):
     met: set[tuple[str, str]] = field(factory=set)
     """Those of them that were read, each with the connection on which it was."""
     seen: Seen = field(factory=Seen)
-    course: Course | None = None
     insistent: bool = True
     """Whether a write that was refused is sent again, though nothing changed."""
 
@@ -130,28 +120,21 @@ class DocumentSync(DocumentRun):
         if self.journal is not None:
             self.journal.hold_on()
         issues = [*page.issues, *self._gone(page.gone, course)]
-        records = self._news(page)
-        doubtful = self._doubtful([*records, *_parts(records)])
-        issues += [_waits(each, doubtful) for each in records if each.ref in doubtful]
-        records = [each for each in records if each.ref not in doubtful]
-        stands = [*self._standing([*records, *_parts(records)], course)]
-        issues += stands
-        held_back = {each.source for each in stands}
-        records = [e for e in records if _is_over(e) or e.ref not in held_back]
-        left = self._left_alone([*records, *_parts(records)])
-        copied = {**self._copied(records), **_alone(records, left)}
-        issues += copied.values()
-        records = [each for each in records if each.ref not in copied]
+        news = self.sorted_out(self._news(page), course)
+        records, issues = news.records, [*issues, *news.issues]
         first = self._customers(records, course)
         rows = self.rows(_with_parts(records), (Held.OPEN, Held.IGNORED, Held.NOTED))
         held = _held(records, rows)
         across = self.survey.across(records, course, _made(first), held)
         ties = {**across.ties, **_found(first)}
-        unsettled = frozenset(self.unfinished)
         across = evolve(
-            across, ties=ties, doubtful=frozenset(doubtful), unsettled=unsettled
+            across,
+            ties=ties,
+            doubtful=news.doubtful,
+            left=news.left,
+            unsettled=frozenset(self.unfinished),
         )
-        across = evolve(self._unclear(across), left=left)
+        across = self.with_unclear(across)
         plan = PLANNERS[course.kind](records, across, course)
         plan = evolve(plan, issues=(*issues, *plan.issues))
         if self.journal is not None:
@@ -172,7 +155,7 @@ class DocumentSync(DocumentRun):
         asked |= {each.source for each in plan.issues if each.source}
         refs = [each.ref for each in records]
         for each in records:
-            for part in _parts([each]):
+            for part in parts_of([each]):
                 row = rows.get(part.ref)
                 own = row is not None and row.issue.within == each.ref
                 if own or each.ref not in stuck:
@@ -204,175 +187,6 @@ class DocumentSync(DocumentRun):
         withheld = register.withheld(each.ref for each in records)
         self.tally.count("skipped", len(withheld))
         return [each for each in records if each.ref not in withheld]
-
-    def _doubtful(self, records: Sequence[Record]) -> dict[Ref, Intent]:
-        """
-        Which records a write of ours may have made, of which the answer was lost.
-
-        Until that is known they are no news: taken for news, they would be sent back.
-        """
-        unsure = self._open_intents() if self.unfinished else []
-        unsure = [each for each in unsure if each.stage is not Stage.PLANNED]
-        maybe = {
-            record.ref: intent
-            for intent in unsure
-            for record in records
-            if may_have_made(intent, record)
-        }
-        ties = self.reader.ties((ref, "") for ref in maybe)
-        # Levels tie documents too, and cannot say on which side one was made.
-        known = {
-            ref for (ref, _), tie in ties.items() if tie.origin and not tie.released
-        }
-        legs = self.reader.legs(maybe)
-        known |= {ref for ref, tie in legs.items() if not tie.released}
-        return {ref: intent for ref, intent in maybe.items() if ref not in known}
-
-    def _left_alone(self, records: Sequence[Record]) -> frozenset[Ref]:
-        """
-        The untied records that a write may have made which a person left alone.
-
-        They stay where they are, on that side alone, also where the write goes on since.
-        """
-        if not self._makes_such():
-            return frozenset()
-        live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
-        mine = {each.ref: each for each in live}
-        writes = self._under("left", (leg_of(self.pair, ref) for ref in mine))
-        left = {ref for write in writes for ref in write.left if ref in mine}
-        marks = (key_of(self.pair, each) for each in _names(mine.values()))
-        named = self._under("mark", marks)
-        ignored = [each for each in named if each.stage is Stage.IGNORED]
-        left |= {r for r, e in mine.items() for i in ignored if may_have_made(i, e)}
-        ties = self.reader.ties((ref, "") for ref in left)
-        tied = {ref for (ref, _), link in ties.items() if not link.released}
-        return frozenset(left - tied)
-
-    def _standing(self, records: Sequence[Record], course: Course) -> Iterator[Issue]:
-        """
-        The issues of records of which something is there that a person left alone.
-
-        Where one was taken back meanwhile, nobody takes that back; and where it has another
-        number now, and the number is the mark, nobody would find it: it would be made twice.
-        """
-        mark = self.sides[course.target].kind(course.kind).mark
-        by_number = mark is not None and mark.is_number
-        suspects = {e.ref: e for e in records if by_number or _is_over(e)}
-        about = (key_of(self.pair, ref.kind, ref.id) for ref in suspects)
-        ignored = [
-            each
-            for each in self._under("about", about)
-            if each.stage is Stage.IGNORED and each.source in suspects
-        ]
-        there = self._alive(ref for each in ignored for ref in each.left)
-        for intent in ignored:
-            record = suspects[intent.source]
-            found = [there[ref] for ref in intent.left if ref in there]
-            if not _is_over(record):  # what carries its mark is found before it is made
-                number = clean_number(getattr(record, "number", ""))
-                found = [each for each in found if not carries(each, number)]
-            if found:
-                yield _still_there(record, found, intent)
-
-    def _alive(self, refs: Iterable[Ref]) -> dict[Ref, Record]:
-        """Those of some records that are there, and are tied to nothing."""
-        wanted = list(dict.fromkeys(refs))
-        ties = self.reader.ties((ref, "") for ref in wanted)
-        known = {ref for (ref, _), link in ties.items() if not link.released}
-        ids: dict[tuple[str, str], list[str]] = {}
-        for ref in wanted:
-            if ref not in known:
-                ids.setdefault((ref.connection, ref.kind), []).append(ref.id)
-        return {
-            record.ref: record
-            for (connection, kind), some in ids.items()
-            for page in self.reader.fetch(connection, KINDS[kind], some)
-            for record in page.records
-            if not _is_over(record)
-        }
-
-    def _unclear(self, across: Across) -> Across:
-        """
-        With the records found that a write may have made, whose answer was lost.
-
-        Until that is known nobody else's record is tied to them, whatever their number; nor
-        to those for which one may have made another.
-        """
-        named = (each for some in across.named.values() for each in some)
-        found = [e for e in across.records.values() if e.ref not in across.claimed]
-        doubtful = self._doubtful([*found, *named])
-        made = {ref: Maker(e.source, e.number) for ref, e in doubtful.items()}
-        sent = (
-            source
-            for source, each in self.unfinished.items()
-            if each.action is Action.CREATE and each.kind.__name__ == source.kind
-        )
-        return evolve(across, unclear=Unclear(made, frozenset(sent)))
-
-    def _copied(self, records: Sequence[Record]) -> dict[Ref, Issue]:
-        """
-        The untied records that carry a mark of ours: no news, whoever put it there.
-
-        A person copied a document with all that stands on it; or a write was given up, or
-        is forgotten by a store that was lost, and it landed. Taken for news, it would be
-        carried back, and the money be there twice. A mark that this store does not know is
-        ours only where this pair makes such documents there: it may be another pair's.
-        """
-        live = (e for e in records if getattr(e, "status", None) is not Status.VOID)
-        marked = {
-            each.ref: (each, marks) for each in live if (marks := self._marks(each))
-        }
-        ties = self.reader.ties((ref, "") for ref in marked)
-        known = {ref for (ref, _), link in ties.items() if not link.released}
-        known |= self.reader.legs(marked).keys()
-        strangers = [found for ref, found in marked.items() if ref not in known]
-        made = self._made_under(sorted(m for _, marks in strangers for m in marks))
-        ours = self._makes_such()
-        return {
-            each.ref: _is_copy(each, mark, made.get(mark))
-            for each, marks in strangers
-            for mark in sorted(marks)
-            # Some systems apply a credit by a payment of nothing: that is no copy of it.
-            if (made[mark].kind is type(each) if mark in made else ours)
-        }
-
-    def _marks(self, record: Record) -> set[str]:
-        """The marks of ours on a record; of a fee's invoice the number is the mark."""
-        found = marks_in(record)
-        if (
-            isinstance(record, Invoice)
-            and fees.is_of_a_fee(record)
-            and self._makes_fees()
-        ):
-            found.add(record.number)
-        return found
-
-    def _makes_such(self) -> bool:
-        """Whether this pair makes documents of the course's kind at the course's source."""
-        course = self.course
-        assert course is not None
-        back = goes(self.settings.direction(course.kind), outward=not course.outward)
-        return back or (course.kind is Invoice and self._makes_fees())
-
-    def _makes_fees(self) -> bool:
-        """Whether this pair makes the invoices of fees at the course's source."""
-        course, rules = self.course, self.settings.fees
-        assert course is not None
-        paid = goes(self.settings.direction(Payment), outward=not course.outward)
-        return paid and rules is not None and rules.written_as == "invoice"
-
-    def _made_under(self, marks: Iterable[str]) -> dict[str, Intent]:
-        """The writes that were to make something under some marks, as far as is known."""
-        writes = self._under("mark", (key_of(self.pair, mark) for mark in marks))
-        return {each.mark: each for each in writes}
-
-    def _under(self, index: str, values: Iterable[str]) -> Iterator[Intent]:
-        """All writes under some values of an index."""
-        wanted = list(values)
-        after = ""
-        while wanted and (some := self.store.find(Intent, index, wanted, after)):
-            after = some[-1].name
-            yield from some
 
     def _asked(self, record: Record) -> bool:
         if not self.only:
@@ -490,9 +304,9 @@ class DocumentSync(DocumentRun):
         if not untied:
             return Plan()
         way = evolve(course, kind=Customer, recheck=False)
-        across = self._unclear(self.survey.across(untied, way))
+        across = self.with_unclear(self.survey.across(untied, way))
         plan = customers.plan(untied, across, way)
-        if not goes(self.settings.direction(Customer), outward=course.outward):
+        if not self.settings.direction(Customer).goes(outward=course.outward):
             found = (c for c in plan.changes if c.action is Action.KEEP)
             plan = evolve(plan, changes=tuple(found))
         # That a customer is not there is said of the documents that need it.
@@ -548,12 +362,6 @@ class DocumentSync(DocumentRun):
         return [each for each in changes if each.name not in left]
 
 
-def goes(direction: Direction, *, outward: bool) -> bool:
-    """Whether records of this direction go from billing to the ledger, or inward."""
-    one_way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
-    return direction in (one_way, Direction.BOTH)
-
-
 def _sent(link: Link, course: Course) -> bool:
     """Whether a tie is that of a whole record which went the way of a course."""
     whole = not link.role and not link.released and not course.made_there(link)
@@ -576,18 +384,11 @@ def _refused(intent: Intent | None, change: Change) -> bool:
     return intent.agreed == change.agreed
 
 
-def _parts(records: Iterable[Record]) -> Iterator[Application]:
-    """What is read with some records."""
-    for each in records:
-        if isinstance(each, Payment | CreditNote):
-            yield from each.applications
-
-
 def _with_parts(records: Iterable[Record]) -> Iterator[Ref]:
     """Some records, and what is read with them."""
     for each in records:
         yield each.ref
-        yield from (part.ref for part in _parts([each]))
+        yield from (part.ref for part in parts_of([each]))
 
 
 def _held(records: Iterable[Record], rows: Mapping[Ref, IssueRow]) -> frozenset[Ref]:
@@ -601,69 +402,6 @@ def _held(records: Iterable[Record], rows: Mapping[Ref, IssueRow]) -> frozenset[
     return frozenset(
         ref for refs in wholes if not rows.keys().isdisjoint(refs) for ref in refs
     )
-
-
-def _waits(record: Record, doubtful: Mapping[Ref, Intent]) -> Issue:
-    """The issue of a record that waits until the outcome of a write is known."""
-    made_for = doubtful[record.ref].number or "another"
-    text = f"it may be what was made for {made_for}, and the answer to that was lost."
-    return issue(Code.WAITS, record, text, agreed=fingerprint(as_made(record)))
-
-
-def _is_over(record: Record) -> bool:
-    """Whether a record was taken back, or is not final any more."""
-    if isinstance(record, Application):
-        return not record.live
-    status = getattr(record, "status", Status.OPEN)
-    return not status.counts
-
-
-def _still_there(record: Record, found: Sequence[Record], intent: Intent) -> Issue:
-    """The issue of a record of which something is there that a person left alone."""
-    ids = ", ".join(each.ref.id for each in found)
-    return issue(
-        Code.COPIED,
-        record,
-        f"{ids} was made for it, and left alone by a person: it is still there.",
-        remedy="Take it back there by hand; or ignore this, and both stay as they are.",
-        numbers=intent.numbers,
-        agreed=fingerprint(as_made(record)),
-        within=intent.within,
-    )
-
-
-def _alone(records: Iterable[Record], left: Container[Ref]) -> dict[Ref, Issue]:
-    """The issues of records that a write may have made which a person left alone."""
-    return {
-        each.ref: issue(
-            Code.COPIED,
-            each,
-            LEFT_ALONE,
-            remedy=LEFT_REMEDY,
-            agreed=fingerprint(as_made(each)),
-        )
-        for each in records
-        if each.ref in left
-    }
-
-
-def _names(records: Iterable[Record]) -> Iterator[str]:
-    """The numbers of some records, which are the marks of many."""
-    numbers = (clean_number(getattr(each, "number", "")) for each in records)
-    return filter(None, numbers)
-
-
-def _is_copy(record: Record, mark: str, made: Intent | None) -> Issue:
-    """The issue of an untied record that carries a mark of ours."""
-    agreed = fingerprint(as_made(record))
-    if made is not None and made.result is not None:
-        text = f"it carries {mark}, which is the mark of {made.result.id}."
-        return issue(Code.COPIED, record, text, agreed=agreed)
-    text = (
-        f"it carries {mark}, so a sync has made it; what it was made for is to be tied "
-        "to it first."
-    )
-    return issue(Code.WAITS, record, text, agreed=agreed)
 
 
 def _made(plan: Plan) -> dict[Ref, str]:

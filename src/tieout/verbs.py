@@ -27,7 +27,7 @@ from tieout.session import Session
 from tieout.settings import Direction, Settings
 from tieout.store import ResumePoint, key_of
 from tieout.survey import Survey
-from tieout.syncing import PLANNERS, DocumentSync, goes
+from tieout.syncing import PLANNERS, DocumentSync
 from tieout.underway import Track, Under
 from tieout.windows import Since, Window
 
@@ -275,7 +275,7 @@ class DocumentVerbs(Levels):
         found = [
             self._course(kind, outward=outward, recheck=asked.recheck)
             for outward in (True, False)
-            if goes(direction, outward=outward) and asked.outward in (None, outward)
+            if direction.goes(outward=outward) and asked.outward in (None, outward)
         ]
         if isinstance(asked.since, ResumePoint):
             found = [each for each in found if verb_of(each) == asked.since.verb]
@@ -395,9 +395,9 @@ def _check_other(kind: RecordType, direction: Direction) -> None:
 def _ways(
     billing: Connector, ledger: Connector, direction: Direction
 ) -> Iterator[tuple[Connector, Connector]]:
-    if goes(direction, outward=True):
+    if direction.goes(outward=True):
         yield billing, ledger
-    if goes(direction, outward=False):
+    if direction.goes(outward=False):
         yield ledger, billing
 
 

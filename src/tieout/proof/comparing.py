@@ -141,15 +141,13 @@ class Comparison(Levels):
     def _made_on(self, side: str) -> bool:
         """Whether this pair makes documents of this kind there: other marks are not ours."""
         kind = Invoice if self.kind is Settlement else self.kind
-        way = Direction.TO_LEDGER if side == "ledger" else Direction.TO_BILLING
-        return self.settings.direction(kind) in (way, Direction.BOTH)
+        return self.settings.direction(kind).goes(outward=side == "ledger")
 
     def _not_carried(self, *, outward: bool) -> str:
         """Why records of this kind are not brought over from one side, or nothing."""
         kind = Invoice if self.kind is Settlement else self.kind
         direction = self.settings.direction(kind)
-        way = Direction.TO_LEDGER if outward else Direction.TO_BILLING
-        if direction in (way, Direction.BOTH, Direction.OFF):
+        if direction.goes(outward=outward) or direction is Direction.OFF:
             return ""
         return f"By the settings, this kind goes {direction.value} only."
 

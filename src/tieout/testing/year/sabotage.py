@@ -20,6 +20,7 @@ from tieout.carrying import Carrying
 from tieout.change import Action, Change
 from tieout.journal import Journal
 from tieout.models import Status
+from tieout.news import News
 from tieout.planners import documents as documents_module
 from tieout.planners import parts
 from tieout.planners.course import Course
@@ -145,7 +146,7 @@ def _no_legs() -> Iterator[None]:
     """What was made as a part of a record is known neither by its tie nor by its mark."""
     with (
         patch.object(Reader, "legs", lambda *_: {}),
-        patch.object(DocumentSync, "_copied", lambda *_: {}),
+        patch.object(News, "_copied", lambda *_: {}),
     ):
         yield
 
@@ -154,8 +155,8 @@ def _no_legs() -> Iterator[None]:
 def _doubts_carried() -> Iterator[None]:
     """Neither an unclear write nor a mark says that a record is a copy."""
     with (
-        patch.object(DocumentSync, "_doubtful", lambda *_: {}),
-        patch.object(DocumentSync, "_copied", lambda *_: {}),
+        patch.object(News, "_doubtful", lambda *_: {}),
+        patch.object(News, "_copied", lambda *_: {}),
     ):
         yield
 
