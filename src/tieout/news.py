@@ -202,14 +202,16 @@ class News(DocumentRun):
         }
 
     def _marks(self, record: Record) -> set[str]:
-        """The marks of ours on a record; of a fee's invoice the number is the mark."""
+        """The marks of ours on a record; where a number is the mark, a fee's is known by it."""
         found = marks_in(record)
         if (
             isinstance(record, Invoice)
             and fees.is_of_a_fee(record)
             and self._makes_fees()
         ):
-            found.add(record.number)
+            mark = self.sides[record.ref.connection].kind(Invoice).mark
+            if mark is not None and mark.is_number:
+                found.add(record.number)
         return found
 
     def _makes_such(self) -> bool:
