@@ -34,6 +34,12 @@ from tieout.planners.course import LEFT_ALONE, LEFT_REMEDY, Across, Course, issu
 from tieout.planners.unclear import Maker, Unclear
 from tieout.store import Intent, Stage, key_of, leg_of
 
+FEE_NUMBER = "its number is one that a sync gives to the invoice of a payment's fee."
+FEE_REMEDY = (
+    "Sync the payments: it is tied to its own then. If it is an invoice of your own, give "
+    "it another number."
+)
+
 
 @frozen
 class Sorted:
@@ -305,6 +311,8 @@ def _is_copy(record: Record, mark: str, made: Intent | None) -> Issue:
     if made is not None and made.result is not None:
         text = f"it carries {mark}, which is the mark of {made.result.id}."
         return issue(Code.COPIED, record, text, agreed=agreed)
+    if made is None and mark == getattr(record, "number", ""):
+        return issue(Code.COPIED, record, FEE_NUMBER, remedy=FEE_REMEDY, agreed=agreed)
     text = (
         f"it carries {mark}, so a sync has made it; what it was made for is to be tied "
         "to it first."

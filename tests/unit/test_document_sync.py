@@ -721,3 +721,25 @@ def test_a_fee_whose_tie_is_forgotten_is_not_carried_back() -> None:
     desks.ledger.marks[fee.ref.id] = "TO-ABCDEFGHIJKLM"
     desks.sync()
     assert not desks.live(desks.shop, Invoice)
+
+
+def test_the_ids_of_one_side_are_not_those_of_the_other() -> None:
+    """B152: an invoice that is not over there is not the one that has its id there."""
+    desks = Desks(directions={Invoice: OUT, Payment: OUT, CreditNote: OFF})
+    desks.book.unique = False
+    desks.customer()
+    desks.bill("I2", 70, books=desks.book)  # so that no other one of its number is made
+    desks.bill("I3", books=desks.book)
+    first = desks.bill("I1")
+    paid = desks.pay(40, (first, 40))
+    desks.sync()
+    second = desks.bill("I2")
+    (copy,) = (e for e in desks.live(desks.book, Invoice) if e.number == "I1")
+    assert copy.ref.id == second.id
+    payment = desks.shop.of(Payment)[paid.id]
+    for put in desks.shop.shown(payment).applications:
+        desks.shop.unapply(put.ref)
+    put = evolve(desks._put(paid, second, 40), ref=desks.shop.ref(Application))
+    desks.shop.apply(put)
+    desks.changed()
+    assert paid.id in desks.issues()

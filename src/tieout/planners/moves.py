@@ -230,10 +230,15 @@ def _differing(wanted: Paper, there: Paper) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _puts(paper: Paper) -> list[tuple[str, Decimal]]:
-    """To which invoices how much of a payment is put."""
+def _puts(paper: Paper) -> list[tuple[str, str, Decimal]]:
+    """
+    To which invoices how much of a payment is put.
+
+    An invoice that is not over there yet is named by its ref here, and both sides may have
+    the same ids.
+    """
     return sorted(
-        (put.target.id, put.amount)
+        (put.target.connection, put.target.id, put.amount)
         for put in getattr(paper, "applications", ())
         if put.live and put.how is not Part.CREDIT
     )

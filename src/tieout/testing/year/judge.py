@@ -99,6 +99,7 @@ class Judge:
     _born: dict[tuple[Any, ...], Ref] = field(factory=dict)
     _ended: set[Ref] = field(factory=set)
     _tied: set[tuple[Ref, Ref, str]] = field(factory=set)
+    _shown_on: set[frozenset[Ref | None]] = field(factory=set)
 
     # At each write ----------------------------------------------------------------------
 
@@ -106,6 +107,8 @@ class Judge:
         """A write was carried out. Raises `Violation`."""
         self.surprised.append(change)
         if change.kind is Settlement:
+            # Evident when it was sent; a person may have changed either since.
+            self._shown_on.add(frozenset((change.source, change.target)))
             return
         if change.action is Action.CREATE:
             self._created(change, made)
@@ -167,6 +170,8 @@ class Judge:
         if ours[0] is not None and ours[0].source == link.ledger:
             return
         if ours[1] is not None and ours[1].source == link.billing:
+            return
+        if frozenset((link.billing, link.ledger)) in self._shown_on:
             return
         if not self.disturbed and not self._evident(link):
             raise Violation(OWN, f"{link.billing} was tied to {link.ledger}")
