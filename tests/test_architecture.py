@@ -136,7 +136,7 @@ LAYERS: Mapping[str, Mapping[str, set[str]]] = {
         "reading": {"planners.matching", "session", "windows"},
         "report": {"pages.sheet", "session"},
         "carrying": {"adapters", "journal", "reading", "report"},
-        "documents": {"carrying"},
+        "documents": {"carrying", "register"},
         "run": {"autopay", "carrying", "planners", "planners.settlements"},
         "survey": {"planners.customers", "planners.parts", "reading"},
         "news": {"documents", "planners", "planners.fees"},

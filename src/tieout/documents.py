@@ -37,8 +37,11 @@ from tieout.money import amount
 from tieout.noting import issue_of, when
 from tieout.plan import Plan
 from tieout.protocol import batches
+from tieout.register import Register
 from tieout.store import Intent, Stage, key_of
 from tieout.ties import taken_already
+
+_POSTING = (Invoice, Action.CREATE)
 
 CHECK_SIZE = 200
 """Changes whose records are read again together."""
@@ -124,8 +127,13 @@ class DocumentRun(Carrying):
         """Changes of a plan that was made before: read again, and compared."""
         records = self._read(changes)
         links = self.reader.ties((each.source, each.role) for each in changes)
+        made = (c.source for c in changes if (c.kind, c.action) == _POSTING)
+        withheld = Register(self.store, self.pair).withheld(made)
 
         def fresh(change: Change) -> Change | Issue:
+            if change.source in withheld and (change.kind, change.action) == _POSTING:
+                text = "it was marked as not to be posted."
+                return issue_of(change, Code.STALE_PLAN, text)
             link = links.get((change.source, change.role))
             return self._stale(change, records, link) or _refreshed(change, records)
 

@@ -371,7 +371,7 @@ class Code(Enum):
         _RECORD,
         False,
         _USER,
-        "Make the same change by hand, or set updates='update' to let changes be carried.",
+        "Make the same change by hand, or set updates='update' to let changes be carried, and sync once from a date.",
     )
     OWNED_BY_THE_OTHER_SIDE = (
         "A field was changed on the side that does not own it; the owner's value counts.",

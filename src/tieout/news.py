@@ -71,7 +71,11 @@ class News(DocumentRun):
         held_back = {each.source for each in stands}
         rest = [each for each in rest if _is_over(each) or each.ref not in held_back]
         left = self._left_alone([*rest, *parts_of(rest)])
-        copied = {**self._copied(rest), **_alone(rest, left)}
+        copied = {
+            **self._copied(rest),
+            **_alone(rest, left),
+            **self._shown_as_paid(rest, course),
+        }
         rest = [each for each in rest if each.ref not in copied]
         issues += [*stands, *copied.values()]
         return Sorted(rest, issues, frozenset(doubtful), left)
@@ -207,6 +211,40 @@ class News(DocumentRun):
             if (made[mark].kind is type(each) if mark in made else ours)
         }
 
+    def _shown_as_paid(
+        self, records: Sequence[Record], course: Course
+    ) -> dict[Ref, Issue]:
+        """
+        The payments that billing shows already, by a payment that stands for a paid amount.
+
+        Where paid amounts were carried before payments were, the same money would be there
+        twice: neither the payment of ours nor the ledger's own one is news.
+        """
+        payments = [each for each in records if isinstance(each, Payment)]
+        puts = {
+            put.target for each in payments for put in each.applications if put.live
+        }
+        ties = self.reader.ties((ref, "") for ref in puts)
+        billing = course.source if course.outward else course.target
+        owned = {
+            ref: {Ref(billing, Payment.__name__, own) for own in tie.owned}
+            for (ref, _), tie in ties.items()
+        }
+        standing = self._alive(own for some in owned.values() for own in some)
+        if not standing:
+            return {}
+        tied = self.reader.ties((each.ref, "") for each in payments)
+        called = {ref: tie.number for (ref, _), tie in ties.items()}
+        found: dict[Ref, Issue] = {}
+        for each in payments:
+            on = [put.target for put in each.applications if put.live]
+            ours = {own for ref in on for own in owned.get(ref, ()) if own in standing}
+            ours &= {each.ref} if course.outward else ours
+            if ours and (each.ref, "") not in tied:
+                numbers = tuple(dict.fromkeys(filter(None, map(called.get, on))))
+                found[each.ref] = _is_paid_amount(each, ours, numbers)
+        return found
+
     def _marks(self, record: Record) -> set[str]:
         """The marks of ours on a record; where a number is the mark, a fee's is known by it."""
         found = marks_in(record)
@@ -281,6 +319,21 @@ def _still_there(record: Record, found: Sequence[Record], intent: Intent) -> Iss
         numbers=intent.numbers,
         agreed=fingerprint(as_made(record)),
         within=intent.within,
+    )
+
+
+def _is_paid_amount(
+    payment: Payment, ours: Iterable[Ref], numbers: tuple[str, ...]
+) -> Issue:
+    """The issue of a payment that billing shows by a payment made for a paid amount."""
+    ids = ", ".join(sorted(ref.id for ref in ours))
+    return issue(
+        Code.PAID_ON_BOTH_SIDES,
+        payment,
+        f"billing payment {ids} was made when paid amounts were carried.",
+        remedy=f"Take payment {ids} of billing back: then payments are carried as they are.",
+        numbers=numbers,
+        agreed=fingerprint(payment),
     )
 
 

@@ -360,7 +360,7 @@ def left_alone(
         name = asleep.number or asleep.name or asleep.ref.id
         yield (
             f"its customer {name} is not active, and nothing new is brought into billing "
-            "for such: make the customer active, or set active_only=False"
+            "for such: make the customer active, or set active_only=False, and sync once from a date"
         )
 
 

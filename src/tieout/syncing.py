@@ -178,13 +178,19 @@ class DocumentSync(News):
         return self._let_go(fresh)
 
     def _let_go(self, records: Sequence[Any]) -> list[Any]:
-        """The records but invoices that a person has marked as not to be posted."""
+        """
+        The records but invoices that a person has marked as not to be posted.
+
+        One that is in the ledger all the same goes on as it is there.
+        """
         course = self.course
         assert course is not None
         if course.kind is not Invoice or not course.outward or course.by_hand:
             return list(records)
         register = Register(self.store, self.pair)
         withheld = register.withheld(each.ref for each in records)
+        ties = self.reader.ties((ref, "") for ref in withheld)
+        withheld -= {ref for (ref, _), link in ties.items() if not link.released}
         self.tally.count("skipped", len(withheld))
         return [each for each in records if each.ref not in withheld]
 

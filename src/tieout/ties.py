@@ -154,6 +154,8 @@ class Ties(Notebook):
         agreed.update(_as_written(change, outcome, agreed))
         raised = 0 if change.action is Action.KEEP else 1
         outward = self._outward(source)
+        # A document says nothing of the payments that stand for its paid amount.
+        owned = outcome.owned if level or held is None else held.owned
         # Of a level nobody can say on which side its invoice was made.
         born = "" if level else source.connection
         made = change.action is Action.CREATE  # by us, whatever was thought before
@@ -165,7 +167,7 @@ class Ties(Notebook):
             version=(held.version if held else 0) + raised,
             origin=born if made or held is None else held.origin or born,
             agreed=agreed,
-            owned=outcome.owned,
+            owned=owned,
             open=not change.closes,
             released=change.releases,
             seen_on=self._clock.now().date(),

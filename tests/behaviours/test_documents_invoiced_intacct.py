@@ -833,3 +833,45 @@ def test_a_permission_that_is_missing_is_named(pair: Pair) -> None:
     assert [each.partition(":")[0] for each in health.missing] == [
         "Accounts Receivable (ARPYMT)"
     ]
+
+
+@pytest.mark.parametrize("way", [BOTH, IN, OUT])
+def test_a_paid_amount_is_no_payment_once_payments_are_carried(
+    make: Make, way: Direction
+) -> None:
+    """B51: money has one representation, also where the settings change from one to the other."""
+    pair = make(directions={Customer: BOTH, Invoice: BOTH})
+    customer = pair.billing.add_customer("Acme", "C1")
+    pair.billing.add_invoice("INV-1", customer, "100", on=DAY)
+    pair.carry(Customer, Invoice)
+    (bill,) = pair.ledger.invoices()
+    pair.ledger.pay(bill["RECORDNO"], "30", PAID)
+    pair.carry(Payment)
+    pair.join(directions={**EVERY_WAY, Payment: way})
+    issues = [issue for report in pair.carry(Payment) for issue in report.issues]
+    assert {issue.code for issue in issues} == {Code.PAID_ON_BOTH_SIDES}
+    assert {issue.numbers for issue in issues} == {("INV-1",)}
+    assert [each["balance"] for each in pair.billing.invoices()] == [70]
+    assert [D(each["TRX_TOTALDUE"]) for each in pair.ledger.invoices()] == [70]
+    (ours,) = pair.billing.payments()
+    pair.billing.void_payment(ours["id"])
+    assert not [issue for report in pair.carry(Payment) for issue in report.issues]
+    left = 100 if way is OUT else 70
+    assert [each["balance"] for each in pair.billing.invoices()] == [left]
+    assert [D(each["TRX_TOTALDUE"]) for each in pair.ledger.invoices()] == [70]
+
+
+def test_a_payment_of_ours_stays_ours_when_its_invoice_is_edited(make: Make) -> None:
+    """What stands for the paid amount follows it, whatever becomes of the document."""
+    pair = make(directions={Customer: BOTH, Invoice: BOTH}, updates="update")
+    customer = pair.billing.add_customer("Acme", "C1")
+    invoice = pair.billing.add_invoice("INV-1", customer, "100", on=DAY)
+    pair.carry(Customer, Invoice)
+    (bill,) = pair.ledger.invoices()
+    pair.ledger.pay(bill["RECORDNO"], "30", PAID)
+    pair.carry(Payment)
+    pair.billing.edit_invoice(invoice, purchase_order="PO 7")
+    pair.carry(Invoice)
+    pair.ledger.pay(bill["RECORDNO"], "20", PAID)
+    assert not [issue for report in pair.carry(Payment) for issue in report.issues]
+    assert [each["balance"] for each in pair.billing.invoices()] == [50]

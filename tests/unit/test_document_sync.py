@@ -743,3 +743,31 @@ def test_the_ids_of_one_side_are_not_those_of_the_other() -> None:
     desks.shop.apply(put)
     desks.changed()
     assert paid.id in desks.issues()
+
+
+def test_what_is_marked_and_in_the_ledger_goes_on_as_it_is_there() -> None:
+    """B121, B136: "do not post" keeps nothing back of what was posted already."""
+    desks = Desks(directions={Invoice: OUT, CreditNote: OFF, Payment: OUT})
+    desks.customer()
+    first, second = desks.bill("I1"), desks.bill("I2")
+    desks.sync()
+    desks.engine.mark_posted(DAY)
+    desks.shop.void(first, Invoice)
+    held = desks.shop.of(Invoice)[second.id]
+    desks.shop.put(evolve(held, total=Decimal(150), lines=()))
+    desks.changed()
+    assert desks.owed() == (["I2 150"], ["I2 150"])
+
+
+@pytest.mark.parametrize("asked", [{"since": DAY}, {"through": DAY}])
+def test_a_plan_posts_nothing_that_was_marked_since(asked: dict[str, Any]) -> None:
+    """B121, B136: "do not post" holds for every sync, a saved plan too."""
+    desks = Desks(directions={Invoice: OUT, CreditNote: OFF, Payment: OFF})
+    desks.customer()
+    bill = desks.bill("I1")
+    plan = desks.engine.plan_invoices(**asked)
+    desks.engine.mark_posted(DAY)
+    report = desks.engine.apply(plan)
+    assert not desks.live(desks.book, Invoice)
+    (told,) = (each for each in report.issues if each.source == bill)
+    assert told.code is Code.STALE_PLAN
