@@ -182,7 +182,7 @@ _ALL = (
         CARRIED,
         LIVE,
         text="not found is believed at once",
-        start=149,
+        start=14,
         bug=believed_at_once,
     ),
     _planned(
