@@ -771,3 +771,16 @@ def test_a_plan_posts_nothing_that_was_marked_since(asked: dict[str, Any]) -> No
     assert not desks.live(desks.book, Invoice)
     (told,) = (each for each in report.issues if each.source == bill)
     assert told.code is Code.STALE_PLAN
+
+
+def test_what_was_applied_before_two_credit_notes_were_tied_is_told() -> None:
+    """B92: both sides had entered the note, and one of them had applied it."""
+    desks = Desks(directions={Invoice: OUT, CreditNote: IN, Payment: OUT})
+    desks.customer()
+    bill = desks.bill("I1")
+    desks.sync()
+    ours = desks.credit("N1")
+    desks.apply(ours, bill, 20)
+    theirs = desks.credit("N1", books=desks.book)
+    desks.changed()
+    assert desks.issues(Held.NOTED)[theirs.id].code is Code.APPLIED_THERE

@@ -14,6 +14,7 @@ from tieout.change import Action, Issue
 from tieout.errors import Code
 from tieout.models import (
     CreditNote,
+    Record,
     Ref,
     Status,
     as_made,
@@ -39,6 +40,7 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
     documents = Documents(across, course, wanted, COMPARED)
     whole = documents.plan(notes)
     made = {change.source: change.name for change in whole.changes}
+    kept = {e.source: e.before for e in whole.changes if e.action is Action.KEEP}
     stuck = {each.source for each in whole.issues if each.blocking}
     legs = Legs(evolve(across, planned={**across.planned, **made}), course)
     for note in notes:
@@ -46,7 +48,8 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
             # Those of a note that came from there too: each has an origin of its own.
             for put in note.applications:
                 legs.apply(put, note)
-            legs.drafting.issues += _applied_there(note, across, course)
+            there = kept.get(note.ref) or _copy(note, across, course)
+            legs.drafting.issues += _applied_there(note, there, across, course)
     more = legs.drafting
     undone: dict[Ref | None, list[str]] = {}
     for each in more.changes:
@@ -66,15 +69,21 @@ def plan(page: Iterable[CreditNote], across: Across, course: Course) -> Plan:
     )
 
 
-def _applied_there(note: CreditNote, across: Across, course: Course) -> Iterator[Issue]:
-    """What people applied of a credit note's copy, where nobody reads it there."""
+def _copy(note: CreditNote, across: Across, course: Course) -> Record | None:
+    """What a credit note is on the other side, as far as it is there."""
     link = across.links.get(note.ref)
-    both = course.settings.direction(CreditNote) is Direction.BOTH
-    if link is None or link.released or both:
+    tied_to = None if link is None or link.released else link.on(course.target)
+    return across.records.get(tied_to) if tied_to else None
+
+
+def _applied_there(
+    note: CreditNote, there: Record | None, across: Across, course: Course
+) -> Iterator[Issue]:
+    """What people applied of a credit note's copy, where nobody reads it there."""
+    if course.settings.direction(CreditNote) is Direction.BOTH:
         return
     if not across.unsettled.isdisjoint(put.ref for put in note.applications):
         return  # what is applied there may be one of these
-    there = across.records.get(link.on(course.target))
     puts = there.applications if isinstance(there, CreditNote) else ()
     foreign = [put for put in puts if put.live and put.ref not in across.claimed]
     if foreign:
