@@ -132,7 +132,8 @@ class News(DocumentRun):
         """
         mark = self.sides[course.target].kind(course.kind).mark
         by_number = mark is not None and mark.is_number
-        suspects = {e.ref: e for e in records if by_number or _is_over(e)}
+        renamed = course.kind if by_number else ()
+        suspects = {e.ref: e for e in records if isinstance(e, renamed) or _is_over(e)}
         about = (key_of(self.pair, ref.kind, ref.id) for ref in suspects)
         ignored = [
             each
@@ -364,7 +365,7 @@ def _is_copy(record: Record, mark: str, made: Intent | None) -> Issue:
     if made is not None and made.result is not None:
         text = f"it carries {mark}, which is the mark of {made.result.id}."
         return issue(Code.COPIED, record, text, agreed=agreed)
-    if made is None and mark == getattr(record, "number", ""):
+    if made is None and isinstance(record, Invoice) and fees.is_of_a_fee(record):
         return issue(Code.COPIED, record, FEE_NUMBER, remedy=FEE_REMEDY, agreed=agreed)
     text = (
         f"it carries {mark}, so a sync has made it; what it was made for is to be tied "

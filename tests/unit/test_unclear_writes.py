@@ -389,3 +389,14 @@ def test_a_copy_that_is_void_when_it_is_found_is_told(
     desks.changed()
     assert desks.issues()[made_of.id].code is Code.VANISHED
     assert not desks.live(desks.book, kind)
+
+
+def test_a_mark_in_a_number_is_no_number_of_a_fee() -> None:
+    """B92: what carries a mark that this store does not know waits for what it is of."""
+    desks = Desks()
+    desks.customer()
+    made = desks.credit("TO-AAAAAAAAAAAAA", books=desks.book)
+    desks.sync()
+    told = desks.issues()[made.id]
+    assert told.code is Code.WAITS
+    assert told.text.startswith("it carries TO-AAAAAAAAAAAAA")
